@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "env/disk.h"
+#include "env/shard.h"
+
+// Shared objects: immutable bodies under keys. Any shard may call; the shard given is the caller's
+// own, on which the task resumes.
+
+namespace paceline::object {
+
+struct Listed {
+  std::string key;
+  uint64_t bytes = 0;
+};
+struct ListPage {
+  std::vector<Listed> objects;  // in key order
+  bool more = false;            // ask again with after = the last key
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Creates `key`, durable on return. already_exists: another body has the key. maybe_written: the
+  // outcome is unknown; get it and compare before acting. unavailable: nothing happened, try later.
+  virtual Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
+                                           std::vector<Slice> body) = 0;
+  // Exactly [from, from + bytes) of the object; out_of_range if it is shorter, not_found if absent.
+  virtual Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from,
+                                  uint64_t bytes) = 0;
+  virtual Task<Result<uint64_t>> size(env::Shard& shard, std::string key) = 0;
+  // Fine if absent already.
+  virtual Task<Result<void>> remove(env::Shard& shard, std::string key) = 0;
+  // For audit and collection only, never for truth.
+  virtual Task<Result<ListPage>> list(env::Shard& shard, std::string prefix, std::string after,
+                                      size_t count_max) = 0;
+};
+
+// Objects as files under `folder` on `disk`; '/' in a key is a sub-folder. `disk` must outlive it.
+Result<std::unique_ptr<Store>> open_folder_store(env::Disk& disk, std::string folder);
+
+}  // namespace paceline::object
