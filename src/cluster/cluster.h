@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "env/shard.h"
+#include "meta/records.h"
+#include "meta/store.h"
+
+// Who leads what: registration, topics, pages of partitions, epochs. It decides, and tells the host
+// through Listener.
+
+namespace paceline::cluster {
+
+struct PartitionImage {
+  BrokerId leader;
+  Epoch epoch;  // the leader epoch in force, the chain of sealed lanes included
+  std::vector<BrokerId> replicas;  // the leader, then those that would succeed it
+};
+struct TopicImage {
+  std::string name;
+  Uuid id;
+  bool internal = false;
+  int16_t replication_factor = 1;
+  std::map<std::string, std::string> configs;  // those set on the topic itself
+  std::vector<PartitionImage> partitions;      // by index
+};
+struct BrokerImage {
+  BrokerId id;
+  Incarnation incarnation;
+  std::vector<meta::Endpoint> endpoints;
+  std::string rack;
+};
+
+// What this broker knows, at one metadata revision. Immutable: shared by all shards.
+struct Image {
+  Uuid cluster_id;
+  Revision revision;
+  std::vector<BrokerImage> brokers;  // live ones, by id
+  std::map<std::string, std::shared_ptr<const TopicImage>, std::less<>> topics;
+  std::map<Uuid, std::shared_ptr<const TopicImage>> topics_by_id;
+  std::map<std::string, std::string> broker_configs;          // dynamic, of this broker
+  std::map<std::string, std::string> default_broker_configs;  // dynamic, of all brokers
+
+  const TopicImage* topic(std::string_view name) const;
+  const TopicImage* topic(const Uuid& id) const;
+};
+
+struct Options {
+  BrokerId broker;
+  std::vector<meta::Endpoint> endpoints;  // advertised
+  std::string rack;
+  std::optional<Uuid> cluster_id;         // demanded; refuse to run in another cluster
+};
+
+struct NewTopic {
+  std::string name;
+  uint32_t partition_count = 1;
+  int16_t replication_factor = 1;
+  bool internal = false;
+  std::map<std::string, std::string> configs;
+};
+
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+
+  // Registers a new incarnation of the broker on `shard`. One transaction fences the incarnation
+  // before it, if any: its lane is sealed with ours as the successor, and ours is created open.
+  // in_use: the demanded cluster id is another one's.
+  static Task<Result<std::unique_ptr<Cluster>>> join(env::Shard& shard, meta::Store& meta,
+                                                     Options options);
+
+  virtual Lane lane() const = 0;
+  virtual Uuid cluster_id() const = 0;
+
+  // The image as last followed; any shard. Every change this broker makes is in it on return.
+  virtual std::shared_ptr<const Image> image() const = 0;
+  // Called on the cluster's shard after each new image, in order.
+  virtual void on_image(std::function<void(std::shared_ptr<const Image>)> listener) = 0;
+
+  // Errors: already_exists, not_found, invalid_argument (with the reason), maybe_written,
+  // unavailable. From any shard; resumes on `home`.
+  virtual Task<Result<Uuid>> create_topic(env::Shard& home, NewTopic topic) = 0;
+  virtual Task<Result<void>> delete_topic(env::Shard& home, std::string name) = 0;
+  virtual Task<Result<void>> grow_topic(env::Shard& home, std::string name,
+                                        uint32_t partition_count) = 0;
+  // Replaces the topic's own configs by what `change` makes of them.
+  using ConfigChange = std::function<void(std::map<std::string, std::string>&)>;
+  virtual Task<Result<void>> change_topic_configs(env::Shard& home, std::string name,
+                                                  ConfigChange change) = 0;
+  virtual Task<Result<void>> change_broker_configs(env::Shard& home, std::optional<BrokerId> id,
+                                                   ConfigChange change) = 0;
+  // A producer id never given before, in the whole cluster.
+  virtual Task<Result<int64_t>> next_producer_id(env::Shard& home) = 0;
+
+  // Once storage has recovered: writes the terms of our partitions down in their pages, so that the
+  // chain of sealed lanes stays short. In the background; safe to be cut at any point.
+  virtual Task<Result<void>> materialise(env::Shard& home) = 0;
+  // Ends the watch and all background work. The registration stays: the next join fences it.
+  virtual Task<void> stop(env::Shard& home) = 0;
+};
+
+}  // namespace paceline::cluster

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "env/budget.h"
+#include "env/shard.h"
+#include "meta/store.h"
+#include "object/object.h"
+#include "wal/wal.h"
+
+// The waist of the house: streams of batches, kept in the lane's WAL, cached, uploaded to objects,
+// recovered. It knows no Kafka word except "batch of N offsets".
+
+namespace paceline::stream {
+
+struct Batch {
+  Offset base;
+  uint32_t count = 0;  // offsets it takes
+  Epoch epoch;
+  int64_t append_time_ms = 0;
+  int64_t max_timestamp = -1;
+  uint64_t producer_id = ~0ull;  // ~0 = none
+  Slice bytes;
+  Offset end() const { return base + static_cast<int64_t>(count); }
+};
+
+// What a stream's owner adds to a directory: a snapshot of all the state that batches below `end`
+// made, and of nothing else. Called on the stream's shard; `end` is at or below the durable end.
+class StateOwner {
+ public:
+  virtual std::string snapshot(Offset end) = 0;
+
+ protected:
+  ~StateOwner() = default;
+};
+
+// What a stream's owner starts from: the last snapshot, then the batches above it, in order.
+struct Recovered {
+  std::string snapshot;  // empty: none yet
+  Offset snapshot_end;   // the snapshot covers everything below
+  std::vector<Batch> tail;
+};
+
+struct ReadRequest {
+  Offset from;               // may stand inside a batch: that batch is returned whole
+  size_t bytes_max = 0;
+  bool at_least_one = true;  // a first batch above bytes_max is returned all the same
+};
+// Whole batches, consecutive, below the durable end. Empty when `from` is the end.
+struct ReadResult {
+  std::vector<Batch> batches;
+  Offset start;  // the log start and durable end of the same snapshot
+  Offset end;
+};
+
+struct RetentionLimits {
+  std::optional<int64_t> older_than_ms;  // drop what has max_timestamp below this
+  std::optional<uint64_t> bytes_max;     // drop the oldest above this size
+};
+
+// One stream, on one shard. Ends with its Storage.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual StreamId id() const = 0;
+  virtual Offset start() const = 0;
+  virtual Offset end() const = 0;  // durable: the high watermark
+  virtual uint64_t bytes() const = 0;  // retained, tail included
+
+  // Appends consecutive batches; resumes when they are durable and end() covers them, in the order
+  // of the calls. Errors as wal::Writer::append. After an error the caller waits until nothing it
+  // sent is in flight, then goes on from end().
+  virtual Task<Result<Position>> append(std::vector<Batch> batches) = 0;
+  // out_of_range below start() or above end(). Where the only copy is damaged: corrupt.
+  virtual Task<Result<ReadResult>> read(ReadRequest request) = 0;
+  // Moves the start up, durably, before it is visible. Never down; never above end().
+  virtual Task<Result<void>> trim(Offset new_start) = 0;
+  // The first batch whose max_timestamp is at or above `timestamp`, by the time index.
+  virtual Task<Result<std::optional<Batch>>> first_batch_since(int64_t timestamp) = 0;
+  // The first batch that holds the greatest max_timestamp.
+  virtual Task<Result<std::optional<Batch>>> batch_of_max_timestamp() = 0;
+  // Where the start may move to. Whole blocks only, never above the uploaded end.
+  virtual Offset retention_start(const RetentionLimits& limits) const = 0;
+};
+
+struct Options {
+  Uuid cluster_id;
+  Lane lane;                                  // ours, open, registered
+  uint64_t upload_bytes = 64ull << 20;        // un-uploaded bytes that start an upload
+  int64_t upload_age_ms = 20'000;             // or their age
+  uint64_t block_bytes = 1ull << 20;          // of one stream in an object, at most, unless one batch
+  uint64_t log_cache_bytes = 256ull << 20;
+  uint64_t block_cache_bytes = 128ull << 20;
+  int64_t delete_grace_ms = 60'000;           // an unreferenced object is kept for readers
+};
+
+// Counters for metrics; a snapshot, from any shard.
+struct Stats {
+  uint64_t unuploaded_bytes = 0;
+  uint64_t log_cache_bytes = 0;
+  uint64_t block_cache_bytes = 0;
+  uint64_t cache_hits = 0;     // batches read from the log cache or the block cache
+  uint64_t cache_misses = 0;
+  uint64_t uploads = 0;
+  uint64_t upload_failures = 0;
+  uint64_t uploaded_bytes = 0;
+  uint64_t streams = 0;
+};
+
+// What a human may ask about later: phases of recovery and upload. Called on any shard.
+using EventSink = std::function<void(std::string_view name, std::string detail)>;
+
+// A broker's storage: its lane's WAL, its caches, its uploads. One per incarnation.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+
+  // Recovers: seals and reads every sealed lane of this broker that has no done mark, in order,
+  // onto the last directory before them; then opens our lane's WAL. Its parts must outlive it.
+  // `shards`: all shards of the broker; the first owns the WAL and the uploads.
+  static Task<Result<std::unique_ptr<Storage>>> start(std::vector<env::Shard*> shards,
+                                                      meta::Store& meta, object::Store& objects,
+                                                      wal::Wal& wal, Options options,
+                                                      EventSink events);
+
+  // The stream, from now on on shard `home`, with what its owner needs to rebuild its state.
+  // REQUIRES: not open already. A stream nobody has written to is empty from 0.
+  struct Opened {
+    Stream* stream;  // lives until close() or the end of the storage
+    Recovered recovered;
+  };
+  virtual Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner) = 0;
+  // The owner goes; the stream may be opened again.
+  virtual Task<void> close(env::Shard& home, StreamId id) = 0;
+  // Forgets a stream for good (its topic is deleted); its objects are collected. Closed or not.
+  virtual Task<Result<void>> erase(env::Shard& home, StreamId id) = 0;
+  // Uploads all that is durable now, and returns when it is committed.
+  virtual Task<Result<void>> upload_now(env::Shard& home) = 0;
+  virtual Stats stats() const = 0;
+  // Called once when the lane is lost: the broker must stop and come back as a new incarnation.
+  virtual void on_lost(std::move_only_function<void(Error)> notify) = 0;
+  // Uploads what is left (bounded by `deadline`) and ends all background work.
+  virtual Task<void> stop(env::Shard& home, env::Instant deadline) = 0;
+};
+
+}  // namespace paceline::stream
