@@ -18,6 +18,8 @@
 
 namespace paceline::group {
 
+using record::KafkaError;
+
 struct Options {
   int32_t session_timeout_min_ms = 6'000;
   int32_t session_timeout_max_ms = 1'800'000;

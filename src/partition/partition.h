@@ -18,6 +18,9 @@
 
 namespace paceline::partition {
 
+using record::KafkaError;
+using record::KafkaResult;
+
 // A topic's configuration as far as a partition needs it; the broker fills it from the topic's own
 // configs and the defaults.
 struct Config {
