@@ -585,6 +585,50 @@ def source(file):
     return "\n".join(lines) + "\n"
 
 
+# ---- probes: see probe.h ----
+
+def probe_function(name):
+    return f"{snake(name)}_probe"
+
+
+def probe(file):
+    lines = ["// Generated from the schema of the same name: do not edit.",
+             f'#include "protocol/gen/{file.stem}.h"', '#include "protocol/probe_visit.h"', "",
+             "namespace paceline::protocol {"]
+    for message in file.messages:
+        all_structs = [(f.cpp, f.fields, f.versions) for f in structs_of(message.fields)]
+        all_structs.append((message.name, message.fields, message.versions))
+        for cpp, fields, versions in all_structs:
+            lines += ["template <class Visitor>",
+                      f"void each([[maybe_unused]] Visitor& visit, [[maybe_unused]] int16_t v, "
+                      f"[[maybe_unused]] {cpp}& x) {{"]
+            for f in fields:
+                test = version_test(f.versions, versions)
+                null = "false"
+                if f.nulls:
+                    null = version_test(f.nulls, f.versions) or "true"
+                lines.append("  " + (f"if ({test}) " if test else "") +
+                             f'visit.field("{f.name}", {null}, x.{f.name});')
+            lines += ["}", ""]
+        lines += [f"Probe {probe_function(message.name)}();",
+                  f"Probe {probe_function(message.name)}() {{",
+                  f"  return make_probe<{message.name}>(Kind::{message.kind}, "
+                  f"{-1 if message.api is None else message.api});", "}"]
+    lines += ["", "}  // namespace paceline::protocol"]
+    return "\n".join(lines) + "\n"
+
+
+def probe_list(files):
+    names = [probe_function(message.name) for file in files for message in file.messages]
+    lines = ["// Generated from all schemas: do not edit.", '#include "protocol/probe.h"', "",
+             "namespace paceline::protocol {", ""]
+    lines += [f"Probe {name}();" for name in names]
+    lines += ["", "std::vector<Probe> probes() {", "  return {"]
+    lines += [f"      {name}()," for name in names]
+    lines += ["  };", "}", "", "}  // namespace paceline::protocol"]
+    return "\n".join(lines) + "\n"
+
+
 # ---- index ----
 
 def index_header(files):
@@ -644,9 +688,13 @@ def main(args):
         file = load(args[1])
         write_if_changed(os.path.join(args[2], file.stem + ".h"), header(file))
         write_if_changed(os.path.join(args[2], file.stem + ".cc"), source(file))
+    elif args[:1] == ["probe"] and len(args) == 3:
+        file = load(args[1])
+        write_if_changed(os.path.join(args[2], file.stem + "_probe.cc"), probe(file))
     elif args[:1] == ["index"] and len(args) > 2:
         files = [load(path) for path in args[2:]]
         write_if_changed(os.path.join(args[1], "api.h"), index_header(files))
+        write_if_changed(os.path.join(args[1], "probes.cc"), probe_list(files))
     else:
         sys.exit(__doc__)
 
