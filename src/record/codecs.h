@@ -1,0 +1,43 @@
+#pragma once
+
+// The codecs behind compress.h, one file each. Nothing outside of compress.cc includes this.
+
+#include <memory>
+#include <string>
+
+#include "record/compress.h"
+
+namespace paceline::record::codecs {
+
+inline constexpr size_t kPieceBytes = size_t{64} << 10;
+
+// Keeps the promise that no more than `bytes_max` comes out of one payload.
+class OutputCap {
+ public:
+  explicit OutputCap(size_t bytes_max) : left_(bytes_max) {}
+  size_t left() const { return left_; }
+  Result<void> take(size_t bytes) {
+    if (bytes > left_) return fail(Code::too_large, "a batch opens to more than the limit");
+    left_ -= bytes;
+    return {};
+  }
+
+ private:
+  size_t left_;
+};
+
+inline std::unexpected<Error> corrupt(std::string_view what) {
+  return fail(Code::corrupt, std::string(what));
+}
+
+std::unique_ptr<Decompressor> open_gzip(Bytes compressed, size_t bytes_max);
+std::unique_ptr<Decompressor> open_snappy(Bytes compressed, size_t bytes_max);
+std::unique_ptr<Decompressor> open_lz4(Bytes compressed, size_t bytes_max);
+std::unique_ptr<Decompressor> open_zstd(Bytes compressed, size_t bytes_max);
+
+Result<std::string> gzip(Bytes bytes, int level);
+Result<std::string> snappy(Bytes bytes);
+Result<std::string> lz4(Bytes bytes, int level);
+Result<std::string> zstd(Bytes bytes, int level);
+
+}  // namespace paceline::record::codecs

@@ -1,0 +1,63 @@
+#include "record/compress.h"
+
+#include "record/codecs.h"
+
+namespace paceline::record {
+namespace {
+
+class Plain final : public Decompressor {
+ public:
+  Plain(Bytes bytes, size_t bytes_max) : rest_(bytes), cap_(bytes_max) {}
+
+  Result<bool> next(std::string& piece) override {
+    const Bytes now = rest_.first(std::min(rest_.size(), codecs::kPieceBytes));
+    if (now.empty()) return false;
+    TRY_VOID(cap_.take(now.size()));
+    piece.assign(as_text(now));
+    rest_ = rest_.subspan(now.size());
+    return true;
+  }
+
+ private:
+  Bytes rest_;
+  codecs::OutputCap cap_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decompressor> Decompressor::open(Codec codec, Bytes compressed, size_t bytes_max) {
+  switch (codec) {
+    case Codec::none: break;
+    case Codec::gzip: return codecs::open_gzip(compressed, bytes_max);
+    case Codec::snappy: return codecs::open_snappy(compressed, bytes_max);
+    case Codec::lz4: return codecs::open_lz4(compressed, bytes_max);
+    case Codec::zstd: return codecs::open_zstd(compressed, bytes_max);
+  }
+  return std::make_unique<Plain>(compressed, bytes_max);
+}
+
+Result<std::string> decompress(Codec codec, Bytes compressed, size_t bytes_max) {
+  auto source = Decompressor::open(codec, compressed, bytes_max);
+  std::string whole;
+  TRY(bool more, source->next(whole));
+  if (!more) return std::string();
+  std::string piece;
+  for (;;) {
+    TRY(more, source->next(piece));
+    if (!more) return whole;
+    whole += piece;
+  }
+}
+
+Result<std::string> compress(Codec codec, Bytes bytes, int level) {
+  switch (codec) {
+    case Codec::none: break;
+    case Codec::gzip: return codecs::gzip(bytes, level);
+    case Codec::snappy: return codecs::snappy(bytes);
+    case Codec::lz4: return codecs::lz4(bytes, level);
+    case Codec::zstd: return codecs::zstd(bytes, level);
+  }
+  return to_string(bytes);
+}
+
+}  // namespace paceline::record
