@@ -1,0 +1,187 @@
+#include "broker/api.h"
+#include "broker/lookup.h"
+#include "protocol/gen/fetch.h"
+
+namespace paceline::broker {
+namespace {
+
+struct Read {
+  Uuid topic_id;
+  int32_t index = 0;
+  partition::FetchRequest what;
+  KafkaError error = KafkaError::none;
+  partition::Fetched fetched;
+};
+
+struct FetchState {
+  std::vector<Read> reads;
+  size_t bytes = 0;
+  bool failed = false;
+};
+
+// One pass over all partitions: the first one with data may exceed its limits by one batch, so that
+// a consumer always gets on; the rest share what is left of the answer.
+Task<void> read_all(Request& request, FetchState& state, size_t bytes_max) {
+  state.bytes = 0;
+  auto step = [&state, bytes_max](Hosted& hosted, Read& read) -> Task<void> {
+    partition::FetchRequest what = read.what;
+    const size_t left = bytes_max > state.bytes ? bytes_max - state.bytes : 0;
+    what.bytes_max = std::min(what.bytes_max, left);
+    what.at_least_one = state.bytes == 0;
+    auto fetched = co_await hosted.partition->fetch(what);
+    if (fetched) {
+      state.bytes += fetched->bytes;
+      read.fetched = std::move(*fetched);
+    } else {
+      read.error = fetched.error().code;
+    }
+  };
+  for (Read& read : state.reads) read.fetched = {};
+  co_await on_home_shards(request, state.reads, step);
+  state.failed = std::any_of(state.reads.begin(), state.reads.end(),
+                             [](const Read& read) { return read.error != KafkaError::none; });
+}
+
+// Hears of changes in the partitions of one waiting fetch. Shared with their shards, because a
+// notice may be on its way when the fetch has long been answered.
+struct Waiting {
+  explicit Waiting(env::Shard& shard) : home(shard), event(shard) {}
+  env::Shard& home;
+  env::Event event;
+  bool changed = false;  // on home
+};
+
+// Subscriptions belong to the partitions' shards: made there, destroyed there.
+struct ShardSubscriptions {
+  std::vector<std::unique_ptr<partition::Partition::Subscription>> all;
+};
+
+Task<std::shared_ptr<ShardSubscriptions>> subscribe_on(ShardHost* host, Node* node,
+                                                       const std::vector<Read>* reads,
+                                                       std::shared_ptr<Waiting> waiting) {
+  auto made = std::make_shared<ShardSubscriptions>();
+  auto notify = [waiting] {
+    waiting->home.post([waiting] {
+      waiting->changed = true;
+      waiting->event.notify_all();
+    });
+  };
+  for (const Read& read : *reads) {
+    if (&node->home_of(read.topic_id, read.index) != host) continue;
+    if (Hosted* hosted = host->find(read.topic_id, read.index))
+      made->all.push_back(hosted->partition->subscribe(notify));
+  }
+  co_return made;
+}
+
+// Waits until there is enough, something failed, or the deadline passes.
+Task<void> long_poll(Request& request, FetchState& state, size_t bytes_min, size_t bytes_max,
+                     env::Instant deadline) {
+  Node& node = request.node;
+  auto waiting = std::make_shared<Waiting>(request.shard);
+  std::vector<std::pair<ShardHost*, std::shared_ptr<ShardSubscriptions>>> subscriptions;
+  for (size_t shard = 0; shard < node.shard_count(); ++shard) {
+    ShardHost& host = node.host(shard);
+    const bool wanted = std::any_of(state.reads.begin(), state.reads.end(), [&](const Read& read) {
+      return &node.home_of(read.topic_id, read.index) == &host;
+    });
+    if (!wanted) continue;
+    auto made = co_await env::call_on(*host.shard, request.shard, [&host, &node, &state, waiting] {
+      return subscribe_on(&host, &node, &state.reads, waiting);
+    });
+    subscriptions.emplace_back(&host, std::move(made));
+  }
+  for (;;) {
+    waiting->changed = false;
+    co_await read_all(request, state, bytes_max);
+    if (state.failed || state.bytes >= bytes_min || request.shard.now() >= deadline) break;
+    if (request.node.stopping()) break;
+    // In steps: an ending broker must not be held up by a patient consumer.
+    while (!waiting->changed && !request.node.stopping() && request.shard.now() < deadline)
+      co_await waiting->event.wait_until(
+          std::min(deadline, request.shard.now() + std::chrono::milliseconds(250)));
+  }
+  for (auto& [host, made] : subscriptions)
+    host->shard->post([gone = std::move(made)]() mutable { gone.reset(); });
+}
+
+void answer_partition(Read& read, const protocol::FetchRequest& message,
+                      protocol::FetchResponse::Topic::Partition& one) {
+  one.partition_index = read.index;
+  one.error_code = wire(read.error);
+  if (message.isolation_level == 0) one.aborted_transactions = std::nullopt;
+  if (read.error != KafkaError::none) {
+    one.high_watermark = -1;
+    return;
+  }
+  one.high_watermark = read.fetched.high_watermark.value;
+  one.last_stable_offset = read.fetched.last_stable_offset.value;
+  one.log_start_offset = read.fetched.log_start.value;
+  one.records = std::move(read.fetched.records);
+}
+
+}  // namespace
+
+Task<Reply> handle_fetch(Request& request) {
+  PACELINE_DECODE(FetchRequest, message);
+  const Settings& settings = request.node.settings();
+  protocol::FetchResponse response;
+  // Sessions are declined: the answer to a new one carries id 0, so that the client sends all its
+  // partitions each time. Nobody can hold an id of ours.
+  if (message.session_id != 0) {
+    response.error_code = wire(KafkaError::fetch_session_id_not_found);
+    co_return reply_with(request, response);
+  }
+  const int32_t replica = request.version >= 15 ? message.replica_state.replica_id : message.replica_id;
+  const auto image = request.node.image();
+  FetchState state;
+  for (const auto& topic : message.topics) {
+    const cluster::TopicImage* found =
+        request.version >= 13 ? image->topic(topic.topic_id) : image->topic(topic.topic);
+    for (const auto& partition : topic.partitions) {
+      Read read;
+      read.index = partition.partition;
+      read.error = why_not_here(request.node, found, partition.partition);
+      if (found) {
+        read.topic_id = found->id;
+      } else if (request.version >= 13) {
+        read.error = KafkaError::unknown_topic_id;
+      }
+      // Nobody replicates from us: a replica id is a forged one.
+      if (replica >= 0) read.error = KafkaError::cluster_authorization_failed;
+      if (state.reads.size() >= settings.fetch_partitions_max) read.error = KafkaError::invalid_request;
+      read.what.from = Offset(partition.fetch_offset);
+      read.what.expected_epoch = Epoch(partition.current_leader_epoch);
+      read.what.last_fetched_epoch = Epoch(partition.last_fetched_epoch);
+      read.what.bytes_max = static_cast<size_t>(std::max(partition.partition_max_bytes, 0));
+      read.what.read_committed = message.isolation_level == 1;
+      state.reads.push_back(std::move(read));
+    }
+  }
+  const auto bytes_max = static_cast<size_t>(
+      std::clamp<int64_t>(message.max_bytes, 0, static_cast<int64_t>(settings.fetch_bytes_max)));
+  const auto bytes_min = std::min(static_cast<size_t>(std::max(message.min_bytes, 0)), bytes_max);
+  const auto wait_ms = std::clamp<int64_t>(message.max_wait_ms, 0, settings.fetch_wait_max_ms);
+  const env::Instant deadline = request.shard.now() + std::chrono::milliseconds(wait_ms);
+
+  co_await read_all(request, state, bytes_max);
+  if (!state.reads.empty() && !state.failed && state.bytes < bytes_min && wait_ms > 0)
+    co_await long_poll(request, state, bytes_min, bytes_max, deadline);
+
+  size_t at = 0;
+  for (const auto& topic : message.topics) {
+    auto& answer = response.responses.emplace_back();
+    answer.topic = std::string(topic.topic);
+    answer.topic_id = topic.topic_id;
+    for ([[maybe_unused]] const auto& partition : topic.partitions)
+      answer_partition(state.reads[at++], message, answer.partitions.emplace_back());
+  }
+  Metrics& metrics = request.node.host_of(request.shard).metrics;
+  metrics.bytes_out.fetch_add(state.bytes, std::memory_order_relaxed);
+  if (state.failed) metrics.fetch_failed.fetch_add(1, std::memory_order_relaxed);
+  Reply reply = reply_with(request, response);
+  reply.failed = state.failed;
+  co_return reply;
+}
+
+}  // namespace paceline::broker

@@ -1,0 +1,170 @@
+#include "base/log.h"
+#include "broker/api.h"
+#include "broker/lookup.h"
+#include "protocol/gen/produce.h"
+
+namespace paceline::broker {
+namespace {
+
+struct Append {
+  std::string_view topic;
+  Uuid topic_id;
+  int32_t index = 0;
+  Slice records;
+  KafkaError error = KafkaError::none;
+  std::string message;
+  partition::Appended appended;
+  std::vector<partition::RecordError> record_errors;
+};
+
+// Everything of one shard is sequenced before the first of it is awaited: one commit for all.
+struct ShardAppends {
+  ShardHost* host;
+  std::vector<Append*> appends;
+  int16_t version;
+
+  static Task<void> one(Hosted* hosted, Append* append, int16_t version, env::Gate::Pass pass) {
+    partition::AppendRequest what;
+    what.records = append->records;
+    what.produce_version = version;
+    auto done = co_await hosted->partition->append(std::move(what));
+    if (done) {
+      append->appended = *done;
+    } else {
+      append->error = done.error().code;
+      append->message = std::move(done.error().message);
+      append->record_errors = std::move(done.error().records);
+    }
+    (void)pass;
+  }
+
+  static Task<void> run(ShardAppends work) {
+    if (work.appends.size() == 1) {
+      Append* append = work.appends.front();
+      Hosted* hosted = work.host->find(append->topic_id, append->index);
+      if (!hosted) {
+        append->error = KafkaError::leader_not_available;
+        co_return;
+      }
+      env::Gate alone(*work.host->shard);
+      co_await one(hosted, append, work.version, alone.enter());
+      co_return;
+    }
+    env::Gate running(*work.host->shard);
+    for (Append* append : work.appends) {
+      Hosted* hosted = work.host->find(append->topic_id, append->index);
+      if (!hosted) {
+        append->error = KafkaError::leader_not_available;
+        continue;
+      }
+      work.host->shard->spawn(one(hosted, append, work.version, running.enter()));
+    }
+    co_await running.wait_empty();
+  }
+};
+
+Task<void> append_all(Request& request, std::vector<Append>& appends) {
+  Node& node = request.node;
+  std::vector<ShardAppends> groups(node.shard_count());
+  for (size_t shard = 0; shard < groups.size(); ++shard)
+    groups[shard] = {&node.host(shard), {}, request.version};
+  for (Append& append : appends) {
+    if (append.error != KafkaError::none) continue;
+    groups[node.home_of(append.topic_id, append.index).shard->index()].appends.push_back(&append);
+  }
+  std::erase_if(groups, [](const ShardAppends& group) { return group.appends.empty(); });
+  if (groups.empty()) co_return;
+  if (groups.size() == 1) {
+    env::Shard& target = *groups.front().host->shard;
+    co_await env::call_on(target, request.shard,
+                          [group = std::move(groups.front())] { return ShardAppends::run(group); });
+    co_return;
+  }
+  env::Gate running(request.shard);
+  auto cross = [](ShardAppends group, env::Shard* home, env::Gate::Pass) -> Task<void> {
+    env::Shard& target = *group.host->shard;
+    co_await env::call_on(target, *home, [&group] { return ShardAppends::run(group); });
+  };
+  for (ShardAppends& group : groups)
+    request.shard.spawn(cross(std::move(group), &request.shard, running.enter()));
+  co_await running.wait_empty();
+}
+
+void count(Request& request, const std::vector<Append>& appends) {
+  Metrics& metrics = request.node.host_of(request.shard).metrics;
+  for (const Append& append : appends) {
+    if (append.error != KafkaError::none) {
+      metrics.produce_failed.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      metrics.bytes_in.fetch_add(append.records.size(), std::memory_order_relaxed);
+    }
+  }
+}
+
+}  // namespace
+
+Task<Reply> handle_produce(Request& request) {
+  PACELINE_DECODE(ProduceRequest, message);
+  const auto image = request.node.image();
+  const bool acks_valid = message.acks == 0 || message.acks == 1 || message.acks == -1;
+  std::vector<Append> appends;
+  for (const auto& topic : message.topic_data) {
+    const cluster::TopicImage* found = image->topic(topic.name);
+    for (const auto& partition : topic.partition_data) {
+      Append append;
+      append.topic = topic.name;
+      append.index = partition.index;
+      append.error = why_not_here(request.node, found, partition.index);
+      if (found) append.topic_id = found->id;
+      if (message.transactional_id) {
+        append.error = KafkaError::transactional_id_authorization_failed;
+        append.message = "transactions are not served yet";
+      }
+      if (!acks_valid) append.error = KafkaError::invalid_required_acks;
+      if (found && found->internal && request.client_id != "__admin_client")
+        append.error = KafkaError::invalid_topic_exception;
+      if (partition.records) {
+        // The view points into the frame, whose block the slice keeps.
+        append.records = Slice(request.body.buffer(), *partition.records);
+      }
+      for (const Append& other : appends) {
+        if (other.topic == append.topic && other.index == append.index)
+          append.error = KafkaError::invalid_request;
+      }
+      appends.push_back(std::move(append));
+    }
+  }
+  co_await append_all(request, appends);
+  count(request, appends);
+
+  const bool failed = std::any_of(appends.begin(), appends.end(),
+                                  [](const Append& a) { return a.error != KafkaError::none; });
+  if (message.acks == 0) {
+    if (failed) co_return Reply::close("a produce with acks=0 failed, and the client must learn of it");
+    co_return Reply::nothing();
+  }
+  protocol::ProduceResponse response;
+  size_t at = 0;
+  for (const auto& topic : message.topic_data) {
+    auto& answer = response.responses.emplace_back();
+    answer.name = std::string(topic.name);
+    for ([[maybe_unused]] const auto& partition : topic.partition_data) {
+      Append& append = appends[at++];
+      auto& one = answer.partition_responses.emplace_back();
+      one.index = append.index;
+      one.error_code = wire(append.error);
+      const bool good = append.error == KafkaError::none;
+      one.base_offset = good ? append.appended.base.value : -1;
+      one.log_append_time_ms = good ? append.appended.log_append_time_ms : -1;
+      one.log_start_offset = good ? append.appended.log_start.value : -1;
+      if (!append.message.empty()) one.error_message = std::move(append.message);
+      for (auto& error : append.record_errors)
+        one.record_errors.push_back({error.batch_index, std::move(error.message)});
+    }
+  }
+  Reply reply = reply_with(request, response);
+  reply.failed = failed;
+  co_return reply;
+}
+
+}  // namespace paceline::broker

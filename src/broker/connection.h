@@ -1,0 +1,65 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "broker/node.h"
+#include "broker/request.h"
+#include "env/network.h"
+
+namespace paceline::broker {
+
+// One client connection, on one shard: frames in, requests through handlers, answers out in the
+// order of the requests. Produce requests run side by side, so that what one connection sends fits
+// into one group commit; every other request waits for those before it and holds those behind it,
+// as a Kafka broker does. Reading stops while the broker's memory budget, the pipeline or the
+// unsent answers are full.
+class Connection {
+ public:
+  Connection(Node& node, env::Shard& shard, std::unique_ptr<env::Socket> socket,
+             std::string listener);
+
+  // Serves until the peer goes, errs or idles too long. REQUIRES: outlives the task.
+  Task<void> serve();
+  // Ends serve() soon, from this shard.
+  void close() { end("the broker stops"); }
+
+ private:
+  struct Answer {
+    bool ready = false;
+    std::vector<Slice> frame;
+    size_t bytes = 0;
+  };
+
+  Task<Result<Slice>> read_frame();
+  Task<bool> admit(const Slice& frame);
+  Task<void> run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
+                         env::Budget::Permit permit, env::Gate::Pass pass);
+  void settle(const std::shared_ptr<Answer>& answer, Reply reply);
+  void record(const Request& request, const Reply& reply, env::Instant since);
+  Task<void> write_answers();
+  void end(std::string reason);
+  Task<void> watch_idle(env::Gate::Pass pass);
+
+  Node& node_;
+  env::Shard& shard_;
+  std::unique_ptr<env::Socket> socket_;
+  Peer peer_;
+  Metrics& metrics_;
+
+  Buffer receive_;        // what was read and not yet made a frame: [from_, to_)
+  size_t from_ = 0;
+  size_t to_ = 0;
+  env::Budget::Permit frame_permit_;  // for a frame bigger than the receive buffer, while it arrives
+  env::Instant last_progress_;    // of reading or answering, for the idle bound
+  bool inside_frame_ = false;     // a frame has begun: the shorter bound holds
+
+  std::deque<std::shared_ptr<Answer>> answers_;  // in the order of requests
+  size_t unsent_bytes_ = 0;
+  bool writing_ = false;
+  bool ended_ = false;
+  env::Event changed_;  // an answer was settled or sent, or the connection ended
+  env::Gate inside_;    // handlers, the writer and the watch
+};
+
+}  // namespace paceline::broker

@@ -1,0 +1,279 @@
+#include "broker/node.h"
+
+#include "base/log.h"
+
+namespace paceline::broker {
+
+Hosted* ShardHost::find(const Uuid& topic_id, int32_t index) {
+  auto found = hosted.find(StreamId{topic_id, static_cast<uint32_t>(index)});
+  if (found == hosted.end() || !found->second->partition) return nullptr;
+  return found->second.get();
+}
+
+Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::Storage& storage,
+           Settings settings, TopicConfigs topic_configs)
+    : shard_(*shards.front()),
+      cluster_(cluster),
+      storage_(storage),
+      settings_(std::move(settings)),
+      topic_configs_(std::move(topic_configs)),
+      memory_(settings_.request_memory_bytes),
+      image_event_(shard_),
+      applied_event_(shard_),
+      background_(shard_) {
+  for (env::Shard* shard : shards) {
+    hosts_.push_back(std::make_unique<ShardHost>());
+    hosts_.back()->shard = shard;
+  }
+}
+
+ShardHost& Node::home_of(const Uuid& topic_id, int32_t index) {
+  const size_t hash = std::hash<Uuid>{}(topic_id);
+  return *hosts_[(hash + static_cast<uint32_t>(index)) % hosts_.size()];
+}
+
+Task<void> Node::start() {
+  cluster_.on_image([this](std::shared_ptr<const cluster::Image> image) { follow(std::move(image)); });
+  follow(cluster_.image());
+  shard_.spawn(apply_images());
+  while (!applied_) co_await applied_event_.wait();
+  for (auto& host : hosts_) host->shard->spawn(tick_loop(*host));
+}
+
+void Node::follow(std::shared_ptr<const cluster::Image> image) {
+  if (newest_ && image->revision < newest_->revision) return;
+  newest_ = std::move(image);
+  image_event_.notify_all();
+}
+
+Task<void> Node::apply_images() {
+  auto pass = background_.enter();
+  while (!stopping_) {
+    if (newest_ == applied_) {
+      co_await image_event_.wait();
+      continue;
+    }
+    auto image = newest_;
+    co_await apply(image);
+    applied_ = image;
+    applied_event_.notify_all();
+  }
+}
+
+// Brings the open partitions to what the image says, all shards in parallel, each in order.
+Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
+  struct Work {
+    std::shared_ptr<const cluster::Image> image;
+    Node* node;
+    ShardHost* host;
+
+    static Task<void> run(Work work) {
+      ShardHost& host = *work.host;
+      for (const auto& [name, topic] : work.image->topics) {
+        for (uint32_t index = 0; index < topic->partitions.size(); ++index) {
+          if (&work.node->home_of(topic->id, static_cast<int32_t>(index)) != &host) continue;
+          const auto& partition = topic->partitions[index];
+          auto found = host.hosted.find(StreamId{topic->id, index});
+          if (partition.leader != work.node->settings_.broker) continue;
+          auto config = work.node->partition_config(*topic, *work.image);
+          if (found == host.hosted.end()) {
+            co_await work.node->open_on(host, topic, index, std::move(config));
+          } else if (found->second->partition) {
+            found->second->partition->set_config(std::move(config));
+          }
+        }
+      }
+      std::vector<StreamId> gone;
+      for (const auto& [id, hosted] : host.hosted) {
+        if (!work.image->topics_by_id.contains(id.owner)) gone.push_back(id);
+      }
+      for (const StreamId& id : gone) co_await work.node->close_on(host, id, true);
+    }
+  };
+  env::Gate running(shard_);
+  for (auto& host : hosts_) {
+    auto on_shard = [](Node* node, ShardHost* target, std::shared_ptr<const cluster::Image> what,
+                       env::Gate::Pass) -> Task<void> {
+      Work work{std::move(what), node, target};
+      co_await env::call_on(*target->shard, node->shard_, [work] { return Work::run(work); });
+    };
+    shard_.spawn(on_shard(this, host.get(), image, running.enter()));
+  }
+  co_await running.wait_empty();
+}
+
+Task<void> Node::open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
+                         uint32_t index, partition::Config config) {
+  const StreamId id{topic->id, index};
+  auto entry = std::make_unique<Hosted>();
+  Hosted& hosted = *entry;
+  hosted.topic = topic->name;
+  hosted.topic_id = topic->id;
+  hosted.index = index;
+  host.hosted.emplace(id, std::move(entry));
+  if (topic->name == kOffsetsTopic)
+    hosted.coordinator = group::Coordinator::create(*host.shard, settings_.group);
+
+  partition::Partition::Options options{
+      .shard = host.shard,
+      .storage = &storage_,
+      .stream = id,
+      .name = topic->name + "-" + std::to_string(index),
+      .epoch = topic->partitions[index].epoch,
+      .config = std::move(config),
+      .attached = hosted.coordinator.get(),
+  };
+  auto opened = co_await partition::Partition::open(std::move(options));
+  if (!opened) {
+    hosted.offline = opened.error().message;
+    log_error("partition {}-{} is offline: {}", topic->name, index, opened.error().message);
+    co_return;
+  }
+  if (hosted.coordinator) hosted.coordinator->bind(**opened);
+  hosted.partition = std::move(*opened);
+}
+
+Task<void> Node::close_on(ShardHost& host, StreamId id, bool erase) {
+  auto found = host.hosted.find(id);
+  if (found == host.hosted.end()) co_return;
+  // Out of the map first: nobody finds it any more; those inside are waited for.
+  std::unique_ptr<Hosted> hosted = std::move(found->second);
+  host.hosted.erase(found);
+  if (hosted->coordinator && hosted->partition && !stopping()) co_await hosted->coordinator->close();
+  if (hosted->partition) co_await hosted->partition->close();
+  if (!erase) co_return;
+  Result<void> erased = co_await storage_.erase(*host.shard, id);
+  if (!erased) log_warn("cannot erase {}-{} yet: {}", hosted->topic, hosted->index, erased.error().message);
+}
+
+Task<void> Node::release_waiters() {
+  released_.store(true, std::memory_order_relaxed);
+  for (auto& host : hosts_) {
+    auto close_all = [](ShardHost* target) -> Task<void> {
+      for (auto& [id, hosted] : target->hosted) {
+        if (hosted->coordinator && hosted->partition) co_await hosted->coordinator->close();
+      }
+    };
+    co_await env::call_on(*host->shard, shard_, [close_all, target = host.get()] { return close_all(target); });
+  }
+}
+
+Task<void> Node::stop() {
+  stopping_ = true;
+  image_event_.notify_all();
+  co_await background_.wait_empty();
+  for (auto& host : hosts_) {
+    auto close_all = [](Node* node, ShardHost* target) -> Task<void> {
+      std::vector<StreamId> ids;
+      for (const auto& [id, hosted] : target->hosted) ids.push_back(id);
+      for (const StreamId& id : ids) co_await node->close_on(*target, id, false);
+    };
+    co_await env::call_on(*host->shard, shard_,
+                          [close_all, this, target = host.get()] { return close_all(this, target); });
+  }
+}
+
+Task<void> Node::tick_loop(ShardHost& host) {
+  for (;;) {
+    co_await env::sleep_for(*host.shard, std::chrono::milliseconds(settings_.retention_check_ms));
+    std::vector<StreamId> ids;
+    for (const auto& [id, hosted] : host.hosted) ids.push_back(id);
+    for (const StreamId& id : ids) {
+      Hosted* hosted = host.find(id.owner, static_cast<int32_t>(id.index));
+      if (hosted) co_await hosted->partition->tick(host.shard->wall_ms());
+    }
+  }
+}
+
+Task<bool> Node::wait_open(env::Shard& home, Uuid topic_id, env::Instant deadline) {
+  auto wait = [](Node* node, Uuid id, env::Instant until) -> Task<bool> {
+    for (;;) {
+      if (node->applied_ && node->applied_->topics_by_id.contains(id)) co_return true;
+      if (!co_await node->applied_event_.wait_until(until)) co_return false;
+    }
+  };
+  co_return co_await env::call_on(shard_, home, [wait, this, topic_id, deadline] {
+    return wait(this, topic_id, deadline);
+  });
+}
+
+Task<std::shared_ptr<const cluster::TopicImage>> Node::offsets_topic(env::Shard& home) {
+  auto find = [](const cluster::Image& image) -> std::shared_ptr<const cluster::TopicImage> {
+    auto found = image.topics.find(kOffsetsTopic);
+    return found == image.topics.end() ? nullptr : found->second;
+  };
+  if (auto topic = find(*image())) co_return topic;
+  cluster::NewTopic created;
+  created.name = kOffsetsTopic;
+  created.partition_count = settings_.offsets_topic_partitions;
+  created.internal = true;
+  created.configs = {{"cleanup.policy", "compact"}, {"compression.type", "producer"},
+                     {"segment.bytes", "104857600"}};
+  Result<Uuid> id = co_await cluster_.create_topic(home, std::move(created));
+  if (!id && id.error().code != Code::already_exists) {
+    log_warn("cannot create {}: {}", kOffsetsTopic, id.error().message);
+    co_return nullptr;
+  }
+  auto topic = find(*image());
+  if (topic) co_await wait_open(home, topic->id, home.now() + std::chrono::seconds(5));
+  co_return topic;
+}
+
+int32_t Node::group_partition(std::string_view group) const {
+  // Java's String.hashCode over UTF-16 units; group ids are ASCII nearly always, and for the rest
+  // the code points of the basic plane are decoded here.
+  uint32_t hash = 0;
+  for (size_t at = 0; at < group.size();) {
+    const auto byte = static_cast<unsigned char>(group[at]);
+    uint32_t unit = byte;
+    size_t length = 1;
+    if (byte >= 0xc0 && byte < 0xe0 && at + 1 < group.size()) {
+      unit = (byte & 0x1fu) << 6 | (static_cast<unsigned char>(group[at + 1]) & 0x3fu);
+      length = 2;
+    } else if (byte >= 0xe0 && byte < 0xf0 && at + 2 < group.size()) {
+      unit = (byte & 0x0fu) << 12 | (static_cast<unsigned char>(group[at + 1]) & 0x3fu) << 6 |
+             (static_cast<unsigned char>(group[at + 2]) & 0x3fu);
+      length = 3;
+    }
+    hash = hash * 31 + unit;
+    at += length;
+  }
+  const auto positive = static_cast<int32_t>(hash & 0x7fffffff);
+  auto topic = image()->topic(kOffsetsTopic);
+  const auto count = topic ? topic->partitions.size() : settings_.offsets_topic_partitions;
+  return positive % static_cast<int32_t>(count);
+}
+
+void Node::auto_create(env::Shard& home, std::string name) {
+  auto create = [](Node* node, env::Shard* asker, std::string topic) -> Task<void> {
+    co_await env::call_on(node->shard_, *asker, [node, topic = std::move(topic)] {
+      return node->create_in_background(topic);
+    });
+  };
+  home.spawn(create(this, &home, std::move(name)));
+}
+
+Task<void> Node::create_in_background(std::string name) {
+  if (stopping_ || creating_.contains(name) || creating_.size() >= settings_.auto_create_pending_max)
+    co_return;
+  auto pass = background_.enter();
+  creating_.emplace(name, true);
+  cluster::NewTopic topic;
+  topic.name = name;
+  topic.partition_count = settings_.partitions_default;
+  topic.replication_factor = settings_.replication_factor_default;
+  Result<Uuid> created = co_await cluster_.create_topic(shard_, std::move(topic));
+  if (created) {
+    log_info("topic {} created on first use", name);
+  } else if (created.error().code != Code::already_exists) {
+    log_warn("cannot create topic {}: {}", name, created.error().message);
+  }
+  creating_.erase(name);
+}
+
+partition::Config Node::partition_config(const cluster::TopicImage& topic,
+                                         const cluster::Image& image) const {
+  return topic_configs_.partition_config(topic, image);
+}
+
+}  // namespace paceline::broker

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/metrics.h"
+#include "broker/settings.h"
+#include "broker/topic_config.h"
+#include "cluster/cluster.h"
+#include "env/budget.h"
+#include "env/sync.h"
+#include "group/group.h"
+#include "partition/partition.h"
+#include "stream/stream.h"
+
+namespace paceline::broker {
+
+inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
+
+// A partition that this broker leads, and the coordinator that lives in it if it is one of
+// __consumer_offsets. On its own shard.
+struct Hosted {
+  std::string topic;
+  Uuid topic_id;
+  uint32_t index = 0;
+  // Constructed before the partition, which replays into it, and destroyed after.
+  std::unique_ptr<group::Coordinator> coordinator;
+  std::unique_ptr<partition::Partition> partition;  // null while it opens, or if it cannot
+  std::string offline;                              // why it cannot be served; empty if it can
+};
+
+// The partitions of one shard.
+struct ShardHost {
+  env::Shard* shard = nullptr;
+  std::unordered_map<StreamId, std::unique_ptr<Hosted>> hosted;
+  Metrics metrics;
+
+  // The open partition, or null: not ours, still opening, or offline.
+  Hosted* find(const Uuid& topic_id, int32_t index);
+};
+
+// What all handlers share: who leads what and where its state lives. It follows the cluster's image
+// and opens and closes partitions on their shards.
+class Node {
+ public:
+  Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::Storage& storage,
+       Settings settings, TopicConfigs topic_configs);
+
+  // Opens every partition this broker leads; returns when all are served or known to be offline.
+  Task<void> start();
+  // First half of the end: whoever waits in a coordinator or a long poll is answered.
+  Task<void> release_waiters();
+  // Closes all partitions. Nothing is served after.
+  Task<void> stop();
+  bool stopping() const { return released_.load(std::memory_order_relaxed); }
+
+  const Settings& settings() const { return settings_; }
+  const TopicConfigs& topic_configs() const { return topic_configs_; }
+  cluster::Cluster& cluster() { return cluster_; }
+  stream::Storage& storage() { return storage_; }
+  env::Budget& memory() { return memory_; }
+  std::shared_ptr<const cluster::Image> image() const { return cluster_.image(); }
+  size_t shard_count() const { return hosts_.size(); }
+  ShardHost& host(size_t shard) { return *hosts_[shard]; }
+  ShardHost& host_of(const env::Shard& shard) { return *hosts_[shard.index()]; }
+  // Where the state of a partition lives.
+  ShardHost& home_of(const Uuid& topic_id, int32_t index);
+
+  // Waits (any shard) until all partitions of the topic are open here, or the deadline passes.
+  Task<bool> wait_open(env::Shard& home, Uuid topic_id, env::Instant deadline);
+
+  // The topic of the group coordinators, made when it is first needed; null if it cannot be yet.
+  Task<std::shared_ptr<const cluster::TopicImage>> offsets_topic(env::Shard& home);
+  // Which partition of it a group belongs to: Kafka's own hash, because tools compute it too.
+  int32_t group_partition(std::string_view group) const;
+
+  // Creates a topic in the background because a client asked for it by name.
+  void auto_create(env::Shard& home, std::string name);
+
+  partition::Config partition_config(const cluster::TopicImage& topic,
+                                     const cluster::Image& image) const;
+
+ private:
+  void follow(std::shared_ptr<const cluster::Image> image);
+  Task<void> apply_images();
+  Task<void> apply(std::shared_ptr<const cluster::Image> image);
+  Task<void> open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
+                     uint32_t index, partition::Config config);
+  Task<void> close_on(ShardHost& host, StreamId id, bool erase);
+  Task<void> tick_loop(ShardHost& host);
+  Task<void> create_in_background(std::string name);
+
+  env::Shard& shard_;  // the first: follows images
+  cluster::Cluster& cluster_;
+  stream::Storage& storage_;
+  const Settings settings_;
+  const TopicConfigs topic_configs_;
+  env::Budget memory_;
+  std::vector<std::unique_ptr<ShardHost>> hosts_;
+
+  // On shard_.
+  std::shared_ptr<const cluster::Image> newest_;
+  std::shared_ptr<const cluster::Image> applied_;
+  env::Event image_event_;    // newest_ changed
+  env::Event applied_event_;  // applied_ changed
+  env::Gate background_;
+  bool stopping_ = false;
+  std::atomic<bool> released_{false};
+  std::map<std::string, bool> creating_;
+};
+
+}  // namespace paceline::broker

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "env/shard.h"
+#include "protocol/header.h"
+
+namespace paceline::broker {
+
+class Node;
+
+// Who asks. Everything is dispatched with a principal and a listener from the first day; until
+// there is authentication the principal is anonymous.
+struct Peer {
+  std::string principal = "User:ANONYMOUS";
+  std::string listener;
+  std::string address;  // "host:port"
+  std::string software;  // of the client, once ApiVersions told it
+};
+
+// One request on its way through a handler. The frame outlives the handler; views decoded from it
+// are good until the handler returns.
+struct Request {
+  Node& node;
+  env::Shard& shard;  // of the connection; the handler runs on it
+  const Peer& peer;
+  int16_t api_key = 0;
+  int16_t version = 0;
+  int32_t correlation_id = 0;
+  std::string client_id;
+  Slice body;
+
+  template <class Message>
+  Result<Message> decode() const {
+    return Message::decode(version, protocol::Cursor(body));
+  }
+};
+
+// What goes back: a frame; nothing (acks=0); or the end of the connection, with the reason.
+struct Reply {
+  enum class What { frame, nothing, close };
+  What what = What::close;
+  std::vector<Slice> frame;
+  std::string reason;
+  // Errors told inside the frame, for metrics and the log.
+  bool failed = false;
+
+  static Reply close(std::string why) { return Reply{What::close, {}, std::move(why), true}; }
+  static Reply nothing() { return Reply{What::nothing, {}, {}, false}; }
+};
+
+template <class Response>
+Reply reply_with(const Request& request, const Response& response) {
+  auto frame = protocol::response_frame(request.version, request.correlation_id, response);
+  if (!frame) return Reply::close("cannot encode the answer: " + frame.error().message);
+  return Reply{Reply::What::frame, std::move(*frame), {}, false};
+}
+
+// Declares `name` as the decoded message of the request, or ends the connection: a request that
+// does not decode leaves no telling where the next one starts.
+#define PACELINE_DECODE(Message, name)                                      \
+  auto name##_decoded = request.decode<protocol::Message>();                \
+  if (!name##_decoded) co_return Reply::close(name##_decoded.error().message); \
+  [[maybe_unused]] protocol::Message& name = *name##_decoded
+
+}  // namespace paceline::broker

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "group/group.h"
+#include "meta/records.h"
+#include "partition/partition.h"
+
+namespace paceline::broker {
+
+// What the broker's code reads of its configuration: typed, checked, filled by config.h from the
+// keys of Kafka and ours. One value for the whole life of a process; what can change while it runs
+// (topic defaults) is looked up through ConfigTable instead.
+struct Settings {
+  BrokerId broker{1};
+  std::string rack;
+  std::vector<meta::Endpoint> listeners;   // bound addresses
+  std::vector<meta::Endpoint> advertised;  // what clients are told, by listener name
+
+  // Limits; every one is finite (defaults: Kafka's where Kafka's is finite).
+  uint32_t request_bytes_max = 100u << 20;       // socket.request.max.bytes
+  uint32_t fetch_bytes_max = 55u << 20;          // fetch.max.bytes
+  int64_t fetch_wait_max_ms = 60'000;
+  uint32_t fetch_partitions_max = 50'000;
+  uint32_t connections_max = 20'000;             // max.connections
+  uint32_t connections_per_ip_max = 2'000;       // max.connections.per.ip
+  int64_t connection_idle_max_ms = 600'000;      // connections.max.idle.ms
+  int64_t frame_read_max_ms = 30'000;            // from a frame's first byte to its last
+  uint64_t response_bytes_max = 64u << 20;       // unsent on one connection: then it is not read
+  uint32_t produce_pipeline_max = 256;           // produce requests of one connection in flight
+  uint64_t request_memory_bytes = 512ull << 20;  // of all requests together
+  uint32_t partitions_create_max = 10'000;       // of one CreateTopics
+  uint32_t auto_create_pending_max = 100;
+
+  bool auto_create_topics = true;
+  bool delete_topics = true;
+  uint32_t partitions_default = 1;
+  int16_t replication_factor_default = 1;
+  uint32_t offsets_topic_partitions = 50;
+  int64_t retention_check_ms = 300'000;
+  group::Options group;
+};
+
+}  // namespace paceline::broker
