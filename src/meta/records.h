@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -125,6 +126,26 @@ std::string encode(const ProducerIdsRecord&);
 // corrupt: the checksum or the structure does not hold; unsupported: a newer format.
 template <class Record>
 Result<Record> decode(std::string_view value);
+template <>
+Result<ClusterRecord> decode(std::string_view value);
+template <>
+Result<BrokerRecord> decode(std::string_view value);
+template <>
+Result<LaneRecord> decode(std::string_view value);
+template <>
+Result<ObjectRecord> decode(std::string_view value);
+template <>
+Result<DoneRecord> decode(std::string_view value);
+template <>
+Result<DeletedRecord> decode(std::string_view value);
+template <>
+Result<PageRecord> decode(std::string_view value);
+template <>
+Result<TopicRecord> decode(std::string_view value);
+template <>
+Result<ConfigRecord> decode(std::string_view value);
+template <>
+Result<ProducerIdsRecord> decode(std::string_view value);
 
 std::string cluster_key();
 std::string broker_key(BrokerId id);

@@ -79,7 +79,7 @@ class Store {
  public:
   virtual ~Store() = default;
   virtual Task<Result<std::optional<Entry>>> get(env::Shard& shard, std::string key) = 0;
-  // Entries with from <= key < to.
+  // Entries with from <= key < to; an empty `to` is no end. At least one may be asked for.
   virtual Task<Result<Range>> range(env::Shard& shard, std::string from, std::string to,
                                     size_t count_max) = 0;
   // The revision of the commit; conflict: a compare did not hold; maybe_written: read back.
@@ -92,7 +92,7 @@ class Store {
 // Everything under `prefix`, in pages of 1,000, at growing revisions: first.revision is the one to
 // watch after.
 Task<Result<Range>> range_prefix(Store& store, env::Shard& shard, std::string prefix);
-// The end of the range of keys that start with `prefix`.
+// The end of the range of keys that start with `prefix`; empty, which means no end, if there is none.
 std::string prefix_end(std::string prefix);
 
 // One file on `disk`, in SQLite's WAL mode with full syncs. Only one process may have it open

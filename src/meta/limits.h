@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+
+#include "meta/store.h"
+
+namespace paceline::meta {
+
+// etcd's defaults (--max-txn-ops, --max-request-bytes), kept by every store, so that what works on
+// one machine works beyond.
+inline constexpr size_t kOperationsMax = 128;  // compares, and writes
+inline constexpr size_t kValueBytesMax = 1 << 20;
+inline constexpr size_t kTransactionBytesMax = 1536 << 10;  // keys and values together
+
+// invalid_argument, with the limit in the sentence.
+Result<void> check_limits(const Transaction& transaction);
+
+}  // namespace paceline::meta
