@@ -23,7 +23,9 @@ void rewrite_crc(MutableBytes batch) {
 
 }  // namespace
 
-std::string_view codec_name(Codec codec) { return kCodecNames[static_cast<size_t>(codec)]; }
+std::string_view codec_name(Codec codec) {
+  return kCodecNames[static_cast<size_t>(codec)];
+}
 
 std::optional<Codec> parse_codec(std::string_view name) {
   for (size_t i = 0; i < kCodecNames.size(); ++i)
@@ -32,7 +34,8 @@ std::optional<Codec> parse_codec(std::string_view name) {
 }
 
 Result<BatchView> BatchView::parse(Bytes bytes) {
-  if (bytes.size() < kBatchLengthEnd) return fail(Code::out_of_range, "a batch is cut in its header");
+  if (bytes.size() < kBatchLengthEnd)
+    return fail(Code::out_of_range, "a batch is cut in its header");
   const auto length = load_be<int32_t>(bytes.data() + kBatchLengthAt);
   if (length < static_cast<int32_t>(kBatchHeaderBytes - kBatchLengthEnd))
     return fail(Code::corrupt, "a batch states a length below its header's");
@@ -49,7 +52,9 @@ int32_t BatchView::last_sequence() const {
   return base < 0 ? kNoSequence : advance_sequence(base, last_offset_delta());
 }
 
-bool BatchView::crc_ok() const { return crc32c(bytes_.subspan(kCrcStart)) == crc(); }
+bool BatchView::crc_ok() const {
+  return crc32c(bytes_.subspan(kCrcStart)) == crc();
+}
 
 int32_t advance_sequence(int32_t sequence, int32_t count) {
   const uint32_t sum = static_cast<uint32_t>(sequence) + static_cast<uint32_t>(count);

@@ -55,8 +55,8 @@ inline constexpr int16_t kDeleteHorizonBit = 0x40;
 // A batch v2 in somebody else's bytes. Cheap to copy; valid as long as the bytes are.
 class BatchView {
  public:
-  // The batch at the start of `bytes`, which may go on after it. Checks the structure only: magic 2,
-  // a length of at least a header and inside `bytes`. Never the checksum: see crc_ok().
+  // The batch at the start of `bytes`, which may go on after it. Checks the structure only: magic
+  // 2, a length of at least a header and inside `bytes`. Never the checksum: see crc_ok().
   // Code::out_of_range: `bytes` ends before the batch does; Code::corrupt: no batch v2.
   static Result<BatchView> parse(Bytes bytes);
 

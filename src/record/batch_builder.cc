@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "base/crc32c.h"
 #include "base/codec.h"
+#include "base/crc32c.h"
 #include "record/records.h"
 
 namespace paceline::record {

@@ -42,7 +42,8 @@ TEST(Batch, ReadsAndBuildsTheBytesOfKafkaPython) {
   BatchBuilder builder;
   builder.producer(ProducerId(4711), 3, 9).place(Offset(0), Epoch(0));
   builder.timestamp(1700000000000).add("k1", "v1", {{"h", "x"}, {"n", std::nullopt}});
-  builder.timestamp(1700000000005).add(std::nullopt, "value value value value value value value value ");
+  builder.timestamp(1700000000005)
+      .add(std::nullopt, "value value value value value value value value ");
   builder.timestamp(1700000000002).add("k3", std::nullopt);
   EXPECT_EQ(*builder.build(), known);
 }
@@ -92,7 +93,8 @@ TEST(BatchCursor, WalksARunAndStopsBeforeACutBatch) {
       ++walked;
     }
     EXPECT_EQ(walked, cut == run.size() ? 2u : cut >= one.size() ? 1u : 0u) << cut;
-    EXPECT_EQ(cursor.rest().size(), cut - (walked > 0 ? one.size() : 0) - (walked > 1 ? two.size() : 0));
+    EXPECT_EQ(cursor.rest().size(),
+              cut - (walked > 0 ? one.size() : 0) - (walked > 1 ? two.size() : 0));
   }
 }
 

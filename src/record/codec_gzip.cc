@@ -1,6 +1,6 @@
-#include <limits>
-
 #include <zlib.h>
+
+#include <limits>
 
 #include "record/codecs.h"
 

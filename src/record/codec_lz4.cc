@@ -27,8 +27,8 @@ class Unlz4 final : public Decompressor {
     while (!ended_ && filled < piece.size()) {
       size_t given = rest_.size();
       size_t made = piece.size() - filled;
-      const size_t hint = LZ4F_decompress(context_, piece.data() + filled, &made, rest_.data(),
-                                          &given, nullptr);
+      const size_t hint =
+          LZ4F_decompress(context_, piece.data() + filled, &made, rest_.data(), &given, nullptr);
       if (LZ4F_isError(hint)) return corrupt("not an lz4 frame");
       rest_ = rest_.subspan(given);
       filled += made;

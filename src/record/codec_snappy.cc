@@ -1,6 +1,6 @@
-#include <array>
-
 #include <snappy.h>
+
+#include <array>
 
 #include "base/endian.h"
 #include "record/codecs.h"
@@ -16,7 +16,9 @@ constexpr uint32_t kXerialVersion = 1;
 constexpr size_t kXerialBlockBytes = size_t{32} << 10;
 
 // The densest element makes 64 bytes out of 3, so a block that states more than this lies.
-constexpr size_t opened_bytes_max(size_t compressed_bytes) { return compressed_bytes * 22 + 64; }
+constexpr size_t opened_bytes_max(size_t compressed_bytes) {
+  return compressed_bytes * 22 + 64;
+}
 
 class Unsnap final : public Decompressor {
  public:

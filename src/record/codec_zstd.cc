@@ -1,7 +1,7 @@
-#include <algorithm>
-
 #include <zstd.h>
 #include <zstd_errors.h>
+
+#include <algorithm>
 
 #include "record/codecs.h"
 
@@ -22,7 +22,8 @@ Result<uint64_t> window_of(Bytes bytes) {
   if (bytes.size() <= kDescriptorAt + 1) return corrupt("not a zstd frame");
   if ((byte_at(0) & 0xf0) == 0x50 && as_text(bytes).substr(1).starts_with(kSkippableMagic))
     return uint64_t{0};
-  if (!as_text(bytes).starts_with(kFrameMagic)) return corrupt("not a zstd frame");  // or an old format
+  if (!as_text(bytes).starts_with(kFrameMagic))
+    return corrupt("not a zstd frame");  // or an old format
   const unsigned long long content = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
   if (content == ZSTD_CONTENTSIZE_ERROR) return corrupt("not a zstd frame");
   const bool single_segment = byte_at(kDescriptorAt) & 0x20;
@@ -82,8 +83,10 @@ class Unzstd final : public Decompressor {
       const size_t left = ZSTD_decompressStream(context_, &out, &in);
       if (ZSTD_isError(left)) return corrupt("not a zstd frame");
       frame_ = frame_.subspan(in.pos);
-      if (left == 0) in_frame_ = false;
-      else if (in.pos == 0 && out.pos == made) return corrupt("a zstd frame is cut");
+      if (left == 0)
+        in_frame_ = false;
+      else if (in.pos == 0 && out.pos == made)
+        return corrupt("a zstd frame is cut");
     }
     if (!in_frame_ && !frame_.empty()) return corrupt("bytes follow a zstd frame");
     piece.resize(out.pos);
@@ -94,13 +97,14 @@ class Unzstd final : public Decompressor {
     size_t room = std::min(cap_.left(), std::max<size_t>(frame_.size() * 8, kPieceBytes));
     for (;;) {
       piece.resize(room);
-      const size_t made = ZSTD_decompressDCtx(context_, piece.data(), piece.size(), frame_.data(),
-                                              frame_.size());
+      const size_t made =
+          ZSTD_decompressDCtx(context_, piece.data(), piece.size(), frame_.data(), frame_.size());
       if (!ZSTD_isError(made)) {
         piece.resize(made);
         return cap_.take(made);
       }
-      if (ZSTD_getErrorCode(made) != ZSTD_error_dstSize_tooSmall) return corrupt("not a zstd frame");
+      if (ZSTD_getErrorCode(made) != ZSTD_error_dstSize_tooSmall)
+        return corrupt("not a zstd frame");
       if (room == cap_.left()) return cap_.take(room + 1);
       room = std::min(cap_.left(), room * 2);
     }

@@ -27,11 +27,16 @@ class Plain final : public Decompressor {
 
 std::unique_ptr<Decompressor> Decompressor::open(Codec codec, Bytes compressed, size_t bytes_max) {
   switch (codec) {
-    case Codec::none: break;
-    case Codec::gzip: return codecs::open_gzip(compressed, bytes_max);
-    case Codec::snappy: return codecs::open_snappy(compressed, bytes_max);
-    case Codec::lz4: return codecs::open_lz4(compressed, bytes_max);
-    case Codec::zstd: return codecs::open_zstd(compressed, bytes_max);
+    case Codec::none:
+      break;
+    case Codec::gzip:
+      return codecs::open_gzip(compressed, bytes_max);
+    case Codec::snappy:
+      return codecs::open_snappy(compressed, bytes_max);
+    case Codec::lz4:
+      return codecs::open_lz4(compressed, bytes_max);
+    case Codec::zstd:
+      return codecs::open_zstd(compressed, bytes_max);
   }
   return std::make_unique<Plain>(compressed, bytes_max);
 }
@@ -51,11 +56,16 @@ Result<std::string> decompress(Codec codec, Bytes compressed, size_t bytes_max) 
 
 Result<std::string> compress(Codec codec, Bytes bytes, int level) {
   switch (codec) {
-    case Codec::none: break;
-    case Codec::gzip: return codecs::gzip(bytes, level);
-    case Codec::snappy: return codecs::snappy(bytes);
-    case Codec::lz4: return codecs::lz4(bytes, level);
-    case Codec::zstd: return codecs::zstd(bytes, level);
+    case Codec::none:
+      break;
+    case Codec::gzip:
+      return codecs::gzip(bytes, level);
+    case Codec::snappy:
+      return codecs::snappy(bytes);
+    case Codec::lz4:
+      return codecs::lz4(bytes, level);
+    case Codec::zstd:
+      return codecs::zstd(bytes, level);
   }
   return to_string(bytes);
 }

@@ -17,9 +17,10 @@ inline constexpr uint64_t kZstdWindowMax = uint64_t{1} << 27;
 inline constexpr int kLevelDefault = -1000;
 
 // Opens one compressed payload piece by piece, so that a reader holds a window of it and not the
-// whole. Errors: Code::corrupt for bytes that are no such stream (cut, trailing bytes, a length that
-// lies), Code::too_large when more than `bytes_max` would come out. No length found in the input is
-// allocated before it is bounded by `bytes_max` and, for snappy, by what the input could encode.
+// whole. Errors: Code::corrupt for bytes that are no such stream (cut, trailing bytes, a length
+// that lies), Code::too_large when more than `bytes_max` would come out. No length found in the
+// input is allocated before it is bounded by `bytes_max` and, for snappy, by what the input could
+// encode.
 //
 // Accepted: gzip with one or more members; snappy in Java's xerial frames or as one raw block, as
 // librdkafka writes it; lz4 as one frame of independent blocks, which is all that Java reads; zstd

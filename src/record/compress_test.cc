@@ -37,7 +37,10 @@ std::string be32(uint32_t value) {
   store_be(reinterpret_cast<std::byte*>(out.data()), value);
   return out;
 }
-const std::string kXerial = from_hex("82534e4150505900" "00000001" "00000001");
+const std::string kXerial = from_hex(
+    "82534e4150505900"
+    "00000001"
+    "00000001");
 
 TEST(Compress, RoundTripsInEveryCodecAtItsExactLimit) {
   for (Codec codec : {Codec::none, Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
@@ -56,8 +59,8 @@ TEST(Compress, RoundTripsInEveryCodecAtItsExactLimit) {
 
 TEST(Compress, LevelsAreTheCodecs) {
   const std::string plain = text(200'000);
-  for (auto [codec, fast, best] : {std::tuple{Codec::gzip, 1, 9}, {Codec::lz4, 1, 9},
-                                   {Codec::zstd, -5, 19}}) {
+  for (auto [codec, fast, best] :
+       {std::tuple{Codec::gzip, 1, 9}, {Codec::lz4, 1, 9}, {Codec::zstd, -5, 19}}) {
     const std::string quick = *compress(codec, as_bytes(plain), fast);
     const std::string small = *compress(codec, as_bytes(plain), best);
     EXPECT_LT(small.size(), quick.size()) << codec_name(codec);
@@ -97,7 +100,9 @@ TEST(Decompress, GzipMembersAndZstdFramesMayFollowOneAnother) {
     EXPECT_EQ(code_of(codec, two + "garbage"), Code::corrupt);
   }
   const std::string skippable = from_hex("502a4d1803000000616263");
-  EXPECT_EQ(*decompress(Codec::zstd, as_bytes(skippable + *compress(Codec::zstd, as_bytes("x"))), 9), "x");
+  EXPECT_EQ(
+      *decompress(Codec::zstd, as_bytes(skippable + *compress(Codec::zstd, as_bytes("x"))), 9),
+      "x");
 }
 
 TEST(Decompress, Lz4IsOneFrameOfIndependentBlocks) {
@@ -130,7 +135,8 @@ TEST(Decompress, SnappyComesRawOrInJavasFrames) {
   EXPECT_EQ(block, from_hex("081c") + "paceline");  // length 8, a literal of 8 bytes
   EXPECT_EQ(*decompress(Codec::snappy, as_bytes(block), 8), "paceline");
   const std::string framed = kXerial + be32(10) + block;
-  EXPECT_EQ(*decompress(Codec::snappy, as_bytes(framed + be32(10) + block), 16), "pacelinepaceline");
+  EXPECT_EQ(*decompress(Codec::snappy, as_bytes(framed + be32(10) + block), 16),
+            "pacelinepaceline");
   EXPECT_EQ(*decompress(Codec::snappy, as_bytes(framed + framed), 16), "pacelinepaceline");
   EXPECT_EQ(*compress(Codec::snappy, as_bytes("paceline")), framed);
   const std::string longer = from_hex("091c") + "paceline";  // states a byte more than it has
@@ -151,7 +157,10 @@ TEST(Decompress, SnappyLengthsThatLieAllocateNothing) {
 TEST(Decompress, ZstdWindowsAreBoundedAndLargeOnesStillOpen) {
   // Magic, a frame header with only a window descriptor, one raw last block of one byte.
   const auto frame = [](std::string_view descriptor) {
-    return from_hex("28b52ffd" "00") + from_hex(descriptor) + from_hex("090000") + "x";
+    return from_hex(
+               "28b52ffd"
+               "00") +
+           from_hex(descriptor) + from_hex("090000") + "x";
   };
   EXPECT_EQ(*decompress(Codec::zstd, as_bytes(frame("68")), 1), "x");  // 2^23
   EXPECT_EQ(*decompress(Codec::zstd, as_bytes(frame("70")), 1), "x");  // 2^24
@@ -168,7 +177,8 @@ TEST(Decompress, ZstdWindowsAreBoundedAndLargeOnesStillOpen) {
   ZSTD_inBuffer from{plain.data(), plain.size(), 0};
   ZSTD_outBuffer to{out.data(), out.size(), 0};
   while (from.pos < from.size) ZSTD_compressStream2(context, &to, &from, ZSTD_e_continue);
-  while (ZSTD_compressStream2(context, &to, &from, ZSTD_e_end) != 0) {}
+  while (ZSTD_compressStream2(context, &to, &from, ZSTD_e_end) != 0) {
+  }
   ZSTD_freeCCtx(context);
   out.resize(to.pos);
   EXPECT_TRUE(*decompress(Codec::zstd, as_bytes(out), plain.size()) == plain);
@@ -183,7 +193,8 @@ TEST(Decompress, ABrokenByteNeverCrashes) {
       std::string bad = packed;
       bad[at] = static_cast<char>(bad[at] ^ (1 << (at % 8)));
       auto out = decompress(codec, as_bytes(bad), 1 << 20);
-      if (!out) EXPECT_TRUE(out.error().code == Code::corrupt || out.error().code == Code::too_large);
+      if (!out)
+        EXPECT_TRUE(out.error().code == Code::corrupt || out.error().code == Code::too_large);
     }
   }
 }

@@ -18,10 +18,10 @@ constexpr std::array<char, N> upper(const char (&name)[N]) {
 
 std::string_view kafka_error_name(KafkaError error) {
   switch (error) {
-#define PACELINE_KAFKA_CASE(name, code)            \
-  case KafkaError::name: {                         \
-    static constexpr auto text = upper(#name);     \
-    return {text.data(), text.size() - 1};         \
+#define PACELINE_KAFKA_CASE(name, code)        \
+  case KafkaError::name: {                     \
+    static constexpr auto text = upper(#name); \
+    return {text.data(), text.size() - 1};     \
   }
     PACELINE_KAFKA_ERRORS(PACELINE_KAFKA_CASE)
 #undef PACELINE_KAFKA_CASE

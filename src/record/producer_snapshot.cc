@@ -23,7 +23,9 @@ constexpr uint16_t kVersion = 1;
 constexpr size_t kBatchBytes = 4 + 4 + 8 + 8 + 8;
 constexpr size_t kProducerBytesMin = 8 + 2 + 8 + 8 + 1 + 1;
 
-std::unexpected<Error> corrupt() { return fail(Code::corrupt, "a producer snapshot is malformed"); }
+std::unexpected<Error> corrupt() {
+  return fail(Code::corrupt, "a producer snapshot is malformed");
+}
 
 }  // namespace
 

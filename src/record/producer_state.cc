@@ -1,8 +1,8 @@
 #include "record/producer_state.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace paceline::record {
 namespace {
@@ -12,8 +12,8 @@ constexpr size_t kEvictedShare = 10;
 
 }  // namespace
 
-// The index of the first entry that the state after `count` entries is made of: those since the last
-// change of epoch, and no more than five batches among them.
+// The index of the first entry that the state after `count` entries is made of: those since the
+// last change of epoch, and no more than five batches among them.
 size_t ProducerState::first_relevant(const Entries& entries, size_t count) {
   size_t batches = 0;
   size_t first = count;

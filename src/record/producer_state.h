@@ -22,9 +22,9 @@ inline constexpr size_t kProducersMax = 10'000;
 //
 // A batch is applied when it is sequenced, before it is durable. So that a snapshot never knows a
 // batch that may still be lost (it would acknowledge the retry of that batch), every batch at or
-// above the *floor* is kept beside the five that check() looks at, and snapshot(end) gives the state
-// of the batches wholly below `end`, for any end from the floor on. The owner raises the floor with
-// durable_up_to(), and takes failed appends back with forget_from().
+// above the *floor* is kept beside the five that check() looks at, and snapshot(end) gives the
+// state of the batches wholly below `end`, for any end from the floor on. The owner raises the
+// floor with durable_up_to(), and takes failed appends back with forget_from().
 class ProducerState {
  public:
   struct Accept {};
@@ -35,8 +35,8 @@ class ProducerState {
     Offset last_offset;
     int64_t append_time_ms;
   };
-  // The refusal follows from the batch that ends at `last_offset`, which may not be durable yet: tell
-  // it when that is. -1: it depends on nothing that could be lost.
+  // The refusal follows from the batch that ends at `last_offset`, which may not be durable yet:
+  // tell it when that is. -1: it depends on nothing that could be lost.
   struct Refused {
     KafkaFailure failure;
     Offset last_offset{-1};
@@ -60,9 +60,9 @@ class ProducerState {
   //                                 that does not start at 0
   Verdict check(const BatchFacts& facts) const;
 
-  // The batch took the offsets [base_offset, base_offset + last_offset_delta]. Not judged again: what
-  // is in the log is so, hence also the way to replay stored batches and markers, by facts_of().
-  // REQUIRES: base_offset above every batch applied before, and >= end().
+  // The batch took the offsets [base_offset, base_offset + last_offset_delta]. Not judged again:
+  // what is in the log is so, hence also the way to replay stored batches and markers, by
+  // facts_of(). REQUIRES: base_offset above every batch applied before, and >= end().
   void apply(const BatchFacts& facts, Offset base_offset, int64_t append_time_ms);
   // Takes back every batch that reaches `offset` or above. REQUIRES: offset >= floor().
   void forget_from(Offset offset);

@@ -53,9 +53,9 @@ TEST(ProducerState, AnExactRetryOfTheLastFiveGetsItsFirstAnswer) {
   Log log;
   for (int i = 0; i < 7; ++i) EXPECT_EQ(log.write(batch(1, 0, i * 10, 10), 100 + i), "accept");
   for (int i = 2; i < 7; ++i)
-    EXPECT_EQ(log.write(batch(1, 0, i * 10, 10)),
-              "duplicate " + std::to_string(i * 10) + " " + std::to_string(i * 10 + 9) + " " +
-                  std::to_string(100 + i));
+    EXPECT_EQ(log.write(batch(1, 0, i * 10, 10)), "duplicate " + std::to_string(i * 10) + " " +
+                                                      std::to_string(i * 10 + 9) + " " +
+                                                      std::to_string(100 + i));
   EXPECT_EQ(log.write(batch(1, 0, 10, 10)), "OUT_OF_ORDER_SEQUENCE_NUMBER 69") << "sixth";
   EXPECT_EQ(log.write(batch(1, 0, 60, 9)), "OUT_OF_ORDER_SEQUENCE_NUMBER 69") << "not the same";
   EXPECT_EQ(log.write(batch(1, 0, 71)), "OUT_OF_ORDER_SEQUENCE_NUMBER 69") << "gap";
@@ -175,8 +175,11 @@ TEST(ProducerState, TheNumberOfProducersIsBoundedAndTheLongestIdleGo) {
 }
 
 TEST(ProducerState, ReplaysStoredBatchesByTheirHeaders) {
-  const std::string stored = *BatchBuilder().producer(ProducerId(7), 2, 40)
-                                  .add_at(0, "a", "1").add_at(9, "b", "2").build();  // compacted
+  const std::string stored = *BatchBuilder()
+                                  .producer(ProducerId(7), 2, 40)
+                                  .add_at(0, "a", "1")
+                                  .add_at(9, "b", "2")
+                                  .build();  // compacted
   ProducerState state;
   state.apply(facts_of(*BatchView::parse(as_bytes(stored))), Offset(0), 5);
   EXPECT_EQ(word(state.check(batch(7, 2, 40, 10))), "duplicate 0 9 5");
@@ -191,10 +194,21 @@ TEST(ProducerSnapshot, BytesAreAsDocumented) {
   Log log;
   log.write(batch(258, 3, 7, 2), 5);
   EXPECT_EQ(log.state.snapshot(Offset(2)),
-            std::string("\0\1" "\0\0\0\0\0\0\0\2" "\1"                            // version, end, count
-                        "\0\0\0\0\0\0\1\2" "\0\3" "\0\0\0\0\0\0\0\1" "\0\0\0\0\0\0\0\5" "\1"
-                        "\0\0\0\7" "\0\0\0\10" "\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\1"
-                        "\0\0\0\0\0\0\0\5" "\0" "\0",
+            std::string("\0\1"
+                        "\0\0\0\0\0\0\0\2"
+                        "\1"  // version, end, count
+                        "\0\0\0\0\0\0\1\2"
+                        "\0\3"
+                        "\0\0\0\0\0\0\0\1"
+                        "\0\0\0\0\0\0\0\5"
+                        "\1"
+                        "\0\0\0\7"
+                        "\0\0\0\10"
+                        "\0\0\0\0\0\0\0\0"
+                        "\0\0\0\0\0\0\0\1"
+                        "\0\0\0\0\0\0\0\5"
+                        "\0"
+                        "\0",
                         72));
 }
 
@@ -277,10 +291,11 @@ TEST(ProducerState, AgreesWithANaiveModelThroughFailuresAndSnapshots) {
       BatchFacts facts = batch(pid, 0, kSequenceMax - 20, 1 + pick(3));
       if (latest.contains(pid)) {
         const BatchFacts& last = latest[pid];
-        const auto epoch = static_cast<int16_t>(last.producer_epoch + (pick(12) == 0) - (pick(40) == 0));
+        const auto epoch =
+            static_cast<int16_t>(last.producer_epoch + (pick(12) == 0) - (pick(40) == 0));
         const int32_t next = last.control ? 0 : advance_sequence(last.last_sequence, 1);
-        facts = batch(pid, std::max<int16_t>(epoch, 0),
-                      epoch != last.producer_epoch ? 0 : next, 1 + pick(3));
+        facts = batch(pid, std::max<int16_t>(epoch, 0), epoch != last.producer_epoch ? 0 : next,
+                      1 + pick(3));
         if (pick(8) == 0) facts = batch(pid, facts.producer_epoch, next + pick(3), 1);
         if (pick(6) == 0 && !model.log.empty()) {  // a retry of something recent
           const size_t back = static_cast<size_t>(pick(20)) % model.log.size();
@@ -311,7 +326,8 @@ TEST(ProducerState, AgreesWithANaiveModelThroughFailuresAndSnapshots) {
           const bool straddled = std::ranges::any_of(model.log, [&](const auto& written) {
             return written.base < somewhere && written.last() >= somewhere;
           });
-          if (!straddled) ASSERT_TRUE(replayed->snapshot(state.end()) == state.snapshot(state.end()));
+          if (!straddled)
+            ASSERT_TRUE(replayed->snapshot(state.end()) == state.snapshot(state.end()));
         }
       }
       if (pick(7) == 0) state.durable_up_to(somewhere);

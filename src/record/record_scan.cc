@@ -6,7 +6,9 @@ namespace {
 constexpr int kVarintBytesMax = 5;
 constexpr int kVarlongBytesMax = 10;
 
-int64_t unzigzag(uint64_t raw) { return static_cast<int64_t>(raw >> 1) ^ -static_cast<int64_t>(raw & 1); }
+int64_t unzigzag(uint64_t raw) {
+  return static_cast<int64_t>(raw >> 1) ^ -static_cast<int64_t>(raw & 1);
+}
 
 }  // namespace
 

@@ -16,9 +16,9 @@ struct ScannedRecord {
   bool has_key = false;
 };
 
-// Parses the records of a batch in one pass, compressed or not, through a small window: keys, values
-// and headers are stepped over. Every length is checked against the record that holds it, and the
-// record against the batch.
+// Parses the records of a batch in one pass, compressed or not, through a small window: keys,
+// values and headers are stepped over. Every length is checked against the record that holds it,
+// and the record against the batch.
 class RecordScan {
  public:
   enum class Step : uint8_t { record, end, failed };
@@ -28,8 +28,8 @@ class RecordScan {
 
   // `end` only where the bytes end, too; the caller compares the number of records.
   Step next(ScannedRecord& record);
-  // After Step::failed. Code::invalid_argument: the records break the format; else the Decompressor's
-  // corrupt or too_large.
+  // After Step::failed. Code::invalid_argument: the records break the format; else the
+  // Decompressor's corrupt or too_large.
   const Error& error() const { return error_; }
 
  private:
@@ -48,8 +48,8 @@ class RecordScan {
   const std::byte* begin_ = nullptr;
   const std::byte* at_ = nullptr;
   const std::byte* end_ = nullptr;
-  uint64_t passed_ = 0;        // bytes in the windows before this one
-  uint64_t record_end_ = ~0ull;  // of the record being read
+  uint64_t passed_ = 0;                   // bytes in the windows before this one
+  uint64_t record_end_ = ~0ull;           // of the record being read
   std::unique_ptr<Decompressor> source_;  // none: the payload is the only window
   std::string window_;
   Error error_{Code::invalid_argument, {}};

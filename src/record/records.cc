@@ -75,11 +75,13 @@ Result<std::optional<TimestampedOffset>> first_record(const BatchView& batch, si
   ScannedRecord record;
   for (;;) {
     switch (scan.next(record)) {
-      case RecordScan::Step::end: return std::nullopt;
+      case RecordScan::Step::end:
+        return std::nullopt;
       case RecordScan::Step::failed:
         return fail(scan.error().code == Code::too_large ? Code::too_large : Code::corrupt,
                     scan.error().message);
-      case RecordScan::Step::record: break;
+      case RecordScan::Step::record:
+        break;
     }
     const TimestampedOffset found{batch.base_offset() + record.offset_delta,
                                   timestamp_of(batch, record.timestamp_delta)};
@@ -134,9 +136,8 @@ Result<std::optional<RecordView>> RecordReader::next() {
 Result<std::optional<TimestampedOffset>> find_by_timestamp(const BatchView& batch,
                                                            int64_t timestamp,
                                                            size_t decompressed_bytes_max) {
-  return first_record(batch, decompressed_bytes_max, [&](const TimestampedOffset& found) {
-    return found.timestamp >= timestamp;
-  });
+  return first_record(batch, decompressed_bytes_max,
+                      [&](const TimestampedOffset& found) { return found.timestamp >= timestamp; });
 }
 
 Result<std::optional<TimestampedOffset>> find_max_timestamp(const BatchView& batch,

@@ -44,8 +44,10 @@ TEST(RecordReader, ReadsWhatLibrdkafkaWritesInEveryCodec) {
 }
 
 TEST(RecordReader, NullAndEmptyStayApartAndViewsOutliveAMove) {
-  const std::string bytes =
-      *BatchBuilder().codec(Codec::zstd).add("", std::nullopt, {{"", ""}, {"n", std::nullopt}}).build();
+  const std::string bytes = *BatchBuilder()
+                                 .codec(Codec::zstd)
+                                 .add("", std::nullopt, {{"", ""}, {"n", std::nullopt}})
+                                 .build();
   auto reader = RecordReader::open(*BatchView::parse(as_bytes(bytes)));
   RecordReader moved = *std::move(reader);
   auto record = **moved.next();

@@ -105,8 +105,8 @@ class RecordCheck {
     } else if (batch_.timestamp_type() == TimestampType::log_append_time) {
       timestamp_fault_ = true;
       note(index, "a producer may not set the timestamp type to LogAppendTime");
-    } else if (options_.timestamp_type == TimestampType::create_time &&
-               timestamp != kNoTimestamp && (timestamp < earliest_ || timestamp > latest_)) {
+    } else if (options_.timestamp_type == TimestampType::create_time && timestamp != kNoTimestamp &&
+               (timestamp < earliest_ || timestamp > latest_)) {
       timestamp_fault_ = true;
       note(index, "the timestamp is out of the topic's range");
     }
@@ -119,11 +119,11 @@ class RecordCheck {
 
   KafkaResult<> verdict() {
     if (fault_count_ == 0) return {};
-    return std::unexpected(KafkaFailure{
-        timestamp_fault_ ? invalid_timestamp : invalid_record,
-        fmt::format("{} records of a batch are refused, the first: {}", fault_count_,
-                    errors_.front().message),
-        std::move(errors_)});
+    return std::unexpected(
+        KafkaFailure{timestamp_fault_ ? invalid_timestamp : invalid_record,
+                     fmt::format("{} records of a batch are refused, the first: {}", fault_count_,
+                                 errors_.front().message),
+                     std::move(errors_)});
   }
 
   static std::unexpected<KafkaFailure> refuse(const Error& error) {

@@ -17,7 +17,7 @@ struct BatchFacts {
   int32_t base_sequence = kNoSequence;
   int32_t last_sequence = kNoSequence;
   int32_t record_count = 0;
-  int32_t last_offset_delta = 0;  // a compacted batch may hold fewer records than its range
+  int32_t last_offset_delta = 0;         // a compacted batch may hold fewer records than its range
   int64_t max_timestamp = kNoTimestamp;  // of the records where they were read, else the header's
   int32_t max_timestamp_offset_delta = -1;  // of the first record that has it; -1: not looked at
   // The header states another maximum than the records have: set_max_timestamp() before storing.
@@ -54,8 +54,8 @@ struct ValidateOptions {
 };
 
 // Judges the `records` field of a Produce request for one partition by the rules of Kafka's broker.
-// An absent field is empty bytes. Nothing is kept or changed; memory beyond the input is a window of
-// some 64 KiB where the codec streams, and never more than decompressed_bytes_max.
+// An absent field is empty bytes. Nothing is kept or changed; memory beyond the input is a window
+// of some 64 KiB where the codec streams, and never more than decompressed_bytes_max.
 //
 //   INVALID_RECORD                  none, or more than one batch; lengths, counts, offsets or
 //                                   sequences that disagree; control bit; null key when compacted

@@ -33,7 +33,9 @@ BatchBuilder three() {
   builder.timestamp(kNow).add("a", "1").add("b", "2").add("c", "3");
   return builder;
 }
-std::string three(Codec codec) { return *three().codec(codec).build(); }
+std::string three(Codec codec) {
+  return *three().codec(codec).build();
+}
 
 // A batch around records that no builder would make.
 std::string with_payload(Codec codec, std::string_view payload, int32_t count) {
@@ -125,11 +127,14 @@ TEST(Validate, AHeaderThatContradictsItself) {
     KafkaError expected;
   };
   const Case cases[] = {
-      {"base offset", [](auto& b) { put<int64_t>(b, kBaseOffsetAt, 1); }, KafkaError::invalid_record},
+      {"base offset", [](auto& b) { put<int64_t>(b, kBaseOffsetAt, 1); },
+       KafkaError::invalid_record},
       {"count 0", [](auto& b) { put<int32_t>(b, kRecordCountAt, 0); }, KafkaError::invalid_record},
-      {"count -1", [](auto& b) { put<int32_t>(b, kRecordCountAt, -1); }, KafkaError::invalid_record},
+      {"count -1", [](auto& b) { put<int32_t>(b, kRecordCountAt, -1); },
+       KafkaError::invalid_record},
       {"count 4", [](auto& b) { put<int32_t>(b, kRecordCountAt, 4); }, KafkaError::invalid_record},
-      {"delta", [](auto& b) { put<int32_t>(b, kLastOffsetDeltaAt, 7); }, KafkaError::invalid_record},
+      {"delta", [](auto& b) { put<int32_t>(b, kLastOffsetDeltaAt, 7); },
+       KafkaError::invalid_record},
       {"delta min", [](auto& b) { put<int32_t>(b, kLastOffsetDeltaAt, INT32_MIN); },
        KafkaError::invalid_record},
       {"delta max, count min",
@@ -162,7 +167,8 @@ TEST(Validate, AHeaderThatContradictsItself) {
          put<int32_t>(b, kBaseSequenceAt, 0);
        },
        KafkaError::invalid_record},
-      {"transaction without pid", [](auto& b) { put<int16_t>(b, kAttributesAt, kTransactionalBit); },
+      {"transaction without pid",
+       [](auto& b) { put<int16_t>(b, kAttributesAt, kTransactionalBit); },
        KafkaError::invalid_record},
       {"codec 7", [](auto& b) { put<int16_t>(b, kAttributesAt, 7); },
        KafkaError::unsupported_compression_type},
@@ -179,25 +185,47 @@ TEST(Validate, AHeaderThatContradictsItself) {
 
 TEST(Validate, RecordsThatContradictTheHeaderInEveryCodec) {
   // size, attributes, timestamp delta, offset delta, key "a", value "1", no headers
-  const std::string first("\x10\0\0\0\2a\2" "1\0", 9);
-  const std::string second("\x10\0\0\2\2a\2" "1\0", 9);
+  const std::string first(
+      "\x10\0\0\0\2a\2"
+      "1\0",
+      9);
+  const std::string second(
+      "\x10\0\0\2\2a\2"
+      "1\0",
+      9);
   const std::pair<const char*, std::string> bad[] = {
       {"only one record", first},
-      {"three records", first + second + std::string("\x10\0\0\4\2a\2" "1\0", 9)},
+      {"three records", first + second +
+                            std::string("\x10\0\0\4\2a\2"
+                                        "1\0",
+                                        9)},
       {"offsets 0, 0", first + first},
       {"offsets 1, 0", second + first},
       {"trailing byte", first + second + std::string(1, '\0')},
       {"cut record", first + second.substr(0, 8)},
-      {"record longer than its parts", first + std::string("\x12\0\0\2\2a\2" "1\0\0", 10)},
-      {"record shorter than its parts", first + std::string("\x0e\0\0\2\2a\2" "1\0", 9)},
+      {"record longer than its parts", first + std::string("\x12\0\0\2\2a\2"
+                                                           "1\0\0",
+                                                           10)},
+      {"record shorter than its parts", first + std::string("\x0e\0\0\2\2a\2"
+                                                            "1\0",
+                                                            9)},
       {"negative record length", first + std::string("\x01\0", 2)},
       {"record length 2 GiB", first + std::string("\xfe\xff\xff\xff\x0f\0\0\2", 8)},
-      {"key beyond the record", first + std::string("\x10\0\0\2\x7e""a\2""1\0", 9)},
+      {"key beyond the record", first + std::string("\x10\0\0\2\x7e"
+                                                    "a\2"
+                                                    "1\0",
+                                                    9)},
       {"five-byte varint too large", first + std::string("\xff\xff\xff\xff\x7f\0", 6)},
       {"varint without end", first + std::string("\x80\x80\x80\x80\x80\x80\x80", 7)},
-      {"negative header count", first + std::string("\x10\0\0\2\2a\2" "1\1", 9)},
-      {"header count 2 GiB", first + std::string("\x18\0\0\2\2a\2" "1\xfe\xff\xff\xff\x0f", 13)},
-      {"null header key", first + std::string("\x14\0\0\2\2a\2" "1\2\1\1", 11)},
+      {"negative header count", first + std::string("\x10\0\0\2\2a\2"
+                                                    "1\1",
+                                                    9)},
+      {"header count 2 GiB", first + std::string("\x18\0\0\2\2a\2"
+                                                 "1\xfe\xff\xff\xff\x0f",
+                                                 13)},
+      {"null header key", first + std::string("\x14\0\0\2\2a\2"
+                                              "1\2\1\1",
+                                              11)},
   };
   for (Codec codec : kCodecs) {
     ASSERT_EQ(code_of(with_payload(codec, first + second, 2)), KafkaError::none);
@@ -208,8 +236,11 @@ TEST(Validate, RecordsThatContradictTheHeaderInEveryCodec) {
 }
 
 TEST(Validate, SizeIsThatOfTheCompressedBatch) {
-  const std::string batch = *BatchBuilder().codec(Codec::gzip).timestamp(kNow)
-                                 .add("k", std::string(100'000, 'x')).build();
+  const std::string batch = *BatchBuilder()
+                                 .codec(Codec::gzip)
+                                 .timestamp(kNow)
+                                 .add("k", std::string(100'000, 'x'))
+                                 .build();
   ValidateOptions with = options();
   with.max_message_bytes = static_cast<int32_t>(batch.size());
   EXPECT_EQ(code_of(batch, with), KafkaError::none);
@@ -221,9 +252,8 @@ TEST(Validate, ZstdNeedsProduceSeven) {
   ValidateOptions with = options();
   for (Codec codec : kCodecs) {
     with.api_version = 6;
-    EXPECT_EQ(code_of(three(codec), with), codec == Codec::zstd
-                                               ? KafkaError::unsupported_compression_type
-                                               : KafkaError::none);
+    EXPECT_EQ(code_of(three(codec), with),
+              codec == Codec::zstd ? KafkaError::unsupported_compression_type : KafkaError::none);
     with.api_version = 7;
     EXPECT_EQ(code_of(three(codec), with), KafkaError::none);
   }
@@ -270,7 +300,8 @@ TEST(Validate, AWrongMaximumTimestampIsReportedForCorrection) {
     const BatchFacts facts = *validate_produced(as_bytes(batch), options());
     EXPECT_TRUE(facts.max_timestamp_wrong);
     EXPECT_EQ(facts.max_timestamp, kNow);
-    set_max_timestamp({reinterpret_cast<std::byte*>(batch.data()), batch.size()}, facts.max_timestamp);
+    set_max_timestamp({reinterpret_cast<std::byte*>(batch.data()), batch.size()},
+                      facts.max_timestamp);
     EXPECT_FALSE(validate_produced(as_bytes(batch), options())->max_timestamp_wrong);
   }
 }
