@@ -182,8 +182,9 @@ Result<void> read_listeners(Config& config, const Values& values, const ServeOpt
       return refuse(fmt::format("listener {}: unknown security protocol '{}'", endpoint.listener, protocol));
   }
   auto& advertised = config.settings.advertised;
-  if (!options.listen)
+  if (!options.listen) {
     TRY(advertised, parse_listeners("advertised.listeners", values.text("advertised.listeners").value_or("")));
+  }
   std::erase_if(advertised, [&](const meta::Endpoint& e) { return controllers.find("," + e.listener + ",") != std::string::npos; });
   for (const meta::Endpoint& endpoint : bound) {
     const bool told = std::any_of(advertised.begin(), advertised.end(),
@@ -281,7 +282,9 @@ Result<Config> load_config(const ServeOptions& options, ReadFile read) {
       return refuse(fmt::format("cluster.id='{}' is not a cluster id (22 characters of base64)", *id));
   }
   const std::string admin = values.text("paceline.admin.listen").value_or("127.0.0.1:9644");
-  if (admin != "none") TRY(config.admin, parse_address(admin));
+  if (admin != "none") {
+    TRY(config.admin, parse_address(admin));
+  }
   return config;
 }
 

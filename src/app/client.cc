@@ -1,0 +1,47 @@
+#include "app/client.h"
+
+namespace paceline::app {
+namespace {
+
+constexpr auto kCallMax = std::chrono::seconds(30);
+constexpr int32_t kAnswerBytesMax = 256 << 20;
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string host, uint16_t port) {
+  auto socket = co_await shard.network().connect(host, port, shard.now() + std::chrono::seconds(10));
+  if (!socket)
+    co_return fail(socket.error().code, fmt::format("cannot reach a broker at {}:{}: {}", host, port, socket.error().message));
+  co_return std::unique_ptr<Client>(new Client(shard, std::move(*socket)));
+}
+
+Task<Result<void>> Client::read_exactly(MutableBytes into) {
+  while (!into.empty()) {
+    CO_TRY(size_t got, co_await socket_->read_some(into));
+    into = into.subspan(got);
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<Slice>> Client::exchange(std::vector<Slice> frame) {
+  // The deadline closes the socket, which ends whatever waits on it.
+  env::Socket* socket = socket_.get();
+  const auto timer = shard_.run_at(shard_.now() + kCallMax, [socket] { socket->close(); });
+  auto run = [](Client* self, std::vector<Slice> pieces) -> Task<Result<Slice>> {
+    CO_TRY_VOID(co_await self->socket_->write(pieces));
+    std::byte length[4];
+    CO_TRY_VOID(co_await self->read_exactly(length));
+    const auto size = load_be<int32_t>(length);
+    if (size < 4 || size > kAnswerBytesMax) co_return fail(Code::corrupt, "the peer does not speak Kafka's protocol");
+    Buffer answer = Buffer::allocate(static_cast<size_t>(size));
+    CO_TRY_VOID(co_await self->read_exactly(answer.writable()));
+    co_return Slice(std::move(answer));
+  };
+  auto result = co_await run(this, std::move(frame));
+  shard_.cancel_timer(timer);
+  if (!result && result.error().code == Code::closed)
+    co_return fail(Code::unavailable, "the broker closed the connection or did not answer in 30 s");
+  co_return result;
+}
+
+}  // namespace paceline::app

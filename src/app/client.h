@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "env/network.h"
+#include "protocol/header.h"
+
+namespace paceline::app {
+
+// A small Kafka client for the command line: one connection, one request at a time.
+class Client {
+ public:
+  static Task<Result<std::unique_ptr<Client>>> connect(env::Shard& shard, std::string host, uint16_t port);
+
+  // Sends a request at `version` and decodes its answer. Bounded by 30 s a call.
+  template <class Response, class Request>
+  Task<Result<Response>> call(int16_t version, const Request& request) {
+    auto frame = protocol::request_frame(version, ++correlation_, "paceline", request);
+    if (!frame) co_return fail(frame.error());
+    CO_TRY(Slice answer, co_await exchange(std::move(*frame)));
+    protocol::Cursor cursor(answer);
+    CO_TRY(int32_t correlation, protocol::decode_response_header(Request::kApiKey, version, cursor));
+    if (correlation != correlation_) co_return fail(Code::corrupt, "the broker answered another request");
+    answer_ = answer.subslice(answer.size() - cursor.remaining(), cursor.remaining());
+    co_return Response::decode(version, protocol::Cursor(answer_));
+  }
+
+ private:
+  explicit Client(env::Shard& shard, std::unique_ptr<env::Socket> socket)
+      : shard_(shard), socket_(std::move(socket)) {}
+  Task<Result<Slice>> exchange(std::vector<Slice> frame);
+  Task<Result<void>> read_exactly(MutableBytes into);
+
+  env::Shard& shard_;
+  std::unique_ptr<env::Socket> socket_;
+  int32_t correlation_ = 0;
+  Slice answer_;  // what the last response's views point into
+};
+
+}  // namespace paceline::app

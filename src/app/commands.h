@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "env/shard.h"
+
+namespace paceline::app {
+
+// The exit codes of every command.
+enum Exit : int {
+  kDone = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kNotFound = 3,
+  kUnhealthy = 4,
+  kPartly = 5,
+  kRefused = 6,
+  kTimeout = 7,
+};
+
+// Where a command goes and how it prints.
+struct Target {
+  std::string bootstrap = "127.0.0.1:9092";
+  bool json = false;
+};
+
+struct TopicSpec {
+  std::string name;
+  int32_t partitions = -1;
+  int16_t replication_factor = -1;
+  std::vector<std::string> configs;  // key=value
+};
+
+Task<int> topic_list(env::Shard& shard, Target target);
+Task<int> topic_create(env::Shard& shard, Target target, TopicSpec topic);
+Task<int> topic_describe(env::Shard& shard, Target target, std::string name);
+Task<int> topic_delete(env::Shard& shard, Target target, std::string name);
+Task<int> group_list(env::Shard& shard, Target target);
+Task<int> group_describe(env::Shard& shard, Target target, std::string group);
+
+// `resource`: "topic/NAME" or "broker/ID" or "broker".
+Task<int> config_get(env::Shard& shard, Target target, std::string resource);
+Task<int> config_set(env::Shard& shard, Target target, std::string resource, std::vector<std::string> values);
+
+// Prints `message` to standard error and returns the exit code.
+int complain(int code, const std::string& message);
+
+}  // namespace paceline::app

@@ -1,0 +1,155 @@
+#include "app/client.h"
+#include "app/commands.h"
+#include "app/config.h"
+#include "app/print.h"
+#include "protocol/gen/describe_configs.h"
+#include "protocol/gen/describe_groups.h"
+#include "protocol/gen/incremental_alter_configs.h"
+#include "protocol/gen/list_groups.h"
+#include "protocol/gen/list_offsets.h"
+#include "protocol/gen/offset_fetch.h"
+#include "record/kafka_error.h"
+
+// Groups and configuration.
+
+namespace paceline::app {
+namespace {
+
+Task<Result<std::unique_ptr<Client>>> reach(env::Shard& shard, std::string bootstrap) {
+  CO_TRY(meta::Endpoint endpoint, parse_address(bootstrap));
+  co_return co_await Client::connect(shard, endpoint.host, endpoint.port);
+}
+
+std::string name_of(int16_t code) {
+  return std::string(record::kafka_error_name(static_cast<record::KafkaError>(code)));
+}
+
+Task<Result<int64_t>> end_offset(Client& client, std::string topic, int32_t partition) {
+  protocol::ListOffsetsRequest request;
+  request.replica_id = -1;
+  auto& asked = request.topics.emplace_back();
+  asked.name = topic;
+  auto& one = asked.partitions.emplace_back();
+  one.partition_index = partition;
+  one.timestamp = -1;
+  CO_TRY(auto response, co_await client.call<protocol::ListOffsetsResponse>(7, request));
+  if (response.topics.empty() || response.topics[0].partitions.empty()) co_return -1;
+  co_return response.topics[0].partitions[0].offset;
+}
+
+struct Resource {
+  int8_t type;
+  std::string name;
+};
+Result<Resource> parse_resource(const std::string& text) {
+  if (text.starts_with("topic/")) return Resource{2, text.substr(6)};
+  if (text.starts_with("broker/")) return Resource{4, text.substr(7)};
+  if (text == "broker") return Resource{4, ""};
+  return fail(Code::invalid_argument, fmt::format("'{}' is neither topic/NAME nor broker/ID nor broker", text));
+}
+
+constexpr std::string_view kSources[] = {"?", "topic", "dynamic-broker", "dynamic-default", "static", "default"};
+
+}  // namespace
+
+Task<int> group_list(env::Shard& shard, Target target) {
+  auto client = co_await reach(shard, target.bootstrap);
+  if (!client) co_return complain(kFailed, client.error().message);
+  protocol::ListGroupsRequest request;
+  auto response = co_await (*client)->call<protocol::ListGroupsResponse>(5, request);
+  if (!response) co_return complain(kFailed, response.error().message);
+  Listing listing("GroupList", {"group", "state", "protocol_type"});
+  std::sort(response->groups.begin(), response->groups.end(),
+            [](const auto& a, const auto& b) { return a.group_id < b.group_id; });
+  for (const auto& group : response->groups)
+    listing.row({Cell::of(group.group_id), Cell::of(group.group_state), Cell::of(group.protocol_type)});
+  listing.print(target.json);
+  co_return kDone;
+}
+
+Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
+  auto client = co_await reach(shard, target.bootstrap);
+  if (!client) co_return complain(kFailed, client.error().message);
+  protocol::DescribeGroupsRequest describe;
+  describe.groups.push_back(group);
+  auto described = co_await (*client)->call<protocol::DescribeGroupsResponse>(5, describe);
+  if (!described) co_return complain(kFailed, described.error().message);
+  const auto& found = described->groups.front();
+  if (found.error_code != 0) co_return complain(kFailed, name_of(found.error_code));
+  protocol::OffsetFetchRequest fetch;
+  fetch.group_id = group;
+  fetch.topics.reset();
+  auto fetched = co_await (*client)->call<protocol::OffsetFetchResponse>(7, fetch);
+  if (!fetched) co_return complain(kFailed, fetched.error().message);
+  if (found.group_state == "Dead" && fetched->topics.empty())
+    co_return complain(kNotFound, fmt::format("there is no group '{}'", group));
+  if (!target.json)
+    std::printf("group %s  state %s  members %zu\n", group.c_str(), found.group_state.c_str(), found.members.size());
+  Listing listing("GroupDescription", {"topic", "partition", "committed_offset", "end_offset", "lag", "metadata"});
+  for (const auto& topic : fetched->topics) {
+    for (const auto& partition : topic.partitions) {
+      auto end = co_await end_offset(**client, topic.name, partition.partition_index);
+      if (!end) co_return complain(kFailed, end.error().message);
+      listing.row({Cell::of(topic.name), Cell::of(int64_t{partition.partition_index}),
+                   Cell::of(partition.committed_offset), *end < 0 ? Cell::none() : Cell::of(*end),
+                   *end < 0 ? Cell::none() : Cell::of(*end - partition.committed_offset),
+                   partition.metadata ? Cell::of(*partition.metadata) : Cell::none()});
+    }
+  }
+  listing.print(target.json);
+  co_return kDone;
+}
+
+Task<int> config_get(env::Shard& shard, Target target, std::string resource) {
+  auto what = parse_resource(resource);
+  if (!what) co_return complain(kUsage, what.error().message);
+  auto client = co_await reach(shard, target.bootstrap);
+  if (!client) co_return complain(kFailed, client.error().message);
+  protocol::DescribeConfigsRequest request;
+  auto& asked = request.resources.emplace_back();
+  asked.resource_type = what->type;
+  asked.resource_name = what->name;
+  asked.configuration_keys.reset();
+  auto response = co_await (*client)->call<protocol::DescribeConfigsResponse>(4, request);
+  if (!response) co_return complain(kFailed, response.error().message);
+  const auto& answer = response->results.front();
+  if (answer.error_code != 0)
+    co_return complain(answer.error_code == 3 ? kNotFound : kFailed,
+                       fmt::format("{}: {}", resource, answer.error_message.value_or(name_of(answer.error_code))));
+  Listing listing("Config", {"key", "value", "source", "read_only"});
+  for (const auto& config : answer.configs) {
+    const auto source = static_cast<size_t>(std::clamp<int>(config.config_source, 0, 5));
+    listing.row({Cell::of(config.name), config.value ? Cell::of(*config.value) : Cell::none(),
+                 Cell::of(std::string(kSources[source])), Cell::of(config.read_only)});
+  }
+  listing.print(target.json);
+  co_return kDone;
+}
+
+Task<int> config_set(env::Shard& shard, Target target, std::string resource, std::vector<std::string> values) {
+  auto what = parse_resource(resource);
+  if (!what) co_return complain(kUsage, what.error().message);
+  auto client = co_await reach(shard, target.bootstrap);
+  if (!client) co_return complain(kFailed, client.error().message);
+  protocol::IncrementalAlterConfigsRequest request;
+  auto& asked = request.resources.emplace_back();
+  asked.resource_type = what->type;
+  asked.resource_name = what->name;
+  for (const std::string& value : values) {
+    const size_t equals = value.find('=');
+    auto& one = asked.configs.emplace_back();
+    one.name = std::string_view(value).substr(0, equals);
+    // "key=" sets the empty value; "key" alone goes back to the default.
+    one.config_operation = equals == std::string::npos ? 1 : 0;
+    if (equals != std::string::npos) one.value = std::string_view(value).substr(equals + 1);
+  }
+  auto response = co_await (*client)->call<protocol::IncrementalAlterConfigsResponse>(1, request);
+  if (!response) co_return complain(kFailed, response.error().message);
+  const auto& answer = response->responses.front();
+  if (answer.error_code != 0)
+    co_return complain(answer.error_code == 3 ? kNotFound : kFailed,
+                       fmt::format("{}: {}", resource, answer.error_message.value_or(name_of(answer.error_code))));
+  co_return kDone;
+}
+
+}  // namespace paceline::app

@@ -1,0 +1,185 @@
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "app/commands.h"
+#include "app/config.h"
+#include "app/serve.h"
+#include "env/real_env.h"
+
+extern char** environ;
+
+namespace paceline::app {
+namespace {
+
+Result<std::string> read_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail(Code::not_found, "no such file, or not readable");
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+std::map<std::string, std::string> kafka_environment() {
+  std::map<std::string, std::string> variables;
+  for (char** at = environ; *at; ++at) {
+    const std::string_view text(*at);
+    const size_t equals = text.find('=');
+    const std::string_view name = text.substr(0, equals);
+    if (name.starts_with("KAFKA_") || name == "CLUSTER_ID") variables[std::string(name)] = text.substr(equals + 1);
+  }
+  return variables;
+}
+
+// Runs one command's task on a world of one shard.
+template <class Make>
+int run_command(Make make) {
+  env::RealEnv env({.shards = 1});
+  int exit_code = kFailed;
+  auto body = [](env::RealEnv* world, Make* start, int* code) -> Task<void> {
+    *code = co_await (*start)(world->shard(0));
+    world->stop();
+  };
+  env.shard(0).spawn(body(&env, &make, &exit_code));
+  env.run();
+  return exit_code;
+}
+
+struct Format {
+  std::string bootstrap = "127.0.0.1:9092";
+  std::string format = "table";
+  Target target() const { return {bootstrap, format == "json"}; }
+};
+
+void add_target(CLI::App& command, Format& format) {
+  command.add_option("-b,--bootstrap-server,--brokers", format.bootstrap, "a broker, HOST:PORT")
+      ->capture_default_str()
+      ->envname("PACELINE_BROKERS");
+  command.add_option("--format", format.format, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
+}
+
+void add_serve(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<ServeOptions>();
+  CLI::App& serve_command = *app.add_subcommand("serve", "run a broker");
+  serve_command.add_option("--config", options->config_files, "a server.properties; later files win")->envname("PACELINE_CONFIG");
+  serve_command.add_option("--data", options->data, "the folder of everything")->capture_default_str()->envname("PACELINE_DATA");
+  serve_command.add_option("--listen", options->listen, "HOST:PORT, instead of the listeners key")->envname("PACELINE_LISTEN");
+  serve_command.add_option("-o,--override", options->overrides, "key=value, stronger than files; repeatable");
+  serve_command.add_flag("--strict-config", options->strict, "an unknown key is an error");
+  serve_command.callback([options, &exit_code] {
+    options->environment = kafka_environment();
+    auto config = load_config(*options, read_text);
+    exit_code = config ? serve(*config) : complain(kFailed, config.error().message);
+  });
+}
+
+void add_topic(CLI::App& app, int& exit_code) {
+  CLI::App& topic = *app.add_subcommand("topic", "topics: list, create, describe, delete");
+  topic.require_subcommand(1);
+  auto format = std::make_shared<Format>();
+  auto spec = std::make_shared<TopicSpec>();
+
+  CLI::App& list = *topic.add_subcommand("list", "all topics");
+  add_target(list, *format);
+  list.callback([format, &exit_code] {
+    exit_code = run_command([&](env::Shard& shard) { return topic_list(shard, format->target()); });
+  });
+  CLI::App& create = *topic.add_subcommand("create", "a new topic");
+  add_target(create, *format);
+  create.add_option("name", spec->name)->required();
+  create.add_option("-p,--partitions", spec->partitions, "how many; the broker's default otherwise");
+  create.add_option("-r,--replication-factor", spec->replication_factor, "reported; durability is the store's");
+  create.add_option("-c,--config", spec->configs, "key=value of the topic; repeatable");
+  create.callback([format, spec, &exit_code] {
+    exit_code = run_command([&](env::Shard& shard) { return topic_create(shard, format->target(), *spec); });
+  });
+  CLI::App& describe = *topic.add_subcommand("describe", "partitions, leaders and offsets of a topic");
+  add_target(describe, *format);
+  describe.add_option("name", spec->name)->required();
+  describe.callback([format, spec, &exit_code] {
+    exit_code = run_command([&](env::Shard& shard) { return topic_describe(shard, format->target(), spec->name); });
+  });
+  CLI::App& remove = *topic.add_subcommand("delete", "a topic and all its records");
+  add_target(remove, *format);
+  auto yes = std::make_shared<bool>(false);
+  remove.add_option("name", spec->name)->required();
+  remove.add_flag("--yes", *yes, "without it nothing is deleted");
+  remove.callback([format, spec, yes, &exit_code] {
+    if (!*yes) {
+      exit_code = complain(kRefused, fmt::format("this deletes topic '{}' with all its records; say --yes to do it", spec->name));
+      return;
+    }
+    exit_code = run_command([&](env::Shard& shard) { return topic_delete(shard, format->target(), spec->name); });
+  });
+}
+
+void add_group(CLI::App& app, int& exit_code) {
+  CLI::App& group = *app.add_subcommand("group", "consumer groups: list, describe");
+  group.require_subcommand(1);
+  auto format = std::make_shared<Format>();
+  auto name = std::make_shared<std::string>();
+  CLI::App& list = *group.add_subcommand("list", "all groups");
+  add_target(list, *format);
+  list.callback([format, &exit_code] {
+    exit_code = run_command([&](env::Shard& shard) { return group_list(shard, format->target()); });
+  });
+  CLI::App& describe = *group.add_subcommand("describe", "offsets and lag of a group");
+  add_target(describe, *format);
+  describe.add_option("group", *name)->required();
+  describe.callback([format, name, &exit_code] {
+    exit_code = run_command([&](env::Shard& shard) { return group_describe(shard, format->target(), *name); });
+  });
+}
+
+void add_config(CLI::App& app, int& exit_code) {
+  CLI::App& config = *app.add_subcommand("config", "configuration: get, set, lint");
+  config.require_subcommand(1);
+  auto format = std::make_shared<Format>();
+  auto resource = std::make_shared<std::string>();
+  auto values = std::make_shared<std::vector<std::string>>();
+  CLI::App& get = *config.add_subcommand("get", "every key of topic/NAME or broker/ID, with its source");
+  add_target(get, *format);
+  get.add_option("resource", *resource)->required();
+  get.callback([format, resource, &exit_code] {
+    exit_code = run_command([&](env::Shard& shard) { return config_get(shard, format->target(), *resource); });
+  });
+  CLI::App& set = *config.add_subcommand("set", "key=value sets, key alone goes back to the default");
+  add_target(set, *format);
+  set.add_option("resource", *resource)->required();
+  set.add_option("values", *values)->required();
+  set.callback([format, resource, values, &exit_code] {
+    exit_code = run_command([&](env::Shard& shard) { return config_set(shard, format->target(), *resource, *values); });
+  });
+  CLI::App& lint = *config.add_subcommand("lint", "what serve would say of a server.properties");
+  lint.add_option("file", *resource)->required();
+  lint.callback([resource, &exit_code] {
+    ServeOptions options;
+    options.config_files = {*resource};
+    auto loaded = load_config(options, read_text);
+    if (!loaded) {
+      exit_code = complain(kFailed, loaded.error().message);
+      return;
+    }
+    for (const std::string& notice : loaded->notices) std::printf("%s\n", notice.c_str());
+  });
+}
+
+}  // namespace
+}  // namespace paceline::app
+
+int main(int argc, char** argv) {
+  int exit_code = 0;
+  CLI::App app("Paceline: a Kafka-compatible broker that owns no data");
+  app.set_version_flag("--version", "paceline 0.1.0");
+  app.require_subcommand(1);
+  paceline::app::add_serve(app, exit_code);
+  paceline::app::add_topic(app, exit_code);
+  paceline::app::add_group(app, exit_code);
+  paceline::app::add_config(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : paceline::app::kUsage;
+  }
+  return exit_code;
+}
