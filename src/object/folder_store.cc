@@ -1,0 +1,87 @@
+#include <functional>
+
+#include "object/folder.h"
+#include "object/key.h"
+#include "object/object.h"
+
+namespace paceline::object {
+namespace {
+
+using FolderPtr = std::shared_ptr<Folder>;
+
+// The tasks hold the folder, not the store: a store may go while a call is still on its way.
+Task<Result<void>> put_object(FolderPtr folder, uint64_t lane, env::Shard& shard, std::string key,
+                              std::vector<Slice> body) {
+  CO_TRY_VOID(check_key(key));
+  auto make = [folder, key] { return folder->make_folder(key); };
+  CO_TRY_VOID(co_await env::offload(shard, std::move(make), lane));
+  auto put = [folder, key = std::move(key), nonce = shard.random(), body = std::move(body)] {
+    return folder->put(key, nonce, body);
+  };
+  co_return co_await env::offload(shard, std::move(put));
+}
+
+Task<Result<Slice>> get_object(FolderPtr folder, env::Shard& shard, std::string key, uint64_t from,
+                               uint64_t bytes) {
+  CO_TRY_VOID(check_key(key));
+  auto work = [folder, key = std::move(key), from, bytes] { return folder->get(key, from, bytes); };
+  co_return co_await env::offload(shard, std::move(work));
+}
+
+Task<Result<uint64_t>> object_size(FolderPtr folder, env::Shard& shard, std::string key) {
+  CO_TRY_VOID(check_key(key));
+  auto work = [folder, key = std::move(key)] { return folder->size(key); };
+  co_return co_await env::offload(shard, std::move(work));
+}
+
+Task<Result<void>> remove_object(FolderPtr folder, env::Shard& shard, std::string key) {
+  CO_TRY_VOID(check_key(key));
+  auto work = [folder, key = std::move(key)] { return folder->remove(key); };
+  co_return co_await env::offload(shard, std::move(work));
+}
+
+Task<Result<ListPage>> list_objects(FolderPtr folder, env::Shard& shard, std::string prefix,
+                                    std::string after, size_t count_max) {
+  auto work = [folder, prefix = std::move(prefix), after = std::move(after), count_max] {
+    return folder->list(prefix, after, count_max);
+  };
+  co_return co_await env::offload(shard, std::move(work));
+}
+
+class FolderStore final : public Store {
+ public:
+  FolderStore(FolderPtr folder, uint64_t lane) : folder_(std::move(folder)), lane_(lane) {}
+
+  Task<Result<void>> put_if_absent(env::Shard& shard, std::string key, std::vector<Slice> body) override {
+    return put_object(folder_, lane_, shard, std::move(key), std::move(body));
+  }
+  Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from, uint64_t bytes) override {
+    return get_object(folder_, shard, std::move(key), from, bytes);
+  }
+  Task<Result<uint64_t>> size(env::Shard& shard, std::string key) override {
+    return object_size(folder_, shard, std::move(key));
+  }
+  Task<Result<void>> remove(env::Shard& shard, std::string key) override {
+    return remove_object(folder_, shard, std::move(key));
+  }
+  Task<Result<ListPage>> list(env::Shard& shard, std::string prefix, std::string after,
+                              size_t count_max) override {
+    return list_objects(folder_, shard, std::move(prefix), std::move(after), count_max);
+  }
+
+ private:
+  const FolderPtr folder_;
+  const uint64_t lane_;  // of make_folder()
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_folder_store(env::Disk& disk, std::string folder) {
+  // Any lane will do that is the same in each run; sharing it with others costs only waiting.
+  const uint64_t lane = std::hash<std::string>{}("objects in " + folder) | 1;
+  auto opened = std::make_shared<Folder>(disk, std::move(folder));
+  TRY_VOID(opened->open());
+  return std::make_unique<FolderStore>(std::move(opened), lane);
+}
+
+}  // namespace paceline::object
