@@ -60,7 +60,8 @@ class Writer {
   //  maybe_written   the outcome is unknown, and the lane is lost (see lost()).
   //  sealed          somebody sealed the lane; nothing of this call is acknowledged, ever.
   // After any refusal of a batch, batches of that stream are refused (conflict) until one starts
-  // where the last accepted one ended.
+  // where the last accepted one ended. A batch of a higher epoch starts the stream's row anew: it
+  // may have been led elsewhere in between. One of a lower epoch is refused (conflict).
   virtual Task<Result<Written>> append(env::Shard& home, std::vector<Entry> entries) = 0;
   // Everything below is durable. On the owner shard; a snapshot elsewhere.
   virtual Position durable_end() const = 0;

@@ -1,0 +1,156 @@
+#include <fmt/format.h>
+
+#include <deque>
+#include <utility>
+
+#include "wal/lane_log.h"
+#include "wal/lane_scan.h"
+#include "wal/seal.h"
+#include "wal/wal.h"
+
+namespace paceline::wal {
+namespace {
+
+// Entries are read and decoded this far ahead of the caller.
+constexpr uint64_t kReadAheadBytes = 1u << 20;
+
+class FileWriter final : public Writer {
+ public:
+  explicit FileWriter(std::shared_ptr<LaneLog> log) : log_(std::move(log)) {}
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+  ~FileWriter() override { log_->forget_listener(); }
+
+  Task<Result<Written>> append(env::Shard& home, std::vector<Entry> entries) override {
+    if (entries.empty()) co_return Written{.end = durable_end(), .payloads = {}};
+    auto call = std::make_shared<Call>();
+    call->home = &home;
+    call->entries = std::move(entries);
+    co_await Submitted{*log_, call};
+    co_return std::move(*call->result);
+  }
+  Position durable_end() const override { return log_->durable_end(); }
+  Task<Result<void>> trim(env::Shard& home, Position up_to) override {
+    co_return co_await env::call_on(log_->owner(), home, [log = log_, up_to] { return LaneLog::trim(log, up_to); });
+  }
+  void on_lost(std::move_only_function<void(Error)> notify) override { log_->on_lost(std::move(notify)); }
+  Task<void> close(env::Shard& home) override {
+    co_await env::call_on(log_->owner(), home, [log = log_] { return LaneLog::close(log); });
+  }
+
+ private:
+  struct Submitted {
+    LaneLog& log;
+    std::shared_ptr<Call> call;
+    bool await_ready() noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> self) {
+      // Resumed by a post of the home shard, never inside submit(). The call is moved out first:
+      // another shard may own this frame's next step at once.
+      std::shared_ptr<Call> moved = std::move(call);
+      moved->caller = self;
+      log.submit(std::move(moved));
+    }
+    void await_resume() noexcept {}
+  };
+  const std::shared_ptr<LaneLog> log_;
+};
+
+class FileReader final : public Reader {
+ public:
+  FileReader(env::Shard& shard, std::shared_ptr<LaneScan> scan, Position from)
+      : shard_(shard), scan_(std::move(scan)), from_(from) {}
+
+  Task<Result<std::optional<Group>>> next() override {
+    if (ready_.empty() && !over_) {
+      Ahead ahead = co_await env::offload(shard_, [scan = scan_, from = from_] { return read_ahead(*scan, from); });
+      ready_ = std::move(ahead.groups);
+      over_ = std::move(ahead.over);
+    }
+    if (ready_.empty()) {
+      // The end, or the error, is told again and again.
+      if (!*over_) co_return fail(over_->error());
+      co_return std::optional<Group>();
+    }
+    std::optional<Group> group(std::move(ready_.front()));
+    ready_.pop_front();
+    co_return group;
+  }
+
+ private:
+  struct Ahead {
+    std::deque<Group> groups;
+    std::optional<Result<void>> over;  // success at the end of the lane
+  };
+  static Ahead read_ahead(LaneScan& scan, Position from) {
+    Ahead ahead;
+    const Position start = scan.position();
+    while (ahead.groups.empty() || scan.position() - start < kReadAheadBytes) {
+      auto group = scan.next();
+      if (!group) {
+        ahead.over.emplace(fail(std::move(group).error()));
+        break;
+      }
+      if (!*group) {
+        ahead.over.emplace();
+        break;
+      }
+      if ((*group)->end > from) ahead.groups.push_back(std::move(**group));
+    }
+    return ahead;
+  }
+
+  env::Shard& shard_;
+  const std::shared_ptr<LaneScan> scan_;
+  const Position from_;
+  std::deque<Group> ready_;
+  std::optional<Result<void>> over_;
+};
+
+class FileWal final : public Wal {
+ public:
+  FileWal(env::Disk& disk, FileWalOptions options) : disk_(disk), options_(std::move(options)) {}
+
+  Task<Result<std::unique_ptr<Writer>>> create(env::Shard& owner, Lane lane) override {
+    LaneFiles files = files_of(lane);
+    CO_TRY_VOID(co_await env::offload(owner, [files] { return files.claim(); }));
+    auto log = std::make_shared<LaneLog>(owner, std::move(files), options_);
+    log->start();
+    co_return std::make_unique<FileWriter>(std::move(log));
+  }
+
+  Task<Result<Position>> seal(env::Shard& shard, Lane lane) override {
+    const uint64_t unique = shard.random();
+    co_return co_await env::offload(shard, [files = files_of(lane), unique] { return seal_lane(files, unique); });
+  }
+
+  Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane, Position from) override {
+    auto scan = std::make_shared<LaneScan>(files_of(lane));
+    CO_TRY_VOID(co_await env::offload(shard, [scan, files = files_of(lane), from]() -> Result<void> {
+      TRY(const auto end, files.read_end());
+      return scan->open(from, end);
+    }));
+    co_return std::make_unique<FileReader>(shard, std::move(scan), from);
+  }
+
+  Task<Result<void>> remove(env::Shard& shard, Lane lane) override {
+    co_return co_await env::offload(shard, [files = files_of(lane)] { return remove_lane(files); });
+  }
+
+ private:
+  LaneFiles files_of(Lane lane) const {
+    return {.disk = &disk_,
+            .owner = {.cluster_id = options_.cluster_id, .lane = lane},
+            .folder = fmt::format("{}/{}", options_.folder, lane.to_string())};
+  }
+
+  env::Disk& disk_;
+  const FileWalOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Wal> make_file_wal(env::Disk& disk, FileWalOptions options) {
+  return std::make_unique<FileWal>(disk, std::move(options));
+}
+
+}  // namespace paceline::wal

@@ -1,0 +1,319 @@
+#include "wal/lane_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "wal/seal.h"
+
+namespace paceline::wal {
+
+// Shared with the thread that writes; the owner shard touches it before and after.
+struct LaneLog::Commit {
+  enum class Outcome { durable, failed, sealed };
+
+  env::Disk* disk = nullptr;
+  std::string seal_path;
+  SegmentSet::Place place;
+  Buffer segment_header;
+  std::vector<StagedGroup> groups;
+  std::vector<Bytes> pieces;
+  Calls calls;
+  Position end;
+  Outcome outcome = Outcome::failed;
+  std::string why;
+};
+
+uint64_t Call::bytes() const {
+  uint64_t sum = 0;
+  for (const Entry& entry : entries) sum += kEntryHeaderBytes + entry.payload.size();
+  return sum;
+}
+
+LaneLog::LaneLog(env::Shard& owner, LaneFiles files, const FileWalOptions& options)
+    : owner_(owner),
+      files_(std::move(files)),
+      group_bytes_max_(options.group_bytes_max),
+      offload_lane_(std::hash<Lane>{}(files_.owner.lane) | 1ull << 63),
+      pool_(owner, options.block_bytes),
+      stager_(round_to_page(options.block_bytes), [this](uint64_t bytes) { return pool_.take(bytes); }),
+      segments_(std::make_shared<SegmentSet>(owner, files_, options.segment_bytes)),
+      changed_(owner) {}
+
+LaneLog::~LaneLog() {
+  for (Call* call = mailbox_.exchange(nullptr); call;) {
+    const std::shared_ptr<Call> last = std::move(call->self);
+    call = last->before;
+  }
+}
+
+void LaneLog::start() { segments_->prepare(0, nullptr); }
+
+void LaneLog::submit(std::shared_ptr<Call> call) {
+  if (call->home == &owner_) return accept(std::move(call));
+  Call* top = call.get();
+  top->self = std::move(call);
+  top->before = mailbox_.load(std::memory_order_relaxed);
+  while (!mailbox_.compare_exchange_weak(top->before, top, std::memory_order_acq_rel)) {
+  }
+  // Whoever finds the mailbox empty rings; those behind are drained with it.
+  if (!top->before) owner_.post([log = shared_from_this()] { log->drain(); });
+}
+
+void LaneLog::drain() {
+  Calls arrived;
+  for (Call* call = mailbox_.exchange(nullptr, std::memory_order_acq_rel); call;) {
+    Call* before = call->before;
+    arrived.push_back(std::move(call->self));
+    call = before;
+  }
+  for (size_t i = arrived.size(); i-- > 0;) accept(std::move(arrived[i]));
+}
+
+void LaneLog::accept(std::shared_ptr<Call> call) {
+  const auto refuse = [&](Error error) {
+    call->result.emplace(fail(std::move(error)));
+    Calls refused;
+    refused.push_back(std::move(call));
+    complete(std::move(refused));
+  };
+  if (lost_) return refuse(*lost_);
+  if (closing_) return refuse(Error{Code::closed, fmt::format("lane {} is closed", files_.owner.lane.to_string())});
+  for (const Entry& entry : call->entries)
+    if (entry.payload.size() > kPayloadBytesMax)
+      return refuse(Error{Code::invalid_argument, fmt::format("a payload of {} bytes", entry.payload.size())});
+  if (Result<void> accepted = order_.accept(call->entries); !accepted) return refuse(accepted.error());
+  waiting_.push_back(std::move(call));
+  stage_waiting();
+  schedule();
+}
+
+// A call is never divided over two commits: so "nothing was written" stays true of it as a whole.
+void LaneLog::stage_waiting() {
+  while (!waiting_.empty()) {
+    const uint64_t bytes = stager_.bytes() + waiting_.front()->bytes();
+    if (!staged_.empty() && bytes > group_bytes_max_) return;
+    stage(waiting_.front());
+    staged_.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+}
+
+void LaneLog::stage(const std::shared_ptr<Call>& call) {
+  call->written.payloads.reserve(call->entries.size());
+  for (Entry& entry : call->entries) {
+    call->written.payloads.push_back(stager_.add(entry.header, entry.payload.bytes()));
+    entry.payload = Slice();  // the caller's memory is free from here on
+  }
+  call->last_group = stager_.group_count() - 1;
+}
+
+// Posted, so that everything that is ready on this shard goes with the commit.
+void LaneLog::schedule() {
+  if (scheduled_ || flying_ || staged_.empty()) return;
+  scheduled_ = true;
+  owner_.post([log = shared_from_this()] {
+    log->scheduled_ = false;
+    log->start_commit();
+  });
+}
+
+void LaneLog::start_commit() {
+  if (flying_ || staged_.empty() || lost_) return;
+  auto place = segments_->take(stager_.bytes(), position_);
+  if (place) return write_commit(std::move(*place));
+  segments_->prepare(stager_.bytes(), [weak = weak_from_this()](Result<void> prepared) {
+    const auto log = weak.lock();
+    if (!log) return;
+    if (prepared) return log->schedule();
+    const Error& error = prepared.error();
+    if (error.code == Code::no_space) return log->refuse_all(error);
+    log->lose({}, Error{Code::maybe_written, error.message});
+  });
+}
+
+void LaneLog::write_commit(SegmentSet::Place place) {
+  auto commit = std::make_shared<Commit>();
+  commit->disk = files_.disk;
+  commit->seal_path = files_.seal_path();
+  commit->place = std::move(place);
+  if (const auto number = commit->place.new_segment) {
+    commit->segment_header = allocate_pages(kPageBytes, false);
+    encode_segment_header({.owner = files_.owner, .number = *number, .first_position = position_, .first_sequence = sequence_},
+                          commit->segment_header.writable());
+    commit->pieces.push_back(commit->segment_header.bytes());
+  }
+  commit->groups = stager_.take_groups();
+  commit->calls = std::exchange(staged_, {});
+  const Position durable_before = position_;
+  std::vector<Position> ends;
+  for (const StagedGroup& group : commit->groups) {
+    const GroupHeader header{.lane = files_.owner.lane,
+                             .sequence = sequence_++,
+                             .position = position_,
+                             .durable_before = durable_before,
+                             .entry_count = group.entry_count,
+                             .body_bytes = group.body_bytes,
+                             .body_crc = group.body_crc};
+    encode_group_header(header, group.padded());
+    commit->pieces.push_back(group.padded());
+    position_ = header.end();
+    ends.push_back(position_);
+  }
+  for (const auto& call : commit->calls) call->written.end = ends[call->last_group];
+  commit->end = position_;
+  flying_ = true;
+  owner_.offload(
+      offload_lane_, [commit] { run_commit(*commit); },
+      [log = shared_from_this(), commit] { log->finish_commit(*commit); });
+  stage_waiting();
+}
+
+void LaneLog::run_commit(Commit& commit) {
+  const auto failed = [&](const Error& error) {
+    commit.outcome = Commit::Outcome::failed;
+    commit.why = error.message;
+  };
+  if (auto wrote = commit.place.file->write_at(commit.place.offset, commit.pieces); !wrote)
+    return failed(wrote.error());
+#ifndef PACELINE_PLANT_ack_before_fsync
+  if (auto synced = commit.place.file->sync(); !synced) return failed(synced.error());
+#endif
+  commit.outcome = Commit::Outcome::durable;
+#ifndef PACELINE_PLANT_skip_seal_check
+  // After the sync, before the acknowledgement: a sealer that has not seen these bytes has yet to
+  // create its file, and will then see them.
+  const auto sealed = commit.disk->exists(commit.seal_path);
+  if (!sealed) return failed(sealed.error());
+  if (*sealed) commit.outcome = Commit::Outcome::sealed;
+#endif
+}
+
+void LaneLog::finish_commit(Commit& commit) {
+  flying_ = false;
+  commit.pieces.clear();
+  commit.groups.clear();
+  const std::string lane = files_.owner.lane.to_string();
+  switch (commit.outcome) {
+    case Commit::Outcome::durable:
+      durable_end_.store(commit.end.value, std::memory_order_release);
+      for (const auto& call : commit.calls) call->result.emplace(std::move(call->written));
+      complete(std::move(commit.calls));
+      schedule();
+      break;
+    case Commit::Outcome::sealed:
+      lose(std::move(commit.calls), Error{Code::sealed, fmt::format("lane {} was sealed", lane)});
+      break;
+    case Commit::Outcome::failed:
+      lose(std::move(commit.calls), Error{Code::maybe_written, fmt::format("lane {} is lost: {}", lane, commit.why)});
+      break;
+  }
+  changed_.notify_all();
+}
+
+LaneLog::Calls LaneLog::take_pending() {
+  Calls pending = std::exchange(staged_, {});
+  for (auto& call : waiting_) pending.push_back(std::move(call));
+  waiting_.clear();
+  stager_.take_groups();
+  return pending;
+}
+
+void LaneLog::refuse_all(const Error& error) {
+  Calls pending = take_pending();
+  for (size_t i = pending.size(); i-- > 0;) {
+    order_.undo(pending[i]->entries);
+    pending[i]->result.emplace(fail(error));
+  }
+  complete(std::move(pending));
+  changed_.notify_all();
+}
+
+void LaneLog::lose(Calls flying, Error error) {
+  log_warn("{}", error.message);
+  lost_ = error;
+  if (error.code != Code::sealed) end_here();
+  Calls pending = take_pending();
+  for (auto& call : pending) flying.push_back(std::move(call));
+  for (const auto& call : flying) call->result.emplace(fail(error));
+  complete(std::move(flying));
+  if (notify_lost_)
+    owner_.post([notify = std::exchange(notify_lost_, nullptr), error]() mutable { notify(std::move(error)); });
+  changed_.notify_all();
+}
+
+// What a failed sync left behind may be readable now and gone later. The durable end is known here
+// and nowhere else, so it is written down, if the disk still can; otherwise a sealer decides.
+void LaneLog::end_here() {
+  ending_ = true;
+  owner_.offload(
+      offload_lane_,
+      [files = files_, end = durable_end(), unique = owner_.random()] {
+        if (auto sealed = seal_lane_at(files, end, unique); !sealed)
+          log_warn("lane {} could not be ended by its writer: {}", files.owner.lane.to_string(),
+                   sealed.error().message);
+      },
+      [log = shared_from_this()] {
+        log->ending_ = false;
+        log->changed_.notify_all();
+      });
+}
+
+// One post a home, whatever the number of calls.
+void LaneLog::complete(Calls calls) {
+  while (!calls.empty()) {
+    env::Shard* home = calls.front()->home;
+    Calls same;
+    Calls others;
+    for (auto& call : calls) (call->home == home ? same : others).push_back(std::move(call));
+    home->post([same = std::move(same)] {
+      for (const auto& call : same) call->caller.resume();
+    });
+    calls = std::move(others);
+  }
+}
+
+void LaneLog::on_lost(std::move_only_function<void(Error)> notify) {
+  if (!lost_) {
+    notify_lost_ = std::move(notify);
+    return;
+  }
+  owner_.post([moved = std::move(notify), error = *lost_]() mutable { moved(std::move(error)); });
+}
+
+Task<Result<void>> LaneLog::trim(std::shared_ptr<LaneLog> log, Position up_to) {
+  while (log->trimming_) co_await log->changed_.wait();
+  std::deque<uint64_t> numbers = log->segments_->take_trimmed(up_to, log->durable_end());
+  if (numbers.empty()) co_return Result<void>();
+  log->trimming_ = true;
+  struct Outcome {
+    std::deque<uint64_t> left;
+    Result<void> result;
+  };
+  // The lowest first, each durably: a gap between segments is then never our work.
+  auto work = [files = log->files_, numbers]() -> Outcome {
+    Outcome outcome{.left = numbers, .result = {}};
+    while (!outcome.left.empty()) {
+      outcome.result = files.disk->remove(files.segment_path(outcome.left.front()));
+      if (!outcome.result && outcome.result.error().code == Code::not_found) outcome.result = {};
+      if (outcome.result) outcome.result = files.disk->sync_dir(files.folder);
+      if (!outcome.result) break;
+      outcome.left.pop_front();
+    }
+    return outcome;
+  };
+  Outcome outcome = co_await env::offload(log->owner_, std::move(work));
+  log->segments_->untake(outcome.left);
+  log->trimming_ = false;
+  log->changed_.notify_all();
+  co_return outcome.result;
+}
+
+Task<void> LaneLog::close(std::shared_ptr<LaneLog> log) {
+  log->closing_ = true;
+  while (!log->idle() || log->trimming_) co_await log->changed_.wait();
+}
+
+}  // namespace paceline::wal

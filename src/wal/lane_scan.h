@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wal/lane_files.h"
+
+namespace paceline::wal {
+
+// Reads the groups of a lane in order, checking every byte. All calls block; one thread at a time.
+//
+// Where a lane has no END, its tail ends at the first group that is not whole, unless something in
+// the lane proves that this group was durable once: then it is damage, and an error.
+class LaneScan {
+ public:
+  explicit LaneScan(LaneFiles files) : files_(std::move(files)) {}
+
+  // Begins at the segment that holds `from`, or at the lowest one if there is none. `end` is the
+  // decided end. out_of_range if `from` was trimmed away.
+  Result<void> open(std::optional<Position> from, std::optional<Position> end);
+  // The next whole group; nothing at the end. not_found if a segment was deleted meanwhile.
+  Result<std::optional<Group>> next();
+  // Just after the last whole group.
+  Position position() const { return position_; }
+  // fdatasync of every segment read so far.
+  Result<void> sync();
+
+ private:
+  struct Segment {
+    uint64_t number = 0;
+    std::shared_ptr<env::File> file;
+    uint64_t bytes = 0;
+    std::optional<SegmentHeader> header;
+  };
+  Result<void> open_segments();
+  Result<Segment> open_segment(uint64_t number);
+  Result<void> enter_segment(size_t index);
+  Result<std::optional<Group>> read_group();
+  // What proves that the group at position_ was durable once: "path at byte n"; empty if nothing.
+  Result<std::string> proof_of_damage();
+  Result<std::string> later_group(Segment& segment, uint64_t from_offset);
+  // A view of up to `bytes` at `offset` of a segment, read ahead; shorter at its end.
+  Result<Bytes> bytes_at(const Segment& segment, uint64_t offset, size_t bytes);
+  std::unexpected<Error> damaged(const std::string& why) const;
+
+  LaneFiles files_;
+  std::optional<Position> end_;
+  std::vector<Segment> segments_;
+  size_t current_ = 0;    // in segments_
+  uint64_t offset_ = 0;   // in the current segment
+  Position position_;
+  uint64_t sequence_ = 1;
+
+  Buffer window_;  // bytes read ahead, of window_file_ from window_start_
+  const env::File* window_file_ = nullptr;
+  uint64_t window_start_ = 0;
+  size_t window_bytes_ = 0;
+};
+
+}  // namespace paceline::wal

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "wal/lane_files.h"
+
+namespace paceline::wal {
+
+// Ends the lane and returns its durable end (Wal::seal). Blocks. `unique` differs between callers.
+Result<Position> seal_lane(const LaneFiles& files, uint64_t unique);
+// The writer's own way to end a lane whose disk failed: at what it knows to be durable.
+Result<Position> seal_lane_at(const LaneFiles& files, Position end, uint64_t unique);
+// Deletes the segments of a sealed lane; its claim, seal and end stay (Wal::remove). Blocks.
+Result<void> remove_lane(const LaneFiles& files);
+
+}  // namespace paceline::wal
