@@ -1,0 +1,346 @@
+#include "wal/wal.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "wal/format.h"
+#include "wal/lane_files.h"
+#include "wal/stager.h"
+#include "wal/stream_order.h"
+#include "wal/test_world.h"
+
+namespace paceline::wal {
+namespace {
+
+constexpr Lane kLane{BrokerId(3), Incarnation(7)};
+const StreamId kStream{Uuid{{9}}, 4};
+
+FileWalOptions small_options() {
+  return {.folder = "/wal",
+          .cluster_id = Uuid{{1, 2, 3}},
+          .segment_bytes = 64 << 10,
+          .group_bytes_max = 24 << 10,
+          .block_bytes = 16 << 10};
+}
+
+Entry batch(int64_t base, uint32_t count, size_t bytes, Epoch epoch = Epoch(1), StreamId stream = kStream) {
+  Entry entry;
+  entry.header = {.stream = stream, .epoch = epoch, .base = Offset(base), .count = count};
+  entry.payload = Slice::copy_of(as_bytes(std::string(bytes, static_cast<char>('a' + base % 26))));
+  return entry;
+}
+
+struct Scene {
+  explicit Scene(uint64_t seed = 1) : world(seed), wal(make_file_wal(world.disk, small_options())) { open(); }
+  void open() {
+    auto made = world.wait(0, wal->create(world.shard(0), kLane));
+    CHECK(made.has_value());
+    writer = std::move(*made);
+  }
+  Result<Written> append(std::vector<Entry> entries, size_t on = 0) {
+    return world.wait(on, writer->append(world.shard(on), std::move(entries)));
+  }
+  Result<Written> append_one(Entry entry, size_t on = 0) { return append(std::vector<Entry>(1, std::move(entry)), on); }
+  Result<Position> seal() { return world.wait(2, wal->seal(world.shard(2), kLane)); }
+  Result<std::vector<Group>> read(Position from = Position(0)) {
+    auto body = [](Wal& log, env::Shard& shard, Position start) -> Task<Result<std::vector<Group>>> {
+      CO_TRY(auto reader, co_await log.read(shard, kLane, start));
+      std::vector<Group> groups;
+      for (;;) {
+        CO_TRY(auto group, co_await reader->next());
+        if (!group) co_return groups;
+        groups.push_back(std::move(*group));
+      }
+    };
+    return world.wait(2, body(*wal, world.shard(2), from));
+  }
+  std::string segment(uint64_t number) const { return fmt::format("/wal/3.7/{:016}.wal", number); }
+
+  TestWorld world;
+  std::unique_ptr<Wal> wal;
+  std::unique_ptr<Writer> writer;
+};
+
+TEST(wal, what_is_appended_is_read_back_with_all_its_fields) {
+  Scene scene;
+  Entry first = batch(10, 3, 100);
+  first.header.append_time_ms = 123;
+  first.header.max_timestamp = 456;
+  first.header.producer_id = 789;
+  Entry second;
+  second.header = {.stream = kStream, .kind = EntryKind::trim, .epoch = Epoch(2), .base = Offset(5)};
+  std::vector<Entry> entries{first, second};
+  const auto written = scene.append(entries, 1);
+  ASSERT_TRUE(written);
+  EXPECT_EQ(written->end, scene.writer->durable_end());
+  EXPECT_EQ(as_text(written->payloads[0].bytes()), std::string(100, 'k'));
+  const auto end = scene.seal();
+  ASSERT_TRUE(end);
+  EXPECT_EQ(*end, written->end);
+  const auto groups = scene.read();
+  ASSERT_TRUE(groups);
+  ASSERT_EQ(groups->size(), 1u);
+  const Group& group = groups->front();
+  EXPECT_EQ(group.end, written->end);
+  ASSERT_EQ(group.entries.size(), 2u);
+  const EntryHeader& header = group.entries[0].header;
+  EXPECT_EQ(header.stream, kStream);
+  EXPECT_EQ(header.kind, EntryKind::batch);
+  EXPECT_EQ(header.epoch, Epoch(1));
+  EXPECT_EQ(header.base, Offset(10));
+  EXPECT_EQ(header.count, 3u);
+  EXPECT_EQ(header.append_time_ms, 123);
+  EXPECT_EQ(header.max_timestamp, 456);
+  EXPECT_EQ(header.producer_id, 789u);
+  EXPECT_EQ(group.entries[1].header.kind, EntryKind::trim);
+  EXPECT_EQ(group.entries[1].header.base, Offset(5));
+  EXPECT_TRUE(group.entries[0].payload.buffer().same_block(group.entries[1].payload.buffer()));
+}
+
+TEST(wal, a_lane_that_never_wrote_ends_at_zero_even_if_it_was_never_created) {
+  Scene scene;
+  EXPECT_EQ(scene.seal().value(), Position(0));
+  EXPECT_TRUE(scene.read()->empty());
+  const Lane never{BrokerId(1), Incarnation(1)};
+  EXPECT_EQ(scene.world.wait(1, scene.wal->seal(scene.world.shard(1), never)).value(), Position(0));
+  auto late = scene.world.wait(0, scene.wal->create(scene.world.shard(0), never));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Code::already_exists);
+}
+
+TEST(wal, a_lane_is_created_once) {
+  Scene scene;
+  auto again = scene.world.wait(0, scene.wal->create(scene.world.shard(0), kLane));
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::already_exists);
+}
+
+TEST(wal, an_entry_larger_than_groups_blocks_and_segments_is_written) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(0, 1, 3 << 20)));
+  ASSERT_TRUE(scene.append_one(batch(1, 1, 100)));
+  ASSERT_TRUE(scene.seal());
+  const auto groups = scene.read();
+  ASSERT_TRUE(groups);
+  ASSERT_EQ(groups->size(), 2u);
+  EXPECT_EQ(groups->at(0).entries[0].payload.size(), 3u << 20);
+}
+
+TEST(wal, a_reader_starts_at_the_group_that_ends_above_its_position) {
+  Scene scene;
+  std::vector<Position> ends;
+  for (int i = 0; i < 40; ++i) ends.push_back(scene.append_one(batch(i, 1, 5000))->end);
+  for (size_t i = 0; i < ends.size(); ++i) {
+    const auto groups = scene.read(ends[i]);
+    ASSERT_TRUE(groups);
+    ASSERT_EQ(groups->size(), ends.size() - i - 1);
+    if (!groups->empty()) {
+      EXPECT_EQ(groups->front().end, ends[i + 1]);
+    }
+  }
+}
+
+TEST(wal, what_arrives_during_a_commit_goes_together_with_the_next) {
+  Scene scene;
+  int done = 0;
+  auto one = [](Writer& writer, env::Shard& shard, int64_t base, int& count) -> Task<void> {
+    std::vector<Entry> entries(1, batch(base, 1, 10, Epoch(1), StreamId{Uuid{{9}}, static_cast<uint32_t>(base)}));
+    auto written = co_await writer.append(shard, std::move(entries));
+    EXPECT_TRUE(written);
+    ++count;
+  };
+  for (int i = 0; i < 300; ++i) scene.world.shard(i % 3).spawn(one(*scene.writer, scene.world.shard(i % 3), i, done));
+  scene.world.run();
+  EXPECT_EQ(done, 300);
+  EXPECT_LT(scene.read()->size(), 150u);
+}
+
+TEST(wal, a_batch_behind_a_refused_one_is_refused_until_the_row_is_closed) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(5, 5, 10)));
+  EXPECT_EQ(scene.append_one(batch(12, 1, 10)).error().code, Code::conflict);
+  EXPECT_EQ(scene.append_one(batch(13, 1, 10)).error().code, Code::conflict);
+  std::vector<Entry> half{batch(10, 1, 10), batch(12, 1, 10)};
+  EXPECT_EQ(scene.append(half).error().code, Code::conflict);
+  ASSERT_TRUE(scene.append_one(batch(10, 2, 10)));
+  ASSERT_TRUE(scene.append_one(batch(12, 1, 10)));
+}
+
+TEST(wal, a_stream_that_comes_back_in_a_new_term_starts_a_new_row) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(0, 5, 10, Epoch(1))));
+  ASSERT_TRUE(scene.append_one(batch(90, 5, 10, Epoch(3))));
+  EXPECT_EQ(scene.append_one(batch(95, 5, 10, Epoch(1))).error().code, Code::conflict);
+  ASSERT_TRUE(scene.append_one(batch(95, 5, 10, Epoch(3))));
+}
+
+TEST(wal, a_full_disk_refuses_and_the_writer_goes_on_when_space_returns) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(0, 1, 40'000)));
+  scene.world.run();
+  scene.world.disk.free_space = 0;
+  int64_t base = 1;
+  Result<Written> written;
+  while ((written = scene.append_one(batch(base, 1, 40'000)))) ++base;
+  EXPECT_EQ(written.error().code, Code::no_space);
+  EXPECT_EQ(scene.append_one(batch(base + 1, 1, 10)).error().code, Code::conflict);
+  EXPECT_EQ(scene.append_one(batch(base, 1, 40'000)).error().code, Code::no_space);
+  scene.world.disk.free_space = ~0ull;
+  ASSERT_TRUE(scene.append_one(batch(base, 1, 40'000)));
+  ASSERT_TRUE(scene.append_one(batch(base + 1, 1, 40'000)));
+  ASSERT_TRUE(scene.seal());
+  EXPECT_EQ(scene.read()->size(), static_cast<size_t>(base + 2));
+}
+
+TEST(wal, appends_after_the_seal_are_sealed) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(0, 1, 10)));
+  const Position end = scene.seal().value();
+  EXPECT_EQ(scene.append_one(batch(1, 1, 10), 1).error().code, Code::sealed);
+  EXPECT_EQ(scene.append_one(batch(2, 1, 10)).error().code, Code::sealed);
+  EXPECT_EQ(scene.seal().value(), end);
+  EXPECT_EQ(scene.read()->size(), 1u);
+}
+
+TEST(wal, damage_in_the_middle_is_told_with_its_place_and_never_cut) {
+  for (const size_t at : {0u, 8u, 100u, 4000u}) {
+    Scene scene;
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 5000)));
+    scene.world.disk.bytes_of(scene.segment(1))[kPageBytes + 2 * 8192 + at] ^= 1;
+    const auto end = scene.seal();
+    ASSERT_FALSE(end);
+    EXPECT_EQ(end.error().code, Code::corrupt);
+    EXPECT_NE(end.error().message.find(scene.segment(1)), std::string::npos) << end.error().message;
+    EXPECT_NE(end.error().message.find("position 16384"), std::string::npos) << end.error().message;
+  }
+}
+
+TEST(wal, damage_at_the_end_of_a_segment_is_seen_by_the_next_one) {
+  Scene scene;
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 5000)));
+  scene.world.disk.bytes_of(scene.segment(1))[kPageBytes + 6 * 8192 + 70] ^= 1;
+  EXPECT_EQ(scene.seal().error().code, Code::corrupt);
+}
+
+TEST(wal, a_damaged_segment_header_is_seen_by_the_groups_behind_it) {
+  Scene scene;
+  for (int i = 0; i < 12; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 5000)));
+  scene.world.disk.bytes_of(scene.segment(2))[20] ^= 1;
+  EXPECT_EQ(scene.seal().error().code, Code::corrupt);
+}
+
+TEST(wal, a_damaged_last_group_is_cut_before_the_seal_and_told_after_it) {
+  Scene scene;
+  Position fourth;
+  for (int i = 0; i < 5; ++i) {
+    const auto written = scene.append_one(batch(i, 1, 5000));
+    if (i == 3) fourth = written->end;
+  }
+  Scene sealed_first;
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(sealed_first.append_one(batch(i, 1, 5000)));
+  ASSERT_TRUE(sealed_first.seal());
+
+  const size_t flipped = kPageBytes + 4 * 8192 + 300;
+  scene.world.disk.bytes_of(scene.segment(1))[flipped] ^= 1;
+  EXPECT_EQ(scene.seal().value(), fourth);
+  EXPECT_EQ(scene.read()->size(), 4u);
+
+  sealed_first.world.disk.bytes_of(sealed_first.segment(1))[flipped] ^= 1;
+  const auto groups = sealed_first.read();
+  ASSERT_FALSE(groups);
+  EXPECT_EQ(groups.error().code, Code::corrupt);
+}
+
+TEST(wal, a_missing_or_foreign_segment_is_refused) {
+  Scene scene;
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 5000)));
+  FileWalOptions foreign = small_options();
+  foreign.cluster_id = Uuid{{5}};
+  auto other = make_file_wal(scene.world.disk, foreign);
+  EXPECT_EQ(scene.world.wait(2, other->read(scene.world.shard(2), kLane, Position(0))).error().code, Code::corrupt);
+  ASSERT_TRUE(scene.world.disk.remove(scene.segment(2)));
+  EXPECT_EQ(scene.seal().error().code, Code::corrupt);
+}
+
+TEST(wal, trim_deletes_whole_segments_below_and_the_rest_stays_readable) {
+  Scene scene;
+  std::vector<Position> ends;
+  for (int i = 0; i < 30; ++i) ends.push_back(scene.append_one(batch(i, 1, 5000))->end);
+  const Position up_to = ends[19];
+  ASSERT_TRUE(scene.world.wait(1, scene.writer->trim(scene.world.shard(1), up_to)));
+  EXPECT_FALSE(scene.world.disk.exists(scene.segment(1)).value());
+  EXPECT_FALSE(scene.world.disk.exists(scene.segment(2)).value());
+  EXPECT_TRUE(scene.world.disk.exists(scene.segment(3)).value());
+  EXPECT_EQ(scene.read(up_to)->size(), 10u);
+  EXPECT_EQ(scene.read(Position(0)).error().code, Code::out_of_range);
+  EXPECT_EQ(scene.seal().value(), ends.back());
+}
+
+TEST(wal, a_removed_lane_keeps_its_end_and_cannot_come_back) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(0, 1, 10)));
+  EXPECT_EQ(scene.world.wait(1, scene.wal->remove(scene.world.shard(1), kLane)).error().code, Code::conflict);
+  const Position end = scene.seal().value();
+  ASSERT_TRUE(scene.world.wait(1, scene.wal->remove(scene.world.shard(1), kLane)));
+  ASSERT_TRUE(scene.world.wait(1, scene.wal->remove(scene.world.shard(1), kLane)));
+  EXPECT_FALSE(scene.world.disk.exists(scene.segment(1)).value());
+  EXPECT_EQ(scene.seal().value(), end);
+  EXPECT_EQ(scene.append_one(batch(1, 1, 10)).error().code, Code::sealed);
+  EXPECT_EQ(scene.world.wait(0, scene.wal->create(scene.world.shard(0), kLane)).error().code, Code::already_exists);
+  EXPECT_TRUE(scene.read(end)->empty());
+  EXPECT_EQ(scene.read(Position(0)).error().code, Code::out_of_range);
+}
+
+TEST(wal, close_waits_for_what_is_in_flight) {
+  Scene scene;
+  int done = 0;
+  auto one = [](Writer& writer, env::Shard& shard, int64_t base, int& count) -> Task<void> {
+    std::vector<Entry> entries(1, batch(base, 1, 10));
+    auto written = co_await writer.append(shard, std::move(entries));
+    EXPECT_TRUE(written);
+    ++count;
+  };
+  for (int i = 0; i < 5; ++i) scene.world.shard(0).spawn(one(*scene.writer, scene.world.shard(0), i, done));
+  auto close = [](Writer& writer, env::Shard& shard) -> Task<int> {
+    co_await writer.close(shard);
+    co_return 1;
+  };
+  scene.world.wait(0, close(*scene.writer, scene.world.shard(0)));
+  scene.world.run();
+  EXPECT_EQ(done, 5);
+  EXPECT_EQ(scene.append_one(batch(5, 1, 10)).error().code, Code::closed);
+}
+
+TEST(wal_stager, groups_stay_in_one_block_and_never_change) {
+  int blocks = 0;
+  Stager stager(16 << 10, [&](uint64_t bytes) {
+    ++blocks;
+    return Buffer::allocate(bytes);
+  });
+  const Slice first = stager.add(batch(0, 1, 0).header, as_bytes(std::string(9000, 'x')));
+  stager.add(batch(1, 1, 0).header, as_bytes(std::string(9000, 'y')));
+  stager.add(batch(2, 1, 0).header, as_bytes(std::string(50'000, 'z')));
+  stager.add(batch(3, 1, 0).header, as_bytes(std::string(3000, 'w')));
+  const uint64_t bytes = stager.bytes();
+  const auto groups = stager.take_groups();
+  EXPECT_EQ(groups.size(), 4u);
+  EXPECT_EQ(blocks, 3);
+  uint64_t sum = 0;
+  for (const auto& group : groups) sum += group.padded_bytes();
+  EXPECT_EQ(sum, bytes);
+  EXPECT_EQ(as_text(first.bytes()), std::string(9000, 'x'));
+}
+
+TEST(wal_format, one_flipped_bit_is_never_accepted) {
+  std::array<std::byte, kGroupHeaderBytes> bytes;
+  encode_group_header({.lane = kLane, .sequence = 4, .position = Position(8192), .durable_before = Position(4096)}, bytes);
+  ASSERT_TRUE(decode_group_header(bytes));
+  for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    bytes[bit / 8] ^= std::byte(1 << (bit % 8));
+    EXPECT_FALSE(decode_group_header(bytes)) << bit;
+    bytes[bit / 8] ^= std::byte(1 << (bit % 8));
+  }
+}
+
+}  // namespace
+}  // namespace paceline::wal
