@@ -2,7 +2,7 @@
 # is not linked with either.
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
-                    -Wimplicit-fallthrough -Wno-gnu-zero-variadic-macro-arguments -Werror
+                    -Wimplicit-fallthrough -Wno-deprecated-declarations -Wno-gnu-zero-variadic-macro-arguments -Werror
                     -fno-omit-frame-pointer -Xclang -fno-pch-timestamp)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   add_compile_options(-msse4.2 -mpclmul)
@@ -29,7 +29,7 @@ find_package(GTest REQUIRED)
 set(extern_base spdlog isal fmt::fmt)
 set(extern_env Threads::Threads)
 set(extern_record zstd lz4 snappy z)
-set(extern_net ssl crypto)
+set(extern_net "")
 set(extern_meta sqlite3)
 
 file(STRINGS ${CMAKE_SOURCE_DIR}/layers.txt rows REGEX "^[0-9]")
