@@ -185,10 +185,11 @@ inline void CrashDisk::power_on() {
   for (uint64_t i = 0; i < kept; ++i) apply(durable_names_, unsynced_names_[i]);
   unsynced_names_.clear();
   names_ = durable_names_;
+  const double loss = random_.chance(0.3) ? 0 : 0.3;  // the cache may just have been written back
   for (auto& [path, body] : names_) {
     for (Change& lost : body->unsynced) {
-      if (random_.chance(0.3)) continue;
-      const bool torn = !lost.bytes.empty() && random_.chance(0.3);
+      if (random_.chance(loss)) continue;
+      const bool torn = !lost.bytes.empty() && random_.chance(loss);
       if (torn) lost.bytes.resize(1 + random_.below(lost.bytes.size()));
       apply(body->durable, lost);
     }

@@ -37,7 +37,10 @@ Result<void> SqliteDatabase::open() {
 }
 
 Result<void> SqliteDatabase::ensure_open() {
-  if (connection_ && !vfs_.failed()) return {};
+  if (connection_ && !vfs_.failed()) {
+    vfs_.forget_error();
+    return {};
+  }
   disconnect();
   vfs_.recover();
   auto opened = connect();
@@ -149,7 +152,9 @@ std::unexpected<Error> SqliteDatabase::failure(int code, std::string_view what) 
   if (kind == SQLITE_FULL) return fail(Code::no_space, fmt::format("cannot {} {}: {}", what, path_, detail));
   if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || code == SQLITE_IOERR_DATA)
     return fail(Code::corrupt, fmt::format("cannot {} {}: {}", what, path_, detail));
-  const Code meaning = vfs_.error() ? vfs_.error()->code : Code::io_error;
+  Code meaning = vfs_.error() ? vfs_.error()->code : Code::io_error;
+  // A sync that found the disk full has failed like any other: what it left is unknown.
+  if (meaning == Code::no_space) meaning = Code::io_error;
   return fail(meaning, fmt::format("cannot {} {}: {}", what, path_, detail));
 }
 

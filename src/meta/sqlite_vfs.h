@@ -36,6 +36,7 @@ class SqliteVfs {
   bool failed() const { return failed_; }
   // What the disk or the page checksum said last, for the message of SQLite's bare code.
   const std::optional<Error>& error() const { return error_; }
+  void forget_error() { error_.reset(); }
   // REQUIRES: no connection is open.
   void recover() {
     failed_ = false;

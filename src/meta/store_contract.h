@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,8 @@ struct StoreParam {
   std::string name;
   WorldFactory make;
 };
+
+inline void PrintTo(const StoreParam& param, std::ostream* out) { *out << param.name; }
 
 class StoreContract : public testing::TestWithParam<StoreParam> {
  protected:

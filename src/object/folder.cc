@@ -118,6 +118,8 @@ Result<Folder::Opened> Folder::open_object(const std::string& key) {
     if (file.error().code == Code::not_found || (there && !*there)) return no_object(key);
     return fail(std::move(file).error());
   }
+  // A folder opens like a file on some systems, but only a folder can be listed.
+  if (disk_.list(path_of(key))) return no_object(key);
   if (names_in_doubt_) TRY_VOID(settle(folder_of(key)));
   Opened opened;
   TRY(opened.bytes, (*file)->size());
@@ -138,8 +140,6 @@ Result<Slice> Folder::get(const std::string& key, uint64_t from, uint64_t bytes)
 
 Result<uint64_t> Folder::size(const std::string& key) {
   TRY(const Opened object, open_object(key));
-  // A folder opens like a file on some systems; it cannot be listed as one, though.
-  if (disk_.list(path_of(key))) return no_object(key);
   return object.bytes;
 }
 

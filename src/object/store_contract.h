@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,8 @@ struct ObjectParam {
   std::string name;
   std::function<std::unique_ptr<ObjectWorld>()> make;
 };
+
+inline void PrintTo(const ObjectParam& param, std::ostream* out) { *out << param.name; }
 
 class ObjectContract : public testing::TestWithParam<ObjectParam> {
  protected:
