@@ -28,7 +28,7 @@ Result<std::string> unhex(std::string_view text) {
   for (size_t at = 0; at < text.size(); at += 2) {
     const int high = digit(text[at]);
     const int low = digit(text[at + 1]);
-    if (high < 0 || low < 0) return fail(Code::invalid_argument, "a character that is no hex digit");
+    if (high < 0 || low < 0) return fail(Code::invalid_argument, "not a hex digit");
     bytes += static_cast<char>(high << 4 | low);
   }
   return bytes;

@@ -169,7 +169,8 @@ def parse_file(path):
             if at >= len(lines) or lines[at][2] != [word]:
                 refuse(path, number, f"'{word}' is missing")
             fields, at = parse_fields(lines, at + 1, 1, versions, path)
-            result.messages.append(Message(name + suffix, suffix.lower(), versions, flex, fields, api))
+            result.messages.append(Message(name + suffix, suffix.lower(), versions, flex, fields,
+                                           api))
     return result
 
 

@@ -42,7 +42,8 @@ TEST(Golden, metadata_before_version_4_permits_auto_creation) {
 }
 
 TEST(Golden, offset_fetch_null_topics_mean_all_of_the_group) {
-  auto all = OffsetFetchRequest::decode(2, as_bytes("\0\1g\xff\xff\xff\xff"s));
+  const std::string bytes = "\0\1g\xff\xff\xff\xff"s;  // the group is a view of it
+  auto all = OffsetFetchRequest::decode(2, as_bytes(bytes));
   ASSERT_TRUE(all);
   EXPECT_EQ(all->group_id, "g");
   EXPECT_FALSE(all->topics);

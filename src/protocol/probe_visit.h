@@ -9,8 +9,8 @@
 #include "protocol/output.h"
 #include "protocol/probe.h"
 
-// The visitors that the generated probes run over a message. The generated each(visitor, v, x) calls
-// visitor.field(name, may_be_null, value) for every field that version v has.
+// The visitors that the generated probes run over a message. The generated each(visitor, v, x)
+// calls visitor.field(name, may_be_null, value) for every field that version v has.
 namespace paceline::protocol {
 
 template <class T>

@@ -75,7 +75,8 @@ def flat(value):
 def classes():
     seen = set()
     for module in pkgutil.iter_modules(kafka.protocol.__path__):
-        for name, kind in sorted(vars(importlib.import_module(f"kafka.protocol.{module.name}")).items()):
+        members = vars(importlib.import_module(f"kafka.protocol.{module.name}"))
+        for name, kind in sorted(members.items()):
             if not isinstance(kind, type) or "_v" not in name or kind in seen:
                 continue
             if issubclass(kind, (Request, Response)):

@@ -31,7 +31,8 @@ ENTITIES = {"topicName": "topic", "groupId": "group", "transactionalId": "txn",
 # record it is, and Kafka gives each kind a description of its own with the version 0.
 DATA = {"ConsumerSubscription": lambda version: ("ConsumerProtocolSubscription", version),
         "ConsumerAssignment": lambda version: ("ConsumerProtocolAssignment", version),
-        "OffsetCommitKey": lambda version: (("LegacyOffsetCommitKey", "OffsetCommitKey")[version], 0),
+        "OffsetCommitKey": lambda version: (
+            ("LegacyOffsetCommitKey", "OffsetCommitKey")[version], 0),
         "OffsetCommitValue": lambda version: ("OffsetCommitValue", version),
         "GroupMetadataKey": lambda version: ("GroupMetadataKey", 0),
         "GroupMetadataValue": lambda version: ("GroupMetadataValue", version)}
@@ -140,9 +141,12 @@ def check(message, found):
     """(compared fields, differences) over all versions of one message of ours."""
     count, differences = 0, []
     for version in range(message.versions[0], message.versions[1] + 1):
-        name, number = DATA[message.name](version) if message.api is None else (message.name, version)
+        name, number = message.name, version
+        if message.api is None:
+            name, number = DATA[message.name](version)
         place = f"{message.name} version {version}"
-        described = next((m for m in found.get(name, ()) if within(m["validVersions"], number)), None)
+        described = next((m for m in found.get(name, ()) if within(m["validVersions"], number)),
+                         None)
         if described is None:
             differences.append(f"{place}: Kafka has no description")
             continue
