@@ -21,7 +21,7 @@ struct Folder {
 
 Entry batch(uint32_t index, int64_t base, size_t bytes) {
   Entry entry;
-  entry.header = {.stream = {Uuid{{7}}, index}, .base = Offset(base), .count = 1};
+  entry.header = {.stream = {Uuid{{7}}, index}, .epoch = Epoch(1), .base = Offset(base), .count = 1};
   entry.payload = Slice::copy_of(as_bytes(std::string(bytes, static_cast<char>('a' + base % 26))));
   return entry;
 }

@@ -52,7 +52,7 @@ Rate raw_loop(env::Shard& shard, const std::string& folder, uint64_t entry_bytes
   if (written)
     for (uint64_t at = 0; at + block.size() <= file_bytes; at += block.size()) CHECK(file->write_at(at, block.bytes()));
   CHECK(file->sync());
-  std::vector<double> latencies;
+  std::vector<double> latencies{};
   uint64_t at = 0;
   const env::Instant start = shard.now();
   while (shard.now() - start < kRun && (written || at + piece_bytes <= file_bytes)) {
@@ -74,14 +74,13 @@ struct Load {
   Slice payload;
   env::Instant until;
   uint64_t count = 0;
-  Position trimmed;
-  std::vector<double> latencies;
+  std::vector<double> latencies{};
 };
 
 Task<void> appender(Load& load, uint32_t index, env::Gate::Pass) {
   for (int64_t base = 0; load.shard.now() < load.until; ++base) {
     std::vector<Entry> entries(1);
-    entries[0].header = {.stream = {Uuid{{1}}, index}, .base = Offset(base), .count = 1};
+    entries[0].header = {.stream = {Uuid{{1}}, index}, .epoch = Epoch(1), .base = Offset(base), .count = 1};
     entries[0].payload = load.payload;
     const env::Instant before = load.shard.now();
     auto written = co_await load.writer.append(load.shard, std::move(entries));
