@@ -28,6 +28,8 @@ struct Options {
   size_t member_metadata_bytes_max = 1u << 20;
   size_t offset_metadata_bytes_max = 4'096;
   int64_t offsets_retention_ms = 604'800'000;
+  size_t group_metadata_bytes_max = 64u << 20;   // of all members; and of the assignments of a sync
+  int64_t offsets_check_interval_ms = 600'000;   // between two looks for expired offsets
 };
 
 struct JoinProtocol {
