@@ -4,6 +4,7 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "env/shard.h"
 
@@ -47,18 +48,17 @@ class Budget {
   uint64_t bytes_held() const;
 
  private:
-  struct Waiter {
-    uint64_t bytes;
-    Shard* shard;
-    std::coroutine_handle<> handle;
-  };
+  // Lives in the waiting frame. Everything in it is touched under the mutex alone; a frame that is
+  // destroyed while it waits leaves the queue, or gives back what it had been granted.
+  struct Awaiter;
+
   bool fits(uint64_t bytes) const { return held_ == 0 || held_ + bytes <= bytes_max_; }
   void give_back(uint64_t bytes);
 
   const uint64_t bytes_max_;
   mutable std::mutex mutex_;
   uint64_t held_ = 0;
-  std::deque<Waiter> waiters_;
+  std::deque<Awaiter*> waiters_;
 };
 
 }  // namespace paceline::env

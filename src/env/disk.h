@@ -24,7 +24,8 @@ class File {
   virtual Result<void> sync() = 0;  // fdatasync: bytes and size
   virtual Result<uint64_t> size() = 0;
   virtual Result<void> truncate(uint64_t size) = 0;
-  // Reserves the range so that later writes inside it need no new space: no_space is told here.
+  // Reserves [0, size) so that later writes inside it need no new space: no_space is told here.
+  // A shorter file grows to `size`, reading as zeros.
   virtual Result<void> allocate(uint64_t size) = 0;
 
   Result<void> write_at(uint64_t position, Bytes piece) { return write_at(position, std::span(&piece, 1)); }
@@ -60,7 +61,7 @@ class Disk {
   // Like rename, but already_exists if `to` is there; atomic.
   virtual Result<void> rename_new(const std::string& from, const std::string& to) = 0;
   virtual Result<std::vector<std::string>> list(const std::string& dir) = 0;  // names, sorted
-  virtual Result<void> make_dirs(const std::string& dir) = 0;  // with parents; fine if there
+  virtual Result<void> make_dirs(const std::string& dir) = 0;  // with parents, durable; fine if there
   virtual Result<void> remove_dir(const std::string& dir) = 0;  // must be empty
   virtual Result<void> sync_dir(const std::string& dir) = 0;
   // in_use if another holder, in this or another process, has it.

@@ -52,12 +52,14 @@ class Shard {
   virtual void cancel_timer(TimerId id) = 0;  // no effect once it has run
 
   // Runs `work` on a thread that may block, then `done` here. For disk and heavy computing.
-  // One `lane` value's works run one after the other, in order; different lanes run in parallel,
-  // lane 0 means "any order".
+  // One `lane` value's works run one after the other, in order, whichever shard they came from;
+  // different lanes run in parallel, lane 0 means "any order". `work` is destroyed before `done`
+  // runs. When the shard ends, a work already running is waited for, others are dropped.
   virtual void offload(uint64_t lane, Callback work, Callback done) = 0;
 
-  // Starts a task that nobody awaits. The shard owns its frame until it ends, and destroys it
-  // with everything below it when the shard ends first.
+  // Starts a task that nobody awaits; its first step is posted, not run in place. The shard owns
+  // its frame until it ends, and destroys it with everything below it when the shard ends first:
+  // posts and timers are dropped before, then frames go newest first.
   virtual void spawn(Task<void> task) = 0;
 
   virtual Disk& disk() = 0;
@@ -96,7 +98,7 @@ Task<std::invoke_result_t<Work&>> offload(Shard& shard, Work work, uint64_t lane
   using T = std::invoke_result_t<Work&>;
   if constexpr (std::is_void_v<T>) {
     auto start = [&](std::coroutine_handle<> self) {
-      shard.offload(lane, [&work] { work(); }, [self] { self.resume(); });
+      shard.offload(lane, [moved = std::move(work)]() mutable { moved(); }, [self] { self.resume(); });
     };
     co_await shard_internal::Suspend{start};
   } else {

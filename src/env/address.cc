@@ -1,0 +1,58 @@
+#include "env/address.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <cstring>
+
+#include "base/check.h"
+
+namespace paceline::env {
+namespace {
+
+Result<std::vector<Address>> look_up(const std::string& host, uint16_t port, int flags) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags | AI_NUMERICSERV | AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const std::string service = std::to_string(port);
+  const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
+  if (error != 0) {
+    const Code code = error == EAI_NONAME || error == EAI_FAMILY ? Code::invalid_argument : Code::unavailable;
+    return fail(code, fmt::format("cannot resolve host '{}': {}", host, ::gai_strerror(error)));
+  }
+  std::vector<Address> addresses;
+  for (const addrinfo* one = found; one; one = one->ai_next) {
+    if (one->ai_addrlen > sizeof(sockaddr_storage)) continue;
+    Address& address = addresses.emplace_back();
+    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+    address.size = one->ai_addrlen;
+  }
+  ::freeaddrinfo(found);
+  return addresses;
+}
+
+}  // namespace
+
+uint16_t Address::port() const {
+  if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
+  return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+}
+
+std::string Address::to_string() const {
+  char host[NI_MAXHOST] = "?";
+  ::getnameinfo(get(), size, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
+  return family() == AF_INET6 ? fmt::format("[{}]:{}", host, port()) : fmt::format("{}:{}", host, port());
+}
+
+Result<std::vector<Address>> resolve(const std::string& host, uint16_t port) {
+  return look_up(host, port, 0);
+}
+
+Result<std::vector<Address>> resolve_number(const std::string& host, uint16_t port) {
+  return look_up(host, port, AI_NUMERICHOST);
+}
+
+}  // namespace paceline::env

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace paceline::env {
+
+// A socket address of either family.
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  int family() const { return storage.ss_family; }
+  uint16_t port() const;
+  std::string to_string() const;  // "1.2.3.4:5", "[::1]:5"
+};
+
+// Numbers and names; names may block for as long as the resolver likes. An empty host is every
+// address of this machine. invalid_argument: no such host; unavailable: the resolver failed.
+Result<std::vector<Address>> resolve(const std::string& host, uint16_t port);
+// Only if `host` is written in numbers: never blocks.
+Result<std::vector<Address>> resolve_number(const std::string& host, uint16_t port);
+
+}  // namespace paceline::env

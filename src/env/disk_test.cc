@@ -1,0 +1,166 @@
+#include "env/disk.h"
+
+#include "env/test_world.h"
+
+namespace paceline::env {
+namespace {
+
+class DiskContract : public ContractTest {
+ protected:
+  void SetUp() override {
+    make();
+    dir = world->dir();
+  }
+  Disk& disk() { return world->shard(0).disk(); }
+  std::unique_ptr<File> create(const std::string& name) {
+    auto file = disk().open(dir + "/" + name, kCreate);
+    EXPECT_TRUE(file) << file.error().to_string();
+    return std::move(*file);
+  }
+  std::string content(File& file, uint64_t position, size_t size) {
+    std::string text(size, '?');
+    auto count = file.read_at(position, MutableBytes(reinterpret_cast<std::byte*>(text.data()), size));
+    EXPECT_TRUE(count) << count.error().to_string();
+    text.resize(count.value_or(0));
+    return text;
+  }
+  static constexpr OpenMode kCreate{.create = OpenMode::Create::if_missing, .writable = true};
+  static constexpr OpenMode kExclusive{.create = OpenMode::Create::exclusive, .writable = true};
+  std::string dir;
+};
+INSTANTIATE_TEST_SUITE_P(Worlds, DiskContract, ::testing::Values(WorldKind::real), kind_name);
+
+TEST_P(DiskContract, WritesOfManyPiecesAreReadBack) {
+  auto file = create("a");
+  std::string expected;
+  std::vector<std::string> texts;
+  std::vector<Bytes> pieces;
+  for (int i = 0; i < 3000; ++i) texts.push_back(std::string(i % 7, static_cast<char>('a' + i % 26)));
+  for (const std::string& text : texts) {
+    pieces.push_back(as_bytes(text));
+    expected += text;
+  }
+  ASSERT_TRUE(file->write_at(5, pieces));
+  ASSERT_TRUE(file->sync());
+  EXPECT_EQ(*file->size(), expected.size() + 5);
+  EXPECT_EQ(content(*file, 5, expected.size()), expected);
+  EXPECT_EQ(content(*file, 0, 5), std::string(5, '\0'));
+  EXPECT_EQ(content(*file, expected.size() + 3, 100), expected.substr(expected.size() - 2));
+  EXPECT_EQ(content(*file, expected.size() + 100, 100), "");
+  EXPECT_TRUE(file->write_at(0, std::span<const Bytes>{}));
+}
+
+TEST_P(DiskContract, OverwriteTruncateAndAllocate) {
+  auto file = create("a");
+  ASSERT_TRUE(file->write_at(0, as_bytes("hello world")));
+  ASSERT_TRUE(file->write_at(6, as_bytes("W")));
+  EXPECT_EQ(content(*file, 0, 50), "hello World");
+  ASSERT_TRUE(file->truncate(5));
+  EXPECT_EQ(content(*file, 0, 50), "hello");
+  ASSERT_TRUE(file->truncate(8));
+  EXPECT_EQ(content(*file, 0, 50), std::string("hello\0\0\0", 8));
+  ASSERT_TRUE(file->allocate(10000));
+  EXPECT_EQ(*file->size(), 10000u);
+  EXPECT_EQ(content(*file, 9990, 50), std::string(10, '\0'));
+  ASSERT_TRUE(file->allocate(100));
+  EXPECT_EQ(*file->size(), 10000u);
+  EXPECT_EQ(content(*file, 0, 5), "hello");
+}
+
+TEST_P(DiskContract, OpenSaysWhatIsWrong) {
+  EXPECT_EQ(disk().open(dir + "/none", {}).error().code, Code::not_found);
+  EXPECT_EQ(disk().open(dir + "/no/such/dir", kCreate).error().code, Code::not_found);
+  auto file = disk().open(dir + "/one", kExclusive);
+  ASSERT_TRUE(file);
+  EXPECT_EQ(disk().open(dir + "/one", kExclusive).error().code, Code::already_exists);
+  EXPECT_TRUE(disk().open(dir + "/one", kCreate));
+  EXPECT_NE(disk().open(dir + "/none", {}).error().message.find(dir + "/none"), std::string::npos);
+}
+
+TEST_P(DiskContract, AFileOpenForReadingOnlyIsNotWritten) {
+  create("a");
+  auto file = disk().open(dir + "/a", {});
+  ASSERT_TRUE(file);
+  EXPECT_FALSE((*file)->write_at(0, as_bytes("x")));
+}
+
+TEST_P(DiskContract, TwoHandlesSeeOneFile) {
+  auto one = create("a");
+  auto two = create("a");
+  ASSERT_TRUE(one->write_at(0, as_bytes("abc")));
+  EXPECT_EQ(content(*two, 0, 10), "abc");
+  ASSERT_TRUE(disk().remove(dir + "/a"));
+  ASSERT_TRUE(one->write_at(3, as_bytes("d")));
+  EXPECT_EQ(content(*two, 0, 10), "abcd");  // removed, but open
+  EXPECT_FALSE(*disk().exists(dir + "/a"));
+}
+
+TEST_P(DiskContract, RenameReplacesAndRenameNewRefuses) {
+  ASSERT_TRUE(create("a")->write_at(0, as_bytes("A")));
+  ASSERT_TRUE(create("b")->write_at(0, as_bytes("B")));
+  EXPECT_EQ(disk().rename_new(dir + "/a", dir + "/b").error().code, Code::already_exists);
+  EXPECT_EQ(*read_file(disk(), dir + "/b", 10), "B");
+  ASSERT_TRUE(disk().rename(dir + "/a", dir + "/b"));
+  EXPECT_EQ(*read_file(disk(), dir + "/b", 10), "A");
+  EXPECT_FALSE(*disk().exists(dir + "/a"));
+  ASSERT_TRUE(disk().rename_new(dir + "/b", dir + "/c"));
+  EXPECT_EQ(disk().rename(dir + "/b", dir + "/d").error().code, Code::not_found);
+  EXPECT_EQ(disk().rename_new(dir + "/b", dir + "/d").error().code, Code::not_found);
+  EXPECT_EQ(disk().remove(dir + "/b").error().code, Code::not_found);
+  ASSERT_TRUE(disk().sync_dir(dir));
+}
+
+TEST_P(DiskContract, FoldersAreMadeListedAndRemoved) {
+  ASSERT_TRUE(disk().make_dirs(dir + "/x/y/z"));
+  ASSERT_TRUE(disk().make_dirs(dir + "/x/y/z"));
+  create("x/2");
+  create("x/1");
+  create("top");
+  EXPECT_EQ(*disk().list(dir + "/x"), (std::vector<std::string>{"1", "2", "y"}));
+  EXPECT_EQ(*disk().list(dir), (std::vector<std::string>{"top", "x"}));
+  EXPECT_EQ(disk().list(dir + "/none").error().code, Code::not_found);
+  EXPECT_FALSE(disk().remove_dir(dir + "/x"));
+  EXPECT_TRUE(disk().remove_dir(dir + "/x/y/z"));
+  EXPECT_TRUE(*disk().exists(dir + "/x/y"));
+  EXPECT_FALSE(*disk().exists(dir + "/x/y/z"));
+  EXPECT_EQ(disk().sync_dir(dir + "/none").error().code, Code::not_found);
+  EXPECT_GT(*disk().free_bytes(dir), 0u);
+}
+
+TEST_P(DiskContract, ALockHasOneHolder) {
+  auto held = disk().lock(dir + "/lock");
+  ASSERT_TRUE(held);
+  EXPECT_EQ(disk().lock(dir + "/lock").error().code, Code::in_use);
+  held->reset();
+  EXPECT_TRUE(disk().lock(dir + "/lock"));
+}
+
+TEST_P(DiskContract, WholeFilesAreReplacedAndRead) {
+  ASSERT_TRUE(replace_file(disk(), dir + "/f", as_bytes("one, the longer")));
+  ASSERT_TRUE(replace_file(disk(), dir + "/f", as_bytes("two")));
+  EXPECT_EQ(*read_file(disk(), dir + "/f", 3), "two");
+  EXPECT_EQ(read_file(disk(), dir + "/f", 2).error().code, Code::too_large);
+  EXPECT_EQ(*disk().list(dir), std::vector<std::string>{"f"});
+  EXPECT_EQ(parent_dir("/a/b"), "/a");
+  EXPECT_EQ(parent_dir("/a"), "/");
+  EXPECT_EQ(parent_dir("a"), ".");
+}
+
+TEST_P(DiskContract, DirectWritesOfAlignedBlocks) {
+  OpenMode mode = kCreate;
+  mode.direct = true;
+  auto file = disk().open(dir + "/direct", mode);
+  ASSERT_TRUE(file);
+  std::string memory(3 * kDirectAlignment, 'd');
+  auto* start = reinterpret_cast<std::byte*>(memory.data());
+  const size_t skip = kDirectAlignment - reinterpret_cast<uintptr_t>(start) % kDirectAlignment;
+  MutableBytes block(start + skip, kDirectAlignment);
+  ASSERT_TRUE((*file)->write_at(kDirectAlignment, block));
+  ASSERT_TRUE((*file)->sync());
+  std::ranges::fill(block, std::byte{0});
+  EXPECT_EQ(*(*file)->read_at(kDirectAlignment, block), kDirectAlignment);
+  EXPECT_EQ(static_cast<char>(block[100]), 'd');
+}
+
+}  // namespace
+}  // namespace paceline::env

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "env/disk.h"
+
+namespace paceline::env {
+
+// Owns the descriptor.
+class RealFile final : public File {
+ public:
+  RealFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  RealFile(const RealFile&) = delete;
+  RealFile& operator=(const RealFile&) = delete;
+  ~RealFile() override;
+
+  Result<size_t> read_at(uint64_t position, MutableBytes into) override;
+  Result<void> write_at(uint64_t position, std::span<const Bytes> pieces) override;
+  Result<void> sync() override;
+  Result<uint64_t> size() override;
+  Result<void> truncate(uint64_t size) override;
+  Result<void> allocate(uint64_t size) override;
+
+ private:
+  // Where the file system cannot reserve: zeros are written from the end of the file on.
+  Result<void> write_zeros(uint64_t size);
+
+  const int fd_;
+  const std::string path_;
+};
+
+}  // namespace paceline::env

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "env/network.h"
+#include "env/real_shard.h"
+
+namespace paceline::env {
+
+// TCP of this machine, for one shard.
+class RealNetwork final : public Network {
+ public:
+  explicit RealNetwork(RealShard& shard) : shard_(shard) {}
+  Result<std::unique_ptr<Listener>> listen(const std::string& host, uint16_t port) override;
+  Task<Result<std::unique_ptr<Socket>>> connect(const std::string& host, uint16_t port,
+                                                Instant deadline) override;
+
+ private:
+  RealShard& shard_;
+};
+
+}  // namespace paceline::env

@@ -1,0 +1,10 @@
+#include "env/test_world.h"
+
+namespace paceline::env {
+
+std::unique_ptr<TestWorld> make_world(WorldKind kind, unsigned shards) {
+  CHECK(kind == WorldKind::real);
+  return std::make_unique<RealTestWorld>(shards);
+}
+
+}  // namespace paceline::env
