@@ -1,0 +1,277 @@
+"""Starts real brokers and runs test cases against them.
+
+Every case runs in a process of its own with a time-out; only processes started here are ended, by
+their id. A broker lives in a temporary folder, and dies with the process that started it.
+
+  PACELINE_BINARY   the program under test (default: build/release/paceline, then build/debug)
+  PACELINE_KEEP=1   keeps the temporary folders of brokers and prints where they are
+"""
+import ctypes
+import hashlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PR_SET_PDEATHSIG = 1
+# What tests want different from the defaults: no wait for a first member, four partitions for
+# a topic nobody created, and room for values of 1 MiB together with their batch.
+SETTINGS = {"num.partitions": "4", "group.initial.rebalance.delay.ms": "0",
+            "auto.create.topics.enable": "true", "message.max.bytes": "4194304",
+            "paceline.admin.listen": "none", "paceline.memory.bytes": "536870912"}
+
+
+class Failed(Exception):
+    """A check that did not hold."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def check_equal(seen, expected, what):
+    if seen != expected:
+        raise Failed(f"{what}: expected {shorten(expected)}, seen {shorten(seen)}")
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:280]}... ({len(text)} characters)"
+
+
+def digest(values):
+    """One sum over a sequence of values; None, b"" and the borders between values count."""
+    total = hashlib.sha256()
+    for value in values:
+        if value is None:
+            total.update(b"null;")
+        else:
+            total.update(b"%d:" % len(value))
+            total.update(value)
+    return total.hexdigest()
+
+
+def binary():
+    candidates = [os.environ.get("PACELINE_BINARY")] if os.environ.get("PACELINE_BINARY") else [
+        os.path.join(ROOT, "build", preset, "paceline") for preset in ("release", "debug")]
+    for path in candidates:
+        if os.access(path, os.X_OK):
+            return os.path.abspath(path)
+    sys.exit(f"no broker to test: {', '.join(candidates)}; build one or set PACELINE_BINARY")
+
+
+def free_port():
+    """A port below the range from which the kernel takes the ports of outgoing connections, so
+    that nobody else sits on it while a broker restarts."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Broker:
+    """One broker on one folder and one port; may be stopped, killed and started again."""
+
+    def __init__(self, settings=None):
+        self.settings = {**SETTINGS, **(settings or {})}
+        self.folder = tempfile.mkdtemp(prefix="paceline-test-")
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.log = os.path.join(self.folder, "broker.log")
+        self.child = None
+
+    def start(self, timeout=60, **settings):
+        """Ends when the broker says that it serves. `settings` (dots as __) are for this life."""
+        self.launch(**settings)
+        self.wait_ready(timeout)
+        return self
+
+    def launch(self, **settings):
+        check(self.child is None, "the broker runs already")
+        given = {**self.settings, **{key.replace("__", "."): value for key, value in settings.items()}}
+        command = [binary(), "serve", "--data", os.path.join(self.folder, "data"), "--listen", self.address]
+        for key, value in given.items():
+            command += ["-o", f"{key}={value}"]
+        with open(self.log, "ab") as log:
+            self.banner_from = log.tell()
+            self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                          cwd=self.folder, preexec_fn=die_with_parent)
+
+    def wait_ready(self, timeout=60):
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if self.child.poll() is not None:
+                status, self.child = self.child.returncode, None
+                raise Failed(f"the broker ended with status {status} while starting: {self.tail()}")
+            with open(self.log, "rb") as log:
+                log.seek(self.banner_from)
+                # The banner is printed when the broker serves, and this line is in it.
+                if b"kafka    " in log.read():
+                    return
+            time.sleep(0.01)
+        raise Failed(f"the broker was not ready after {timeout} s: {self.tail()}")
+
+    def alive(self):
+        return self.child is not None and self.child.poll() is None
+
+    def stop(self, timeout=30):
+        """SIGTERM; the broker must end by itself, with status 0."""
+        self.child.terminate()
+        try:
+            status = self.child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise Failed(f"the broker did not stop within {timeout} s: {self.tail()}") from None
+        self.child = None
+        check(status == 0, f"the broker stopped with status {status}: {self.tail()}")
+
+    def kill(self):
+        """kill -9."""
+        if self.child is not None:
+            self.child.kill()
+            self.child.wait()
+            self.child = None
+
+    def tail(self, characters=1500):
+        with open(self.log, "rb") as log:
+            text = log.read().decode(errors="replace").strip()
+        return text[-characters:] or "(it said nothing)"
+
+    def close(self):
+        self.kill()
+        if os.environ.get("PACELINE_KEEP"):
+            print(f"     kept {self.folder}", flush=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+def in_own_process(body, timeout):
+    """Runs `body` in a fork. None if it went well, else the reason as one text."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read_end)
+        os.setsid()
+        die_with_parent()
+        status = 1
+        try:
+            body()
+            status = 0
+        except Failed as failed:
+            os.write(write_end, str(failed).encode()[:4000])
+        except BaseException:  # whatever a client throws is a failed test
+            os.write(write_end, traceback.format_exc(limit=-4).encode()[:4000])
+        finally:
+            os._exit(status)
+    os.close(write_end)
+    end = time.monotonic() + timeout
+    status = None
+    while status is None and time.monotonic() < end:
+        pid, code = os.waitpid(child, os.WNOHANG)
+        if pid:
+            status = os.waitstatus_to_exitcode(code)
+        else:
+            time.sleep(0.01)
+    timed_out = status is None
+    if timed_out:
+        os.killpg(child, signal.SIGKILL)  # the group that this child leads
+        os.waitpid(child, 0)
+    with os.fdopen(read_end, "rb") as pipe:
+        reason = pipe.read().decode(errors="replace")
+    if timed_out:
+        return f"not done after {timeout} s"
+    return None if status == 0 else reason or f"ended with status {status}"
+
+
+class Suite:
+    """Cases of one client. They share a broker, unless a case makes its own."""
+
+    def __init__(self, name, settings=None):
+        self.name = name
+        self.settings = settings
+        self.cases = []
+
+    def case(self, title, timeout=60):
+        def add(function):
+            self.cases.append((title, function, timeout))
+            return function
+        return add
+
+    def main(self, wanted=None):
+        """Runs all cases, or those whose title contains an argument of the command line."""
+        wanted = sys.argv[1:] if wanted is None else wanted
+        passed = failed = 0
+        broker = None
+        for title, function, timeout in self.cases:
+            if wanted and not any(word in f"{self.name}: {title}" for word in wanted):
+                continue
+            started = time.monotonic()
+            reason = None
+            try:
+                if broker is None:
+                    broker = Broker(self.settings)
+                    broker.start()
+                reason = in_own_process(lambda f=function, b=broker: f(b.address), timeout)
+                if not broker.alive():
+                    reason = f"{reason or 'the case went well'}; but the broker died: {broker.tail()}"
+            except Failed as failure:
+                reason = str(failure)
+            if broker is not None and not broker.alive():
+                broker.close()
+                broker = None
+            seconds = time.monotonic() - started
+            if reason is None:
+                passed += 1
+                print(f"ok   {self.name}: {title} ({seconds:.1f} s)", flush=True)
+            else:
+                failed += 1
+                print(f"FAIL {self.name}: {title} ({seconds:.1f} s)", flush=True)
+                print("     " + reason.strip().replace("\n", "\n     "), flush=True)
+        if broker is not None:
+            broker.close()
+        print(f"{passed} passed, {failed} failed", flush=True)
+        return 1 if failed or not passed else 0
+
+
+def fresh(prefix):
+    """A name that no other case uses."""
+    return f"{prefix}-{os.getpid()}-{random.randrange(1 << 30):08x}"
+
+
+def values_of_all_kinds(seed=1):
+    """Text, empty, null and 1 MiB of incompressible and of compressible bytes, as (key, value)."""
+    noise = random.Random(seed)
+    return [(b"text", "naïve Grüße 你好 🚀".encode()), (b"empty", b""), (b"null", None),
+            (None, b"no key"), (b"", b"empty key"), (bytes(range(256)), bytes(range(256))),
+            (b"noise", noise.randbytes(1 << 20)), (b"zeros", bytes(1 << 20)),
+            (b"lines", b"one\ntwo\r\nthree\0four")]
+
+
+def many_values(count, seed=1, bytes_max=300):
+    """`count` different values, half of each compressible."""
+    noise = random.Random(seed)
+    return [b"%d:" % index + noise.randbytes(noise.randrange(bytes_max)) + b"x" * noise.randrange(bytes_max)
+            for index in range(count)]
