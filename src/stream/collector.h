@@ -1,0 +1,47 @@
+#pragma once
+
+#include <deque>
+#include <set>
+#include <vector>
+
+#include "stream/core.h"
+
+namespace paceline::stream {
+
+// Removes objects that nobody refers to: mark in the metadata, wait for readers, delete the body,
+// then the mark. On the owner shard. The listing it does of sealed lanes finds orphans only: it
+// never decides what is live.
+class Collector {
+ public:
+  explicit Collector(Core& core);
+
+  static Task<void> run(std::shared_ptr<Core> core);
+  void know(ObjectId id) { known_.insert(id); }  // a committed object
+  // A checkpoint is committed: what none of its streams refers to, nobody needs.
+  void retain(const std::vector<StreamPart>& checkpoint, ObjectId object, Revision lane_revision);
+  Task<void> stop(env::Instant deadline);
+
+ private:
+  struct Doomed {
+    ObjectId id;
+    bool orphan = false;  // has no mark
+    env::Instant due;
+  };
+  Task<Result<void>> mark();
+  Task<Result<void>> remove_due();
+  Task<Result<void>> load_marks();
+  Task<Result<void>> find_orphans();
+  void doom(ObjectId id, bool orphan);
+
+  Core& core_;
+  std::set<ObjectId> known_;
+  std::vector<ObjectId> unmarked_;
+  Revision guard_;  // our lane's, as of the checkpoint that freed them
+  std::deque<Doomed> doomed_;
+  std::set<ObjectId> pending_;  // in doomed_
+  bool stopping_ = false;
+  bool ended_ = false;
+  env::Event wake_;
+};
+
+}  // namespace paceline::stream

@@ -1,0 +1,221 @@
+#pragma once
+
+#include <memory>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "env/sync.h"
+#include "meta/records.h"
+#include "stream/image.h"
+#include "stream/log_cache.h"
+#include "stream/object_builder.h"
+#include "stream/object_reader.h"
+#include "stream/recover.h"
+
+// What the phases of storage share. core -> one Part a shard -> its streams.
+
+namespace paceline::stream {
+
+class Core;
+class Part;
+class Uploader;
+class Collector;
+
+// An exclusive right of one shard's tasks, given back when it is destroyed.
+class Lock {
+ public:
+  explicit Lock(env::Shard& shard) : event_(shard) {}
+  class Held {
+   public:
+    explicit Held(Lock& lock) : lock_(&lock) {}
+    Held(Held&& other) noexcept : lock_(std::exchange(other.lock_, nullptr)) {}
+    ~Held() {
+      if (!lock_) return;
+      lock_->held_ = false;
+      lock_->event_.notify_all();
+    }
+
+   private:
+    Lock* lock_;
+  };
+  Task<Held> acquire() {
+    while (held_) co_await event_.wait();
+    held_ = true;
+    co_return Held(*this);
+  }
+
+ private:
+  env::Event event_;
+  bool held_ = false;
+};
+
+// A stream on its shard: open when it has an owner, else parked (on the first shard).
+class StoredStream final : public Stream {
+ public:
+  StoredStream(StreamId id, Core& core, Part& part) : id_(id), core_(&core), part_(&part) {}
+  StoredStream(StreamId id, Core& core, Part& part, StreamImage image);
+
+  StreamId id() const override { return id_; }
+  Offset start() const override { return start_; }
+  Offset end() const override { return end_; }
+  uint64_t bytes() const override { return extent_bytes_ + tail_bytes_; }
+  Task<Result<Position>> append(std::vector<Batch> batches) override;
+  Task<Result<ReadResult>> read(ReadRequest request) override;
+  Task<Result<void>> trim(Offset new_start) override;
+  Task<Result<std::optional<Batch>>> first_batch_since(int64_t timestamp) override;
+  Task<Result<std::optional<Batch>>> batch_of_max_timestamp() override;
+  Offset retention_start(const RetentionLimits& limits) const override;
+
+  // The owner's side of open and close.
+  Task<Result<Recovered>> recover_owner();
+  void attach(StateOwner& owner);
+  void detach();
+  void move_to(Part& part);
+  const std::string& offline() const { return offline_; }
+
+  // The upload's side.
+  bool dirty() const { return end_ != uploaded_end_ || start_ != uploaded_start_; }
+  StreamPart cut(bool checkpoint);
+  void note_uploaded(const DirectoryRecord& record, const Extent& extent);
+
+  // Recovery's side.
+  void forget_tail() { end_ = appended_end_ = uploaded_end_; }
+  void add_tail_bytes(uint64_t bytes) { tail_bytes_ += bytes; }
+
+  // The cache's side.
+  BatchRun& cached() { return cached_; }
+  Offset uploaded_end() const { return uploaded_end_; }
+
+ private:
+  friend class Part;
+  Result<void> admit(const std::vector<Batch>& batches);
+  void persist(std::vector<Batch> batches, wal::Written written);
+  void set_start(Offset start);
+  Result<void> usable() const;
+  // Adds whole batches from `*at` on; false when no more fit.
+  bool take(const Batch& batch, const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const;
+  Task<Result<bool>> read_cached(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes);
+  Task<Result<bool>> read_block(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes);
+  const Extent* find_extent(Offset offset) const;
+  void read_ahead(const ObjectId& object, const Index& index, const BlockRef& block);
+  Task<Result<void>> improve_by_extent(Extent extent, Offset start, std::optional<Batch>& best);
+  Task<Result<std::optional<Batch>>> first_in_extent(Extent extent, Offset start, int64_t timestamp);
+
+  const StreamId id_;
+  Core* core_;
+  Part* part_;
+  StateOwner* owner_ = nullptr;
+  bool erased_ = false;
+  Offset start_;
+  Offset end_;
+  Offset appended_end_;    // what is on its way to the WAL included
+  size_t in_flight_ = 0;   // appends
+  Offset uploaded_start_;  // as the last committed directory says
+  Offset uploaded_end_;
+  Epoch epoch_{-1};
+  uint64_t extent_bytes_ = 0;
+  uint64_t tail_bytes_ = 0;  // of batches above uploaded_end_
+  std::vector<Extent> extents_;
+  BatchRun cached_;
+  Offset snapshot_end_;   // of snapshot_, which counts only while there is no owner
+  std::string snapshot_;
+  std::string offline_;
+};
+
+// One shard's streams and caches.
+class Part {
+ public:
+  Part(Core& owner, env::Shard& home);
+
+  StoredStream* find(const StreamId& id);
+  StoredStream& add(std::unique_ptr<StoredStream> stream);  // moves its cached batches in
+  std::unique_ptr<StoredStream> take(const StreamId& id);   // null if not here
+  // An erased stream: gone, or out of reach until its owner closes it. Returns its un-uploaded bytes.
+  uint64_t bury(const StreamId& id);
+  // Puts a batch that has become durable into its stream's run.
+  void cache(StoredStream& stream, Batch batch);
+  void uncache(uint64_t charge);
+  // Drops the oldest uploaded batches above the shard's share of the budget.
+  void evict();
+
+  // Everything that entered before has left when this returns: one caller at a time.
+  env::Gate::Pass enter() { return gates_[gate_].enter(); }
+  Task<void> flush();
+
+  Task<std::vector<StreamPart>> cut(bool checkpoint);
+  Task<void> note_uploaded(std::shared_ptr<const std::vector<StreamPart>> parts,
+                           std::shared_ptr<const BuiltObject> built);
+
+  Core& core;
+  env::Shard& shard;
+  ObjectReader reader;
+  std::vector<std::unique_ptr<StoredStream>> graves;  // erased while open: their owners still look
+
+ private:
+  std::unordered_map<StreamId, std::unique_ptr<StoredStream>> streams_;
+  CacheOrder order_;
+  uint64_t cache_bytes_ = 0;
+  env::Gate gates_[2];
+  unsigned gate_ = 0;
+};
+
+// One incarnation's storage. Kept alive by its background tasks.
+class Core : public std::enable_shared_from_this<Core> {
+ public:
+  Core(std::vector<env::Shard*> all, meta::Store& meta_store, object::Store& object_store, wal::Wal& log,
+       Options chosen, EventSink sink);
+  ~Core();
+
+  env::Shard& owner() { return *shards.front(); }
+  Part& part_of(env::Shard& shard);
+  Sources sources() { return {&owner(), &meta, &objects, &wal}; }
+
+  Task<Result<void>> start();
+  Task<Result<Storage::Opened>> open(env::Shard& home, StreamId id, StateOwner& state);
+  Task<void> close(env::Shard& home, StreamId id);
+  Task<Result<void>> erase(env::Shard& home, StreamId id);
+  Task<void> stop(env::Instant deadline);  // on the owner shard
+
+  // More bytes, or a moved start, wait for an upload. Any shard.
+  void note_unuploaded(uint64_t bytes);
+  // Append is refused above this: the store has failed for long.
+  uint64_t unuploaded_bytes_max() const { return 4 * options.upload_bytes + options.log_cache_bytes; }
+  void lose(Error error);  // on the owner shard
+
+  const std::vector<env::Shard*> shards;
+  meta::Store& meta;
+  object::Store& objects;
+  wal::Wal& wal;
+  const Options options;
+  const EventSink events;
+  Counters counters;
+  std::unique_ptr<wal::Writer> writer;
+  std::vector<std::unique_ptr<Part>> parts;
+  std::atomic<bool> lost{false};
+  std::atomic<bool> dropped_extents{false};  // a checkpoint may set objects free
+
+  // On the owner shard only.
+  Lock structure;            // streams neither come, go nor move while it is held
+  std::string damaged;       // not empty: no stream may be served, and nothing is uploaded
+  std::vector<StreamId> erased;  // not yet in a committed directory
+  std::unordered_map<StreamId, Part*> open_in;
+  std::unique_ptr<Uploader> uploader;
+  std::unique_ptr<Collector> collector;
+  std::move_only_function<void(Error)> on_lost;
+  std::optional<Error> loss;
+
+ private:
+  void park(Recovery recovery);
+  Task<Result<StoredStream*>> bring(Part& part, StreamId id);
+  Task<void> park_again(Part& part, StreamId id);
+  Task<void> bury(StreamId id);
+
+  std::atomic<bool> dirty_{false};
+  std::atomic<bool> full_{false};
+  friend class Uploader;
+};
+
+}  // namespace paceline::stream

@@ -1,0 +1,149 @@
+#include <set>
+
+#include "stream/test_house.h"
+
+namespace paceline::stream {
+namespace {
+
+constexpr uint32_t kStreams = 5;
+
+// What clients were told.
+struct Model {
+  std::map<uint32_t, Offset> acknowledged;
+  std::map<uint32_t, Offset> trimmed;  // told
+  std::map<uint32_t, Offset> trying;   // asked for, outcome unknown
+};
+
+Task<void> produce(House& house, Model& model, uint32_t index) {
+  House::Opened& opened = *house.open_streams.at(index);
+  env::Shard& shard = house.world.shard(opened.shard);
+  for (;;) {
+    auto appended = co_await house.append(index, 1);
+    if (!appended) {
+      EXPECT_EQ(appended.error().code, Code::unavailable) << appended.error().message;
+      co_await env::sleep_for(shard, std::chrono::milliseconds(20));
+      continue;
+    }
+    model.acknowledged[index] = opened.stream->end();
+    co_await env::sleep_for(shard, std::chrono::microseconds(shard.random() % 9000));
+  }
+}
+
+Task<void> retain(House& house, Model& model, uint32_t index) {
+  House::Opened& opened = *house.open_streams.at(index);
+  env::Shard& shard = house.world.shard(opened.shard);
+  for (;;) {
+    co_await env::sleep_for(shard, std::chrono::milliseconds(shard.random() % 800));
+    RetentionLimits limits{.older_than_ms = {}, .bytes_max = 8000};
+    const Offset start = opened.stream->retention_start(limits);
+    model.trying[index] = start;
+    auto trimmed = co_await opened.stream->trim(start);
+    EXPECT_TRUE(trimmed.has_value());
+    model.trimmed[index] = opened.stream->start();
+  }
+}
+
+// Reads what may be read at any moment: never a hole, never more than is durable.
+Task<void> consume(House& house, uint32_t index, int& reads) {
+  House::Opened& opened = *house.open_streams.at(index);
+  env::Shard& shard = house.world.shard(opened.shard);
+  Offset at = opened.stream->start();
+  for (;;) {
+    co_await env::sleep_for(shard, std::chrono::microseconds(shard.random() % 20000));
+    if (at < opened.stream->start()) at = opened.stream->start();
+    if (shard.random() % 10 == 0) at = opened.stream->start();
+    ReadRequest request{.from = at, .bytes_max = 3000};
+    auto result = co_await opened.stream->read(request);
+    if (!result) {
+      EXPECT_EQ(result.error().code, Code::unavailable) << result.error().message;
+      continue;
+    }
+    for (const Batch& batch : result->batches) {
+      EXPECT_LE(batch.end(), result->end);
+      EXPECT_TRUE(batch.base <= at) << "a hole at " << at.value;
+      EXPECT_EQ(as_text(batch.bytes.bytes()), payload_at(index, batch.base.value));
+      at = batch.end();
+      ++reads;
+    }
+  }
+}
+
+void live_and_die(House& house, Model& model, int& reads) {
+  for (uint32_t i = 0; i < kStreams; ++i) {
+    auto opened = house.open(i);
+    ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+    Stream& stream = **opened;
+    ASSERT_GE(stream.end(), model.acknowledged[i]) << "stream " << i << " lost what was acknowledged";
+    ASSERT_GE(stream.start(), model.trimmed[i]);
+    ASSERT_LE(stream.start(), std::max(model.trying[i], model.trimmed[i]));
+    auto whole = house.verify(i);
+    ASSERT_TRUE(whole.has_value()) << "stream " << i << ": " << whole.error().to_string();
+  }
+  env::Random& random = house.world.random;
+  house.objects.lost_answers_percent = random.below(3) * 15;
+  house.meta.lost_answers_percent = random.below(3) * 15;
+  for (uint32_t i = 0; i < kStreams; ++i) {
+    env::Shard& shard = house.world.shard(house.open_streams.at(i)->shard);
+    if (random.below(4)) shard.spawn(produce(house, model, i));
+    if (random.below(2)) shard.spawn(retain(house, model, i));
+    shard.spawn(consume(house, i, reads));
+  }
+  for (uint64_t phase = random.below(4); phase > 0; --phase) {
+    house.objects.down = random.below(4) == 0;
+    house.world.run_for(std::chrono::milliseconds(random.below(1500)));
+  }
+  house.world.run_for(std::chrono::microseconds(random.below(20'000)));
+  house.crash();
+  house.objects.down = false;
+}
+
+class CrashAtAnyMoment : public testing::TestWithParam<unsigned> {};
+
+TEST_P(CrashAtAnyMoment, NothingAcknowledgedIsLostOrDoubled) {
+  int reads = 0;
+  int64_t end = 0;
+  for (uint64_t seed = 1; seed <= 150; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    House house(seed, GetParam());
+    Model model;
+    for (int life = 0; life < 5; ++life) {
+      auto started = house.start();
+      ASSERT_TRUE(started.has_value()) << started.error().to_string();
+      live_and_die(house, model, reads);
+      if (testing::Test::HasFailure()) return;
+      const CheckReport report = house.check_now();
+      ASSERT_TRUE(report.ok()) << reasons(report);
+    }
+    for (const auto& [index, offset] : model.acknowledged) end += offset.value;
+  }
+  EXPECT_GT(reads, 1000);
+  EXPECT_GT(end, 10'000);
+}
+
+// In the end nothing is left that nobody refers to.
+TEST_P(CrashAtAnyMoment, OrphansAndUnreferencedObjectsGo) {
+  for (uint64_t seed = 1000; seed < 1020; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    House house(seed, GetParam());
+    Model model;
+    int reads = 0;
+    for (int life = 0; life < 3; ++life) {
+      ASSERT_TRUE(house.start().has_value());
+      live_and_die(house, model, reads);
+      if (testing::Test::HasFailure()) return;
+    }
+    house.objects.lost_answers_percent = 0;
+    house.meta.lost_answers_percent = 0;
+    ASSERT_TRUE(house.start().has_value());
+    house.world.run_for(std::chrono::seconds(60));
+    const CheckReport report = house.check_now();
+    EXPECT_TRUE(report.ok()) << reasons(report);
+    EXPECT_TRUE(report.orphans.empty()) << report.orphans.front();
+    EXPECT_EQ(house.wal.lanes.size(), 1u);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, CrashAtAnyMoment, testing::Values(1u, 2u));
+
+}  // namespace
+}  // namespace paceline::stream

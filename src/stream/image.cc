@@ -1,0 +1,96 @@
+#include "stream/image.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace paceline::stream {
+namespace {
+
+void put_offline(Image& image, StreamImage& stream, std::string why) {
+  if (!stream.offline.empty()) return;
+  stream.offline = std::move(why);
+  ++image.new_offline_count;
+}
+
+void drop_below_start(StreamImage& stream) {
+  std::erase_if(stream.extents, [&](const Extent& extent) { return extent.end <= stream.start; });
+}
+
+void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
+  if (record.erased) {
+    image.streams.erase(record.stream);
+    return;
+  }
+  StreamImage& stream = image.streams[record.stream];
+  Offset next = stream.uploaded_end;
+  for (const Extent& extent : record.extents) {
+    // The first extent of a checkpoint starts where retention has left it.
+    const bool first = stream.extents.empty() && next == Offset{};
+    if ((!first && extent.base != next) || extent.end <= extent.base)
+      put_offline(image, stream,
+                  fmt::format("the directory of object {} has a gap in stream {} at offset {}", from.to_string(),
+                              record.stream.to_string(), next.value));
+    next = extent.end;
+    stream.extents.push_back(extent);
+  }
+  if (!record.extents.empty() && next != record.end)
+    put_offline(image, stream,
+                fmt::format("the directory of object {} ends stream {} at {}, its extents at {}",
+                            from.to_string(), record.stream.to_string(), record.end.value, next.value));
+  stream.start = std::max(stream.start, record.start);
+  stream.uploaded_end = stream.end = record.end;
+  stream.epoch = std::max(stream.epoch, record.epoch);
+  stream.snapshot = std::move(record.snapshot);
+  stream.snapshot_end = record.snapshot_end;
+  if (!record.offline.empty()) stream.offline = std::move(record.offline);
+  drop_below_start(stream);
+}
+
+}  // namespace
+
+void apply_directory(Image& image, Directory directory, const ObjectId& from) {
+  if (directory.checkpoint) image.streams.clear();
+  for (DirectoryRecord& record : directory.records) apply_record(image, std::move(record), from);
+}
+
+void apply_entry(Image& image, wal::Entry entry, Lane from) {
+  const wal::EntryHeader& header = entry.header;
+  if (header.kind == wal::EntryKind::trim && header.base == kErased) {
+    image.streams.erase(header.stream);  // offline or not: nobody needs it any more
+    return;
+  }
+  StreamImage& stream = image.streams[header.stream];
+  if (!stream.offline.empty()) return;
+  if (header.epoch < stream.epoch) {
+    ++image.stale_count;
+    return;
+  }
+  if (header.kind == wal::EntryKind::trim) {
+    stream.start = std::max(stream.start, std::min(header.base, stream.end));
+    drop_below_start(stream);
+    return;
+  }
+  const Offset end = header.base + static_cast<int64_t>(header.count);
+  if (end <= stream.end) {
+    ++image.skipped_count;
+    return;
+  }
+  if (header.base != stream.end) {
+    put_offline(image, stream,
+                fmt::format("stream {} ends at {}, but lane {} goes on at {}: what stands between is lost",
+                            header.stream.to_string(), stream.end.value, from.to_string(), header.base.value));
+    return;
+  }
+  stream.epoch = header.epoch;
+  stream.end = end;
+  stream.tail.push_back(Batch{.base = header.base,
+                              .count = header.count,
+                              .epoch = header.epoch,
+                              .append_time_ms = header.append_time_ms,
+                              .max_timestamp = header.max_timestamp,
+                              .producer_id = header.producer_id,
+                              .bytes = std::move(entry.payload)});
+}
+
+}  // namespace paceline::stream

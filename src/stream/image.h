@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "stream/directory.h"
+#include "stream/stream.h"
+#include "wal/wal.h"
+
+// What recovery makes of directories and WAL entries: pure, without a store or a clock.
+
+namespace paceline::stream {
+
+struct StreamImage {
+  Offset start;
+  Offset uploaded_end;
+  Offset end;
+  Epoch epoch{-1};
+  Offset snapshot_end;
+  std::string snapshot;
+  std::string offline;          // not empty: damaged, not to be served
+  std::vector<Extent> extents;  // what is not wholly below start
+  std::vector<Batch> tail;      // [uploaded_end, end), from WALs
+};
+
+struct Image {
+  std::unordered_map<StreamId, StreamImage> streams;
+  size_t skipped_count = 0;      // entries that directories cover already
+  size_t stale_count = 0;        // entries of a lower epoch
+  size_t new_offline_count = 0;  // streams that an entry or a delta did not fit
+};
+
+// Directories of one lane in the order of their numbers, a checkpoint first (it replaces all).
+void apply_directory(Image& image, Directory directory, const ObjectId& from);
+// Entries of one lane in the order of the log, lanes in order.
+void apply_entry(Image& image, wal::Entry entry, Lane from);
+
+}  // namespace paceline::stream

@@ -1,0 +1,206 @@
+#include "stream/object_format.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/crc32c.h"
+
+namespace paceline::stream {
+namespace {
+
+constexpr uint64_t kHeaderMagic = 0x50434c4e4f424a31;   // "PCLNOBJ1"
+constexpr uint64_t kTrailerMagic = 0x50434c4e454e4431;  // "PCLNEND1"
+constexpr uint32_t kIndexMagic = 0x504c4958;            // "PLIX"
+
+std::unexpected<Error> damaged(const ObjectId& id, std::string_view what) {
+  return fail(Code::corrupt, fmt::format("object {}: {}", id.to_string(), what));
+}
+
+}  // namespace
+
+std::string encode_header(const Header& header) {
+  Encoder out;
+  out.put(kHeaderMagic).put(kObjectVersion).put(uint16_t{0}).put(header.cluster_id);
+  put_object_id(out, header.id);
+  out.put(header.nonce).put(header.index_position).put(header.index_bytes);
+  out.put(header.directory_position).put(header.directory_bytes).put(header.object_bytes);
+  // The reserved zeros may hold more once; a reader of this version demands nothing of them.
+  out.put(uint32_t{0}).put(crc32c(out.bytes()));
+  std::string bytes = out.take();
+  CHECK(bytes.size() == kHeaderBytes);
+  return bytes;
+}
+
+Result<Header> decode_header(const ObjectId& id, Bytes bytes) {
+  if (bytes.size() != kHeaderBytes) return damaged(id, "the header is cut");
+  const Bytes body = bytes.first(kHeaderBytes - 4);
+  if (load_be<uint32_t>(bytes.data() + body.size()) != crc32c(body))
+    return damaged(id, "the header does not match its checksum");
+  Decoder in(body);
+  Header header;
+  const auto magic = in.get<uint64_t>();
+  const auto version = in.get<uint16_t>();
+  if (magic != kHeaderMagic) return damaged(id, "this is no object of ours");
+  if (version > kObjectVersion)
+    return fail(Code::unsupported, fmt::format("object {} has format {}; this build knows up to {}",
+                                               id.to_string(), version, kObjectVersion));
+  in.get<uint16_t>();
+  header.cluster_id = in.uuid();
+  header.id = get_object_id(in);
+  header.nonce = in.get<uint64_t>();
+  header.index_position = in.get<uint64_t>();
+  header.index_bytes = in.get<uint32_t>();
+  header.directory_position = in.get<uint64_t>();
+  header.directory_bytes = in.get<uint32_t>();
+  header.object_bytes = in.get<uint64_t>();
+  if (!in.ok() || version == 0) return damaged(id, "the header has not its fields");
+  if (header.id != id) return damaged(id, "the body is of object " + header.id.to_string());
+  if (header.index_position > header.object_bytes || header.directory_position > header.object_bytes ||
+      header.index_bytes > header.object_bytes - header.index_position ||
+      header.directory_bytes > header.object_bytes - header.directory_position)
+    return damaged(id, "a section stands outside of the object");
+  return header;
+}
+
+std::string encode_trailer(const std::string& header) {
+  CHECK(header.size() == kHeaderBytes);
+  Encoder out;
+  out.put(kTrailerMagic).raw(as_bytes(header).last(4));
+  return out.take();
+}
+
+bool trailer_fits(Bytes header, Bytes trailer) {
+  return header.size() == kHeaderBytes && trailer.size() == kTrailerBytes &&
+         load_be<uint64_t>(trailer.data()) == kTrailerMagic &&
+         as_text(trailer.last(4)) == as_text(header.last(4));
+}
+
+std::string encode_block_table(std::span<const Batch> batches) {
+  Encoder out;
+  for (const Batch& batch : batches) {
+    out.put(batch.base).put(batch.count).put(batch.epoch).put(batch.append_time_ms);
+    out.put(batch.max_timestamp).put(batch.producer_id).put(static_cast<uint32_t>(batch.bytes.size()));
+  }
+  CHECK(out.size() == batches.size() * kBatchRowBytes);
+  return out.take();
+}
+
+Result<std::vector<Batch>> decode_block(const BlockRef& ref, const Slice& block) {
+  auto wrong = [&](std::string_view what) {
+    return fail(Code::corrupt, fmt::format("block {}..{} of stream {}: {}", ref.base.value, ref.end.value,
+                                           ref.stream.to_string(), what));
+  };
+  if (block.size() != ref.bytes) return wrong("it is cut");
+  if (crc32c(block.bytes()) != ref.crc) return wrong("it does not match its checksum");
+  if (ref.batch_count > block.size() / kBatchRowBytes) return wrong("its table does not fit");
+  Decoder in(block.bytes());
+  size_t at = size_t{ref.batch_count} * kBatchRowBytes;
+  Offset next = ref.base;
+  std::vector<Batch> batches;
+  batches.reserve(ref.batch_count);
+  for (uint32_t i = 0; i < ref.batch_count; ++i) {
+    Batch batch;
+    batch.base = in.get<Offset>();
+    batch.count = in.get<uint32_t>();
+    batch.epoch = in.get<Epoch>();
+    batch.append_time_ms = in.get<int64_t>();
+    batch.max_timestamp = in.get<int64_t>();
+    batch.producer_id = in.get<uint64_t>();
+    const auto bytes = in.get<uint32_t>();
+    if (batch.base != next || batch.count == 0 || batch.count > ref.end - batch.base)
+      return wrong("its batches are not consecutive");
+    if (bytes > block.size() - at) return wrong("a batch ends behind it");
+    batch.bytes = block.subslice(at, bytes);
+    at += bytes;
+    next = batch.end();
+    batches.push_back(std::move(batch));
+  }
+  if (next != ref.end || at != block.size()) return wrong("its table does not cover it");
+  return batches;
+}
+
+const BlockRef* Index::find(const StreamId& stream, Offset offset) const {
+  const auto after = std::upper_bound(
+      blocks.begin(), blocks.end(), offset, [&](Offset value, const BlockRef& block) {
+        return block.stream != stream ? stream < block.stream : value < block.base;
+      });
+  if (after == blocks.begin()) return nullptr;
+  const BlockRef& block = *std::prev(after);
+  return block.stream == stream && offset < block.end ? &block : nullptr;
+}
+
+std::span<const BlockRef> Index::of_stream(const StreamId& stream) const {
+  const auto range = std::ranges::equal_range(blocks, stream, {}, &BlockRef::stream);
+  return {range.begin(), range.end()};
+}
+
+void open_section(Encoder& out, uint32_t magic, const ObjectId& id) {
+  out.put(magic).put(kObjectVersion);
+  put_object_id(out, id);
+}
+
+void close_section(Encoder& out) { out.put(crc32c(out.bytes())); }
+
+Result<Decoder> check_section(std::string_view kind, uint32_t magic, const ObjectId& id, Bytes bytes) {
+  if (bytes.size() < kSectionCrcBytes) return damaged(id, fmt::format("the {} is cut", kind));
+  const Bytes body = bytes.first(bytes.size() - kSectionCrcBytes);
+  if (load_be<uint32_t>(bytes.data() + body.size()) != crc32c(body))
+    return damaged(id, fmt::format("the {} does not match its checksum", kind));
+  Decoder in(body);
+  const auto found = in.get<uint32_t>();
+  const auto version = in.get<uint16_t>();
+  const ObjectId owner = get_object_id(in);
+  if (!in.ok() || found != magic || version == 0)
+    return damaged(id, fmt::format("what stands there is no {}", kind));
+  if (version > kObjectVersion)
+    return fail(Code::unsupported, fmt::format("the {} of object {} has format {}; this build knows up to {}",
+                                               kind, id.to_string(), version, kObjectVersion));
+  if (owner != id)
+    return damaged(id, fmt::format("the {} is of object {}", kind, owner.to_string()));
+  return in;
+}
+
+std::string encode_index(const ObjectId& id, std::span<const BlockRef> blocks) {
+  Encoder out;
+  open_section(out, kIndexMagic, id);
+  out.put(static_cast<uint32_t>(blocks.size()));
+  for (const BlockRef& block : blocks) {
+    out.put(block.stream).put(block.base).put(block.end).put(block.position).put(block.bytes);
+    out.put(block.crc).put(block.max_timestamp).put(block.append_time_ms).put(block.batch_count);
+  }
+  close_section(out);
+  return out.take();
+}
+
+Result<Index> decode_index(const ObjectId& id, Bytes bytes) {
+  TRY(Decoder in, check_section("index", kIndexMagic, id, bytes));
+  const auto count = in.get<uint32_t>();
+  if (!in.ok() || in.remaining() != size_t{count} * kBlockRowBytes)
+    return damaged(id, "the index has not its rows");
+  Index index;
+  index.blocks.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    BlockRef block;
+    block.stream = in.stream_id();
+    block.base = in.get<Offset>();
+    block.end = in.get<Offset>();
+    block.position = in.get<uint64_t>();
+    block.bytes = in.get<uint32_t>();
+    block.crc = in.get<uint32_t>();
+    block.max_timestamp = in.get<int64_t>();
+    block.append_time_ms = in.get<int64_t>();
+    block.batch_count = in.get<uint32_t>();
+    if (block.base.value < 0 || block.end <= block.base)
+      return damaged(id, "the index has an empty block");
+    if (!index.blocks.empty()) {
+      const BlockRef& before = index.blocks.back();
+      if (block.stream < before.stream || (block.stream == before.stream && block.base < before.end))
+        return damaged(id, "the index is not in order");
+    }
+    index.blocks.push_back(block);
+  }
+  return index;
+}
+
+}  // namespace paceline::stream

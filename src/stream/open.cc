@@ -1,0 +1,183 @@
+#include <fmt/format.h>
+
+#include "stream/collector.h"
+#include "stream/core.h"
+#include "stream/uploader.h"
+
+namespace paceline::stream {
+
+Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, object::Store& object_store, wal::Wal& log,
+           Options chosen, EventSink sink)
+    : shards(std::move(all)), meta(meta_store), objects(object_store), wal(log), options(std::move(chosen)),
+      events(sink ? std::move(sink) : EventSink([](std::string_view, std::string) {})), structure(*shards.front()) {
+  for (env::Shard* shard : shards) parts.push_back(std::make_unique<Part>(*this, *shard));
+}
+Core::~Core() = default;
+
+Part& Core::part_of(env::Shard& shard) {
+  for (auto& part : parts)
+    if (&part->shard == &shard) return *part;
+  CHECK(false && "a shard that is not of this broker");
+  return *parts.front();
+}
+
+Task<Result<void>> Core::start() {
+  RecoverOptions recovering{.own = options.lane, .inspect = false};
+  CO_TRY(Recovery recovery, co_await recover(sources(), recovering, events));
+  const LaneFacts* own = nullptr;
+  for (const LaneFacts& lane : recovery.lanes)
+    if (lane.lane == options.lane) own = &lane;
+  if (!own || own->record.sealed)
+    co_return fail(Code::fenced, fmt::format("lane {} is not registered, or sealed already", options.lane.to_string()));
+  CO_TRY(writer, co_await wal.create(owner(), options.lane));
+  collector = std::make_unique<Collector>(*this);
+  uploader = std::make_unique<Uploader>(*this, recovery);
+  damaged = recovery.damaged;
+  const size_t stream_count = recovery.image.streams.size();
+  const size_t lane_count = recovery.replayed.size();
+  park(std::move(recovery));
+  events("recovery.done", fmt::format("lane={} streams={} replayed_lanes={} tail_bytes={}", options.lane.to_string(),
+                                      stream_count, lane_count, counters.unuploaded_bytes.load()));
+  auto self = shared_from_this();
+  writer->on_lost([this](Error error) { lose(std::move(error)); });
+  if (damaged.empty()) {
+    owner().spawn(Uploader::run(self));
+    owner().spawn(Collector::run(self));
+  }
+  co_return Result<void>{};
+}
+
+void Core::park(Recovery recovery) {
+  Part& part = *parts.front();
+  for (auto& [id, image] : recovery.image.streams) {
+    std::vector<Batch> tail = std::move(image.tail);
+    const Offset uploaded_end = image.uploaded_end;
+    const Offset end = image.end;
+    StoredStream& stream = part.add(std::make_unique<StoredStream>(id, *this, part, std::move(image)));
+    counters.streams += 1;
+    // Of an offline stream nothing more is uploaded: its directory says why, its WAL is kept.
+    if (!stream.offline().empty()) {
+      stream.forget_tail();
+      continue;
+    }
+    CHECK(tail.empty() ? uploaded_end == end : tail.front().base == uploaded_end);
+    uint64_t bytes = 0;
+    for (Batch& batch : tail) {
+      bytes += batch.bytes.size();
+      part.cache(stream, std::move(batch));
+    }
+    stream.add_tail_bytes(bytes);
+    counters.unuploaded_bytes += bytes;
+  }
+}
+
+Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwner& state) {
+  Part& part = part_of(home);
+  auto bringing = [this, &part, id] { return bring(part, id); };
+  CO_TRY(StoredStream * stream, co_await env::call_on(owner(), home, bringing));
+  auto recovered = co_await stream->recover_owner();
+  if (!recovered) {
+    auto parking = [this, &part, id] { return park_again(part, id); };
+    co_await env::call_on(owner(), home, parking);
+    co_return fail(recovered.error());
+  }
+  stream->attach(state);
+  co_return Storage::Opened{stream, std::move(*recovered)};
+}
+
+// On the owner shard: the stream, new or parked, goes to `part`.
+Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id) {
+  const Lock::Held held = co_await structure.acquire();
+  if (!damaged.empty()) co_return fail(Code::corrupt, damaged);
+  if (open_in.contains(id)) co_return fail(Code::in_use, fmt::format("stream {} is open", id.to_string()));
+  Part& parked = *parts.front();
+  if (StoredStream* there = parked.find(id); there && !there->offline().empty())
+    co_return fail(Code::corrupt, there->offline());
+  std::unique_ptr<StoredStream> stream = parked.take(id);
+  if (!stream) {
+    stream = std::make_unique<StoredStream>(id, *this, part);
+    counters.streams += 1;
+  }
+  StoredStream* raw = stream.get();
+  open_in.emplace(id, &part);
+  // Shared: a closure that crosses must be copyable nowhere, but its owner may be destroyed on the way.
+  auto moved = std::make_shared<std::unique_ptr<StoredStream>>(std::move(stream));
+  auto add = [](Part* to, std::shared_ptr<std::unique_ptr<StoredStream>> what) -> Task<void> {
+    to->add(std::move(*what));
+    co_return;
+  };
+  auto adding = [add, &part, moved] { return add(&part, moved); };
+  co_await env::call_on(part.shard, owner(), adding);
+  co_return raw;
+}
+
+Task<void> Core::close(env::Shard& home, StreamId id) {
+  Part& part = part_of(home);
+  if (StoredStream* stream = part.find(id)) stream->detach();
+  std::erase_if(part.graves, [&](const auto& grave) { return grave->id() == id; });
+  auto parking = [this, &part, id] { return park_again(part, id); };
+  co_await env::call_on(owner(), home, parking);
+}
+
+Task<void> Core::park_again(Part& part, StreamId id) {
+  const Lock::Held held = co_await structure.acquire();
+  open_in.erase(id);
+  auto take = [](Part* from, StreamId what) -> Task<std::unique_ptr<StoredStream>> { co_return from->take(what); };
+  auto taking = [take, &part, id] { return take(&part, id); };
+  std::unique_ptr<StoredStream> stream = co_await env::call_on(part.shard, owner(), taking);
+  if (stream) parts.front()->add(std::move(stream));
+}
+
+Task<Result<void>> Core::erase(env::Shard& home, StreamId id) {
+  Part& part = part_of(home);
+  std::vector<wal::Entry> entries;
+  entries.push_back({{.stream = id, .kind = wal::EntryKind::trim, .epoch = Epoch(INT32_MAX), .base = kErased}, Slice()});
+  // Inside until the owner shard knows: a cut at or above the entry's position then tells of it.
+  const env::Gate::Pass inside = part.enter();
+  auto written = co_await writer->append(home, std::move(entries));
+  if (!written) co_return fail(written.error());
+  auto burying = [this, id] { return bury(id); };
+  co_await env::call_on(owner(), home, burying);
+  co_return Result<void>{};
+}
+
+Task<void> Core::bury(StreamId id) {
+  const Lock::Held held = co_await structure.acquire();
+  const auto open = open_in.find(id);
+  Part& part = open == open_in.end() ? *parts.front() : *open->second;
+  auto dig = [](Part* from, StreamId what) -> Task<uint64_t> { co_return from->bury(what); };
+  auto digging = [dig, &part, id] { return dig(&part, id); };
+  const uint64_t unuploaded = co_await env::call_on(part.shard, owner(), digging);
+  counters.unuploaded_bytes -= unuploaded;
+  erased.push_back(id);
+  dropped_extents = true;
+  note_unuploaded(0);
+}
+
+void Core::note_unuploaded(uint64_t bytes) {
+  const uint64_t total = counters.unuploaded_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  const bool first = !dirty_.load(std::memory_order_relaxed) && !dirty_.exchange(true);
+  const bool full = total >= options.upload_bytes && !full_.load(std::memory_order_relaxed) && !full_.exchange(true);
+  if (!first && !full) return;
+  owner().post([self = shared_from_this()] { self->uploader->wake(); });
+}
+
+void Core::lose(Error error) {
+  if (lost.exchange(true)) return;
+  log_error("storage: lane {} is lost: {}", options.lane.to_string(), error.to_string());
+  events("lane.lost", error.to_string());
+  uploader->wake();
+  if (on_lost) {
+    on_lost(std::move(error));
+  } else {
+    loss = std::move(error);
+  }
+}
+
+Task<void> Core::stop(env::Instant deadline) {
+  if (damaged.empty()) co_await uploader->stop(deadline);
+  co_await collector->stop(deadline);
+  co_await writer->close(owner());
+}
+
+}  // namespace paceline::stream

@@ -1,0 +1,171 @@
+#include <algorithm>
+
+#include "stream/core.h"
+
+namespace paceline::stream {
+
+StoredStream::StoredStream(StreamId id, Core& core, Part& part, StreamImage image)
+    : id_(id), core_(&core), part_(&part), start_(image.start), end_(image.end), appended_end_(image.end),
+      uploaded_start_(image.start), uploaded_end_(image.uploaded_end), epoch_(image.epoch),
+      extents_(std::move(image.extents)), snapshot_end_(image.snapshot_end), snapshot_(std::move(image.snapshot)),
+      offline_(std::move(image.offline)) {
+  for (const Extent& extent : extents_) extent_bytes_ += extent.bytes;
+}
+
+void StoredStream::attach(StateOwner& owner) {
+  owner_ = &owner;
+  snapshot_ = {};
+}
+
+void StoredStream::detach() {
+  if (owner_ && !erased_) {
+    snapshot_ = owner_->snapshot(end_);
+    snapshot_end_ = end_;
+  }
+  owner_ = nullptr;
+}
+
+void StoredStream::move_to(Part& part) { part_ = &part; }
+
+Task<Result<Recovered>> StoredStream::recover_owner() {
+  Recovered recovered{.snapshot = snapshot_, .snapshot_end = snapshot_end_, .tail = {}};
+  // What retention has dropped is in no owner's state any more.
+  Offset at = std::max(snapshot_end_, start_);
+  while (at < end_) {
+    ReadRequest request{.from = at, .bytes_max = 64ull << 20};
+    CO_TRY(ReadResult some, co_await read(request));
+    for (Batch& batch : some.batches) recovered.tail.push_back(std::move(batch));
+    CHECK(!recovered.tail.empty());
+    at = recovered.tail.back().end();
+  }
+  co_return recovered;
+}
+
+StreamPart StoredStream::cut(bool checkpoint) {
+  StreamPart part;
+  part.record.stream = id_;
+  part.record.start = start_;
+  part.record.end = end_;
+  part.record.epoch = epoch_;
+  part.record.offline = offline_;
+  part.record.snapshot = owner_ ? owner_->snapshot(end_) : snapshot_;
+  part.record.snapshot_end = owner_ ? end_ : snapshot_end_;
+  if (checkpoint) part.record.extents = extents_;
+  if (end_ == uploaded_end_) return part;
+  const size_t first = cached_.find(uploaded_end_);
+  CHECK(first < cached_.size());
+  part.batches.reserve(cached_.size() - first);
+  for (size_t i = first; i < cached_.size(); ++i) part.batches.push_back(cached_.at(i));
+  return part;
+}
+
+void StoredStream::note_uploaded(const DirectoryRecord& record, const Extent& extent) {
+  uploaded_start_ = record.start;
+  if (extent.end == extent.base) return;
+  CHECK(extent.base == uploaded_end_);
+  uploaded_end_ = extent.end;
+  tail_bytes_ -= extent.bytes;
+  if (extent.end > start_) {
+    extents_.push_back(extent);
+    extent_bytes_ += extent.bytes;
+  } else {
+    core_->dropped_extents = true;
+  }
+}
+
+Part::Part(Core& owner, env::Shard& home)
+    : core(owner), shard(home),
+      reader(home, owner.objects, owner.options.cluster_id, owner.options.block_cache_bytes / owner.shards.size(),
+             owner.counters),
+      order_(static_cast<unsigned>(owner.shards.size())), gates_{env::Gate(home), env::Gate(home)} {}
+
+StoredStream* Part::find(const StreamId& id) {
+  const auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : found->second.get();
+}
+
+StoredStream& Part::add(std::unique_ptr<StoredStream> stream) {
+  StoredStream& added = *stream;
+  added.move_to(*this);
+  for (size_t i = 0; i < added.cached_.size(); ++i) order_.add(added.id(), added.cached_.at(i).base);
+  cache_bytes_ += added.cached_.charge();
+  streams_.emplace(added.id(), std::move(stream));
+  return added;
+}
+
+std::unique_ptr<StoredStream> Part::take(const StreamId& id) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return nullptr;
+  std::unique_ptr<StoredStream> stream = std::move(found->second);
+  streams_.erase(found);
+  cache_bytes_ -= stream->cached_.charge();
+  return stream;
+}
+
+uint64_t Part::bury(const StreamId& id) {
+  std::unique_ptr<StoredStream> stream = take(id);
+  if (!stream) return 0;
+  core.counters.streams -= 1;
+  core.counters.log_cache_bytes -= stream->cached_.charge();
+  const uint64_t unuploaded = stream->tail_bytes_;
+  stream->erased_ = true;
+  if (stream->owner_) graves.push_back(std::move(stream));
+  return unuploaded;
+}
+
+void Part::cache(StoredStream& stream, Batch batch) {
+  const uint64_t charge = order_.charge_of(batch.bytes);
+  order_.add(stream.id(), batch.base);
+  stream.cached_.push(std::move(batch), charge);
+  cache_bytes_ += charge;
+  core.counters.log_cache_bytes.fetch_add(charge, std::memory_order_relaxed);
+}
+
+void Part::uncache(uint64_t charge) {
+  cache_bytes_ -= charge;
+  core.counters.log_cache_bytes.fetch_sub(charge, std::memory_order_relaxed);
+}
+
+void Part::evict() {
+  const uint64_t bytes_max = core.options.log_cache_bytes / core.shards.size();
+  while (cache_bytes_ > bytes_max && !order_.empty()) {
+    StoredStream* stream = find(order_.front().stream);
+    const bool stale = !stream || stream->cached_.empty() || stream->cached_.front().base != order_.front().base;
+    if (!stale) {
+      // Un-uploaded bytes have no other copy that can be read.
+      if (stream->cached_.front().end() > stream->uploaded_end_) return;
+      uncache(stream->cached_.pop_front());
+    }
+    order_.pop_front();
+  }
+}
+
+Task<void> Part::flush() {
+  env::Gate& before = gates_[gate_];
+  gate_ ^= 1;
+  co_await before.wait_empty();
+}
+
+Task<std::vector<StreamPart>> Part::cut(bool checkpoint) {
+  // The structure lock is held: the map stays as it is while others run in between.
+  constexpr size_t kStreamsAtOnce = 256;
+  std::vector<StreamPart> cuts;
+  size_t seen = 0;
+  for (auto& [id, stream] : streams_) {
+    if (checkpoint || stream->dirty()) cuts.push_back(stream->cut(checkpoint));
+    if (++seen % kStreamsAtOnce == 0) co_await env::yield(shard);
+  }
+  co_return cuts;
+}
+
+Task<void> Part::note_uploaded(std::shared_ptr<const std::vector<StreamPart>> uploaded,
+                               std::shared_ptr<const BuiltObject> built) {
+  for (size_t i = 0; i < uploaded->size(); ++i) {
+    const StreamPart& part = (*uploaded)[i];
+    if (StoredStream* stream = find(part.record.stream)) stream->note_uploaded(part.record, built->extents[i]);
+  }
+  evict();
+  co_return;
+}
+
+}  // namespace paceline::stream

@@ -1,0 +1,138 @@
+#include "stream/recover.h"
+
+#include <fmt/format.h>
+
+#include "stream/object_format.h"
+#include "stream/retry.h"
+
+namespace paceline::stream {
+namespace {
+
+// The newest lane with a checkpoint: what is older is covered by it. lanes.size() if there is none.
+size_t find_base(const std::vector<LaneFacts>& lanes) {
+  for (size_t i = lanes.size(); i > 0; --i)
+    if (lanes[i - 1].record.checkpoint != 0) return i - 1;
+  return lanes.size();
+}
+
+Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const LaneFacts& base,
+                                    const EventSink& events) {
+  for (const auto& [number, record] : base.objects) {
+    if (number < base.record.checkpoint || number >= base.record.next_object) continue;
+    const ObjectId id{base.lane, number};
+    CO_TRY(Directory directory, co_await load_directory(sources, id, record));
+    const bool checkpoint = number == base.record.checkpoint;
+    if (directory.checkpoint != checkpoint)
+      co_return fail(Code::corrupt, fmt::format("object {} has another kind of directory than its lane says",
+                                                id.to_string()));
+    if (checkpoint) recovery.checkpoint_bytes = record.directory_bytes;
+    events("recovery.directory", fmt::format("object={} checkpoint={} records={} bytes={}", id.to_string(),
+                                             checkpoint, directory.records.size(), record.directory_bytes));
+    apply_directory(recovery.image, std::move(directory), id);
+  }
+  if (!base.objects.contains(base.record.checkpoint))
+    co_return fail(Code::corrupt, fmt::format("lane {} has no record of its checkpoint, object {}",
+                                              base.lane.to_string(), base.record.checkpoint));
+  co_return Result<void>{};
+}
+
+// Reads one lane's WAL into the image. A failure that is not corruption is returned.
+Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane, bool inspect,
+                               const EventSink& events) {
+  env::Shard& shard = *sources.shard;
+  if (!inspect) {
+    auto sealing = [&] { return sources.wal->seal(shard, lane.lane); };
+    CO_TRY(Position end, co_await retry_transient(shard, sealing));
+    events("recovery.sealed", fmt::format("lane={} end={} uploaded={}", lane.lane.to_string(), end.value,
+                                          lane.record.uploaded.value));
+    if (end <= lane.record.uploaded) co_return Result<void>{};
+  }
+  auto opening = [&] { return sources.wal->read(shard, lane.lane, lane.record.uploaded); };
+  auto opened = co_await retry_transient(shard, opening);
+  if (!opened) {
+    if (inspect && opened.error().code == Code::not_found) co_return Result<void>{};
+    co_return fail(opened.error());
+  }
+  uint64_t entry_count = 0;
+  for (;;) {
+    CO_TRY(auto group, co_await (*opened)->next());
+    if (!group) break;
+    ++recovery.group_count;
+    entry_count += group->entries.size();
+    for (wal::Entry& entry : group->entries) apply_entry(recovery.image, std::move(entry), lane.lane);
+  }
+  events("recovery.tail", fmt::format("lane={} entries={}", lane.lane.to_string(), entry_count));
+  co_return Result<void>{};
+}
+
+}  // namespace
+
+Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker) {
+  auto reading = [&] { return meta::range_prefix(*sources.meta, *sources.shard, meta::lanes_prefix(broker)); };
+  CO_TRY(meta::Range range, co_await retry_transient(*sources.shard, reading));
+  std::map<Lane, LaneFacts> lanes;
+  for (const meta::Entry& entry : range.entries) {
+    const auto key = meta::parse_lane_key(entry.key);
+    if (!key) continue;
+    LaneFacts& lane = lanes[key->lane];
+    switch (key->kind) {
+      case meta::LaneKey::Kind::lane: {
+        CO_TRY(lane.record, meta::decode<meta::LaneRecord>(entry.value));
+        lane.lane = key->lane;
+        lane.modified = entry.modified;
+        break;
+      }
+      case meta::LaneKey::Kind::object: {
+        CO_TRY(lane.objects[key->number], meta::decode<meta::ObjectRecord>(entry.value));
+        break;
+      }
+      case meta::LaneKey::Kind::done:
+        lane.done = true;
+        break;
+    }
+  }
+  std::vector<LaneFacts> sorted;
+  for (auto& [lane, facts] : lanes)
+    if (facts.lane == lane) sorted.push_back(std::move(facts));
+  co_return sorted;
+}
+
+Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::ObjectRecord record) {
+  auto loading = [&] {
+    return sources.objects->get(*sources.shard, body_key(id), record.directory_position, record.directory_bytes);
+  };
+  auto bytes = co_await retry_transient(*sources.shard, loading);
+  if (!bytes && (bytes.error().code == Code::not_found || bytes.error().code == Code::out_of_range))
+    co_return fail(Code::corrupt, fmt::format("object {} is committed, but its directory is not there: {}",
+                                              id.to_string(), bytes.error().message));
+  if (!bytes) co_return fail(bytes.error());
+  co_return decode_directory(id, bytes->bytes());
+}
+
+Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {
+  Recovery recovery;
+  CO_TRY(recovery.lanes, co_await read_lanes(sources, options.own.broker));
+  events("recovery.begin", fmt::format("lane={} lanes={}", options.own.to_string(), recovery.lanes.size()));
+  const size_t base = find_base(recovery.lanes);
+  size_t first = 0;
+  if (base < recovery.lanes.size()) {
+    CO_TRY_VOID(co_await load_directories(sources, recovery, recovery.lanes[base], events));
+    first = base;
+  }
+  recovery.image.new_offline_count = 0;  // those that a checkpoint tells of are not new
+  for (size_t i = first; i < recovery.lanes.size() && recovery.damaged.empty(); ++i) {
+    const LaneFacts& lane = recovery.lanes[i];
+    if (!options.inspect && !(lane.lane < options.own)) continue;
+    recovery.replayed.push_back(lane.lane);
+    auto replayed = co_await replay_lane(sources, recovery, lane, options.inspect, events);
+    if (replayed) continue;
+    if (replayed.error().code != Code::corrupt) co_return fail(replayed.error());
+    // What stood behind the damage is unknown, for every stream: nothing may be served as whole.
+    recovery.damaged =
+        fmt::format("the WAL of lane {} is damaged: {}", lane.lane.to_string(), replayed.error().message);
+    events("recovery.damaged", recovery.damaged);
+  }
+  co_return recovery;
+}
+
+}  // namespace paceline::stream

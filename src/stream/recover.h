@@ -1,0 +1,51 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "meta/records.h"
+#include "stream/image.h"
+
+namespace paceline::stream {
+
+// What recovery reads from. `shard` is where it runs; all outlive the task.
+struct Sources {
+  env::Shard* shard;
+  meta::Store* meta;
+  object::Store* objects;
+  wal::Wal* wal;
+};
+
+// One lane, as the metadata knows it.
+struct LaneFacts {
+  Lane lane;
+  meta::LaneRecord record;
+  Revision modified;
+  std::map<uint64_t, meta::ObjectRecord> objects;
+  bool done = false;
+};
+// All lanes of a broker, oldest first.
+Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker);
+
+struct Recovery {
+  std::vector<LaneFacts> lanes;
+  Image image;
+  std::vector<Lane> replayed;     // lanes whose WAL was read, in order
+  std::string damaged;            // not empty: a WAL could not be read to its end
+  uint64_t checkpoint_bytes = 0;  // of the last checkpoint's directory
+  uint64_t group_count = 0;
+};
+
+struct RecoverOptions {
+  Lane own;              // lanes before it are recovered
+  bool inspect = false;  // nothing is sealed, and `own` and open lanes are read as well
+};
+// The newest checkpoint, the deltas after it, then the WALs from there on. A damaged checkpoint or
+// delta is an error (corrupt); a damaged WAL is told in `damaged`, with all that stood before it.
+Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events);
+
+// The directory section of a committed object, checked.
+Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::ObjectRecord record);
+
+}  // namespace paceline::stream

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <algorithm>
+
+#include "base/result.h"
+#include "env/shard.h"
+
+namespace paceline::stream {
+
+// Waits between attempts against a store that fails: doubling, with jitter, up to 5 s.
+class Backoff {
+ public:
+  env::Duration next(uint64_t random) {
+    const int64_t limit_ms = limit_ms_;
+    limit_ms_ = std::min<int64_t>(limit_ms_ * 2, 5000);
+    return std::chrono::milliseconds(limit_ms / 2 + static_cast<int64_t>(random % static_cast<uint64_t>(limit_ms / 2 + 1)));
+  }
+
+ private:
+  int64_t limit_ms_ = 50;
+};
+
+// Whether waiting may help: a store that fails degrades us, it never halts us.
+inline bool is_transient(Code code) {
+  switch (code) {
+    case Code::unavailable:
+    case Code::timed_out:
+    case Code::io_error:
+    case Code::no_space:
+    case Code::permission_denied:
+    case Code::closed:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Runs `make()` until its result is no transient failure.
+template <class Make>
+auto retry_transient(env::Shard& shard, Make make) -> std::invoke_result_t<Make&> {
+  Backoff backoff;
+  for (;;) {
+    auto result = co_await make();
+    if (result || !is_transient(result.error().code)) co_return result;
+    co_await env::sleep_for(shard, backoff.next(shard.random()));
+  }
+}
+
+}  // namespace paceline::stream

@@ -1,0 +1,67 @@
+#include "stream/core.h"
+#include "stream/uploader.h"
+
+namespace paceline::stream {
+namespace {
+
+// The face; all work is the core's, which background tasks keep alive by themselves.
+class RunningStorage final : public Storage {
+ public:
+  explicit RunningStorage(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+
+  Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner) override {
+    return core_->open(home, id, owner);
+  }
+  Task<void> close(env::Shard& home, StreamId id) override { return core_->close(home, id); }
+  Task<Result<void>> erase(env::Shard& home, StreamId id) override { return core_->erase(home, id); }
+
+  Task<Result<void>> upload_now(env::Shard& home) override {
+    if (!core_->damaged.empty()) co_return fail(Code::corrupt, core_->damaged);
+    Core* core = core_.get();
+    auto uploading = [core] { return core->uploader->upload_now(); };
+    co_return co_await env::call_on(core->owner(), home, uploading);
+  }
+
+  Stats stats() const override {
+    const Counters& from = core_->counters;
+    return {.unuploaded_bytes = from.unuploaded_bytes,
+            .log_cache_bytes = from.log_cache_bytes,
+            .block_cache_bytes = from.block_cache_bytes,
+            .cache_hits = from.cache_hits,
+            .cache_misses = from.cache_misses,
+            .uploads = from.uploads,
+            .upload_failures = from.upload_failures,
+            .uploaded_bytes = from.uploaded_bytes,
+            .streams = from.streams};
+  }
+
+  void on_lost(std::move_only_function<void(Error)> notify) override {
+    if (core_->loss) {
+      notify(*std::exchange(core_->loss, std::nullopt));
+    } else {
+      core_->on_lost = std::move(notify);
+    }
+  }
+
+  Task<void> stop(env::Shard& home, env::Instant deadline) override {
+    Core* core = core_.get();
+    auto stopping = [core, deadline] { return core->stop(deadline); };
+    co_await env::call_on(core->owner(), home, stopping);
+  }
+
+ private:
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Storage>>> Storage::start(std::vector<env::Shard*> shards, meta::Store& meta,
+                                                      object::Store& objects, wal::Wal& wal, Options options,
+                                                      EventSink events) {
+  CHECK(!shards.empty());
+  auto core = std::make_shared<Core>(std::move(shards), meta, objects, wal, std::move(options), std::move(events));
+  CO_TRY_VOID(co_await core->start());
+  co_return std::unique_ptr<Storage>(std::make_unique<RunningStorage>(std::move(core)));
+}
+
+}  // namespace paceline::stream

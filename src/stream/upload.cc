@@ -1,0 +1,314 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "stream/collector.h"
+#include "stream/retry.h"
+#include "stream/uploader.h"
+
+namespace paceline::stream {
+namespace {
+
+// A checkpoint at the latest after so many deltas: what a restart has to read stays small.
+constexpr uint64_t kDeltasMax = 16;
+// Below this a checkpoint costs next to nothing, so objects that nobody needs are told at once.
+constexpr uint64_t kSmallCheckpointBytes = 1 << 20;
+constexpr int kRareCheckpointAges = 10;
+
+}  // namespace
+
+Uploader::Uploader(Core& core, const Recovery& recovery)
+    : core_(core), checkpoint_bytes_(recovery.checkpoint_bytes), last_checkpoint_(core.owner().now()),
+      started_(core.owner().now()), wake_(core.owner()), progress_(core.owner()) {
+  for (const LaneFacts& lane : recovery.lanes) {
+    if (lane.lane == core.options.lane) {
+      record_ = lane.record;
+      modified_ = lane.modified;
+      next_object_ = lane.record.next_object;
+    } else if (lane.lane < core.options.lane) {
+      adopted_.push_back(lane.lane);
+    }
+    for (const auto& [number, object] : lane.objects) core.collector->know({lane.lane, number});
+  }
+  inherited_ = !recovery.replayed.empty();
+  unmarked_ = recovery.replayed;
+  mark_adopted_ = recovery.image.new_offline_count == 0;
+}
+
+Task<void> Uploader::run(std::shared_ptr<Core> core) {
+  Uploader& self = *core->uploader;
+  while (!self.stopping_ && !core->lost) {
+    const env::Instant due = self.next_due();
+    if (due > core->owner().now()) {
+      co_await self.wake_.wait_until(due);
+      continue;
+    }
+    const uint64_t covered = self.requested_;
+    auto uploaded = co_await self.upload();
+    if (uploaded) {
+      self.completed_ = covered;
+      self.progress_.notify_all();
+    } else if (uploaded.error().code != Code::cancelled) {
+      core->lose(uploaded.error());
+    }
+  }
+  self.ended_ = true;
+  self.progress_.notify_all();
+}
+
+void Uploader::wake() {
+  if (core_.dirty_.load() && !dirty_since_) dirty_since_ = core_.owner().now();
+  wake_.notify_all();
+}
+
+bool Uploader::checkpoint_due() const {
+  if (record_.checkpoint == 0) return true;
+  return delta_count_ >= kDeltasMax || delta_bytes_ > checkpoint_bytes_ + kSmallCheckpointBytes;
+}
+
+env::Instant Uploader::next_due() const {
+  const env::Duration age = std::chrono::milliseconds(core_.options.upload_age_ms);
+  const env::Instant now = core_.owner().now();
+  if (requested_ > completed_ || core_.counters.unuploaded_bytes >= core_.options.upload_bytes) return now;
+  env::Instant due = env::Instant::never();
+  if (dirty_since_) due = std::min(due, *dirty_since_ + age);
+  if (inherited_) due = std::min(due, started_ + age);
+  if (core_.dropped_extents)
+    due = std::min(due, last_checkpoint_ + age * (checkpoint_bytes_ <= kSmallCheckpointBytes ? 1 : kRareCheckpointAges));
+  return due;
+}
+
+Task<Result<void>> Uploader::upload() {
+  Cut cut = co_await this->cut();
+  if (cut.parts.empty() && !cut.checkpoint) co_return Result<void>{};
+  auto parts = std::make_shared<const std::vector<StreamPart>>(std::move(cut.parts));
+#ifdef PACELINE_PLANT_trim_too_early
+  auto early = co_await core_.writer->trim(core_.owner(), core_.writer->durable_end());
+  (void)early;
+#endif
+  CO_TRY(BuiltObject object, co_await put(parts, cut.checkpoint));
+  auto built = std::make_shared<const BuiltObject>(std::move(object));
+  CO_TRY_VOID(co_await commit(cut, *built));
+  co_return co_await note(cut, parts, built);
+}
+
+Task<Uploader::Cut> Uploader::cut() {
+  Cut cut;
+  core_.dirty_ = false;
+  core_.full_ = false;
+  dirty_since_.reset();
+  const bool dropped = core_.dropped_extents.exchange(false);
+  cut.checkpoint = checkpoint_due() || dropped;
+  cut.position = core_.writer->durable_end();
+  // All that is below the position has to be in the streams before they are asked.
+  for (auto& part : core_.parts) {
+    auto flushing = [&part] { return part->flush(); };
+    co_await env::call_on(part->shard, core_.owner(), flushing);
+  }
+  const Lock::Held held = co_await core_.structure.acquire();
+  for (auto& part : core_.parts) {
+    auto cutting = [&part, checkpoint = cut.checkpoint] { return part->cut(checkpoint); };
+    auto parts = co_await env::call_on(part->shard, core_.owner(), cutting);
+    for (StreamPart& one : parts) cut.parts.push_back(std::move(one));
+  }
+  cut.erased = std::exchange(core_.erased, {});
+  for (const StreamId& id : cut.erased) {
+    if (cut.checkpoint) break;  // what is not in it is forgotten
+    StreamPart gone;
+    gone.record.stream = id;
+    gone.record.erased = true;
+    cut.parts.push_back(std::move(gone));
+  }
+  std::ranges::sort(cut.parts, {}, [](const StreamPart& part) { return part.record.stream; });
+  const auto twice = std::ranges::unique(
+      cut.parts, {}, [](const StreamPart& part) { return part.record.stream; });
+  cut.parts.erase(twice.begin(), twice.end());
+  for (const StreamPart& part : cut.parts)
+    for (const Batch& batch : part.batches) cut.batch_bytes += batch.bytes.size();
+  co_return cut;
+}
+
+// Waits before another attempt; an error when there is to be none.
+Task<Result<void>> Uploader::pause(Backoff& backoff, const Error& error) {
+  core_.counters.upload_failures += 1;
+  log_warn("storage: an upload of lane {} waits: {}", core_.options.lane.to_string(), error.to_string());
+  const env::Instant until = core_.owner().now() + backoff.next(core_.owner().random());
+  while (core_.owner().now() < until) {
+    if (stopping_ || core_.lost) co_return fail(Code::cancelled, "the storage stops");
+    co_await wake_.wait_until(until);
+  }
+  co_return Result<void>{};
+}
+
+// Lays the object out under the next free number and puts it.
+Task<Result<BuiltObject>> Uploader::put(std::shared_ptr<const std::vector<StreamPart>> parts, bool checkpoint) {
+  for (;; ++next_object_) {
+    const ObjectPlan plan{.cluster_id = core_.options.cluster_id,
+                          .id = {core_.options.lane, next_object_},
+                          .nonce = core_.owner().random(),
+                          .checkpoint = checkpoint,
+                          .block_bytes = core_.options.block_bytes};
+    auto work = [plan, parts] { return build_object(plan, *parts); };
+    BuiltObject built = co_await env::offload(core_.owner(), work);
+    CO_TRY(bool ours, co_await put_once(built));
+    if (ours) co_return built;
+    // Left by an attempt that was given up before: the collector finds it unreferenced.
+    core_.events("upload.taken", fmt::format("object={}", built.header.id.to_string()));
+  }
+}
+
+// True when the body is there, false when another one has its key.
+Task<Result<bool>> Uploader::put_once(const BuiltObject& built) {
+  Backoff backoff;
+  for (;;) {
+    auto done = co_await core_.objects.put_if_absent(core_.owner(), body_key(built.header.id), built.body);
+    if (done) co_return true;
+    const Code code = done.error().code;
+    if (code == Code::already_exists || code == Code::maybe_written) {
+      auto ours = co_await is_ours(built);
+      if (ours) co_return *ours;
+      // Not there yet, or nobody knows: the same bytes once more.
+    }
+    if (code == Code::invalid_argument) co_return fail(done.error());
+    CO_TRY_VOID(co_await pause(backoff, done.error()));
+  }
+}
+
+Task<Result<bool>> Uploader::is_ours(const BuiltObject& built) {
+  const std::string key = body_key(built.header.id);
+  CO_TRY(uint64_t bytes, co_await core_.objects.size(core_.owner(), key));
+  if (bytes != built.header.object_bytes) co_return false;
+  CO_TRY(Slice front, co_await core_.objects.get(core_.owner(), key, 0, kHeaderBytes));
+  // The nonce is in the header, so equal headers are one attempt's.
+  co_return as_text(front.bytes()) == as_text(built.body.front().bytes());
+}
+
+Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
+  // etcd's limit of operations: the rest of the marks is written behind the commit.
+  constexpr size_t kMarksAtOnce = 60;
+  const ObjectId id = built.header.id;
+  meta::LaneRecord next = record_;
+  next.uploaded = std::max(record_.uploaded, cut.position);
+#ifdef PACELINE_PLANT_trim_too_early
+  next.uploaded = core_.writer->durable_end();
+#endif
+  next.next_object = id.number + 1;
+  if (cut.checkpoint) next.checkpoint = id.number;
+  const meta::ObjectRecord object{.bytes = built.header.object_bytes,
+                                  .directory_position = built.header.directory_position,
+                                  .directory_bytes = built.header.directory_bytes,
+                                  .checkpoint = cut.checkpoint,
+                                  .created_ms = core_.owner().wall_ms()};
+  const std::string key = meta::lane_key(core_.options.lane);
+  const std::string value = meta::encode(next);
+  meta::Transaction transaction;
+  transaction.if_modified_at(key, modified_).put(key, value);
+  transaction.put(meta::object_key(id.lane, id.number), meta::encode(object));
+  const size_t marks = mark_adopted_ ? std::min(unmarked_.size(), kMarksAtOnce) : 0;
+  const std::string mark = meta::encode(meta::DoneRecord{.at_ms = core_.owner().wall_ms()});
+  for (size_t i = 0; i < marks; ++i) transaction.put(meta::done_key(unmarked_[i], core_.options.lane), mark);
+  Backoff backoff;
+  for (;;) {
+    auto done = co_await core_.meta.commit(core_.owner(), transaction);
+    if (done) {
+      modified_ = *done;
+      break;
+    }
+    if (done.error().code == Code::invalid_argument) co_return fail(done.error());
+    // A lost answer looks like a conflict at the next attempt: what is there tells.
+    auto there = co_await core_.meta.get(core_.owner(), key);
+    if (there && *there && (*there)->value == value) {
+      modified_ = (*there)->modified;
+      break;
+    }
+    if (there && (!*there || (*there)->modified != modified_))
+      co_return fail(Code::fenced, fmt::format("lane {} was changed by somebody else", core_.options.lane.to_string()));
+    CO_TRY_VOID(co_await pause(backoff, done.error()));
+  }
+  record_ = next;
+  next_object_ = next.next_object;
+  unmarked_.erase(unmarked_.begin(), unmarked_.begin() + static_cast<ptrdiff_t>(marks));
+  co_return Result<void>{};
+}
+
+// What the commit means for those who read, and for the space that may be used again.
+Task<Result<void>> Uploader::note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
+                                  std::shared_ptr<const BuiltObject> built) {
+  {
+    const Lock::Held held = co_await core_.structure.acquire();
+    for (auto& part : core_.parts) {
+      auto noting = [&part, parts, built] { return part->note_uploaded(parts, built); };
+      co_await env::call_on(part->shard, core_.owner(), noting);
+    }
+    // Of a stream erased since the cut, its burial has subtracted the bytes already.
+    uint64_t gone = 0;
+    for (const StreamPart& part : *parts)
+      if (std::ranges::find(core_.erased, part.record.stream) != core_.erased.end())
+        for (const Batch& batch : part.batches) gone += batch.bytes.size();
+    core_.counters.unuploaded_bytes -= cut.batch_bytes - gone;
+  }
+  const ObjectId id = built->header.id;
+  core_.counters.uploads += 1;
+  core_.counters.uploaded_bytes += built->header.object_bytes;
+  core_.collector->know(id);
+  inherited_ = false;
+  core_.events("upload.committed",
+               fmt::format("object={} bytes={} streams={} checkpoint={} uploaded={}", id.to_string(),
+                           built->header.object_bytes, parts->size(), cut.checkpoint, record_.uploaded.value));
+  auto trimmed = co_await core_.writer->trim(core_.owner(), record_.uploaded);
+  if (!trimmed) log_warn("storage: the WAL keeps what it could let go: {}", trimmed.error().to_string());
+  if (!cut.checkpoint) {
+    ++delta_count_;
+    delta_bytes_ += built->header.directory_bytes;
+    co_return Result<void>{};
+  }
+  delta_count_ = 0;
+  delta_bytes_ = 0;
+  checkpoint_bytes_ = built->header.directory_bytes;
+  last_checkpoint_ = core_.owner().now();
+  core_.collector->retain(*parts, id, modified_);
+  co_await remove_adopted();
+  co_return Result<void>{};
+}
+
+// Our first checkpoint covers all lanes before ours: their WALs may go.
+Task<void> Uploader::remove_adopted() {
+  if (!mark_adopted_) co_return;
+  const std::string mark = meta::encode(meta::DoneRecord{.at_ms = core_.owner().wall_ms()});
+  while (!unmarked_.empty()) {
+    meta::Transaction transaction;
+    transaction.put(meta::done_key(unmarked_.back(), core_.options.lane), mark);
+    auto done = co_await core_.meta.commit(core_.owner(), transaction);
+    if (!done) co_return;  // the next checkpoint tries again
+    unmarked_.pop_back();
+  }
+  for (Lane lane : std::exchange(adopted_, {})) {
+    auto removed = co_await core_.wal.remove(core_.owner(), lane);
+    if (removed) continue;
+    log_warn("storage: the WAL of lane {} stays: {}", lane.to_string(), removed.error().to_string());
+    adopted_.push_back(lane);
+  }
+}
+
+Task<Result<void>> Uploader::upload_now() {
+  const uint64_t wanted = ++requested_;
+  wake_.notify_all();
+  while (completed_ < wanted && !ended_) co_await progress_.wait();
+  if (completed_ >= wanted) co_return Result<void>{};
+  co_return fail(core_.lost ? Code::fenced : Code::cancelled, "the storage ended before the upload");
+}
+
+Task<void> Uploader::stop(env::Instant deadline) {
+  const uint64_t wanted = ++requested_;
+  wake_.notify_all();
+  bool in_time = true;
+  while (completed_ < wanted && !ended_ && in_time) in_time = co_await progress_.wait_until(deadline);
+  stopping_ = true;
+  wake_.notify_all();
+  // A call into a store that never answers keeps the loop: it holds what it needs by itself.
+  const env::Instant patience = std::max(deadline, core_.owner().now()) + std::chrono::seconds(1);
+  in_time = true;
+  while (!ended_ && in_time) in_time = co_await progress_.wait_until(patience);
+}
+
+}  // namespace paceline::stream

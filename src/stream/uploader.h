@@ -1,0 +1,71 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "stream/core.h"
+#include "stream/retry.h"
+
+namespace paceline::stream {
+
+// Makes objects of what is durable, one at a time, on the owner shard: cut, build, put, commit,
+// note, trim. A store that fails makes it wait, never give up; only a lost lane ends it.
+class Uploader {
+ public:
+  Uploader(Core& core, const Recovery& recovery);
+
+  // The loop; ends when stopped or when the lane is lost.
+  static Task<void> run(std::shared_ptr<Core> core);
+  // Something is due, perhaps.
+  void wake();
+  // Returns when all that is durable now is committed; cancelled or fenced if that cannot be.
+  Task<Result<void>> upload_now();
+  // Uploads what is left, by `deadline`, then ends the loop.
+  Task<void> stop(env::Instant deadline);
+
+ private:
+  struct Cut {
+    Position position;
+    bool checkpoint = false;
+    std::vector<StreamPart> parts;  // by stream
+    std::vector<StreamId> erased;
+    uint64_t batch_bytes = 0;
+  };
+  bool checkpoint_due() const;
+  env::Instant next_due() const;
+  Task<Result<void>> upload();
+  Task<Cut> cut();
+  Task<Result<BuiltObject>> put(std::shared_ptr<const std::vector<StreamPart>> parts, bool checkpoint);
+  Task<Result<bool>> put_once(const BuiltObject& built);
+  Task<Result<bool>> is_ours(const BuiltObject& built);
+  Task<Result<void>> commit(const Cut& cut, const BuiltObject& built);
+  Task<Result<void>> note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
+                          std::shared_ptr<const BuiltObject> built);
+  Task<void> remove_adopted();
+  Task<Result<void>> pause(Backoff& backoff, const Error& error);
+
+  Core& core_;
+  meta::LaneRecord record_;  // as committed
+  Revision modified_;
+  uint64_t next_object_ = 1;
+  std::vector<Lane> adopted_;       // sealed lanes that our first object covers
+  std::vector<Lane> unmarked_;      // of these, whose done mark is not written
+  bool mark_adopted_ = true;        // not while a stream of theirs is offline
+  bool inherited_ = false;          // something to cover though nothing was appended
+  uint64_t delta_count_ = 0;        // since the last checkpoint
+  uint64_t delta_bytes_ = 0;
+  uint64_t checkpoint_bytes_ = 0;
+  env::Instant last_checkpoint_;
+  env::Instant started_;
+  std::optional<env::Instant> dirty_since_;
+  uint64_t requested_ = 0;  // upload_now() calls
+  uint64_t completed_ = 0;
+  bool stopping_ = false;
+  bool ended_ = false;
+  env::Event wake_;
+  env::Event progress_;
+};
+
+}  // namespace paceline::stream
