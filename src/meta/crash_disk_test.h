@@ -22,14 +22,16 @@ class CrashDisk final : public env::Disk {
 
   explicit CrashDisk(uint64_t seed) : random_(seed) {}
 
-  // The `steps`th change from now on fails; after power_off everything does, until power_on().
-  void arm(Fault fault, uint64_t steps) {
+  enum class At { any_change, sync };
+  // The change (or the sync) after `steps` others fails; after power_off everything does, until
+  // power_on().
+  void arm(Fault fault, At at, uint64_t steps) {
     fault_ = fault;
+    at_ = at;
     steps_ = steps;
   }
   bool fired() const { return fault_ == Fault::none; }
   void power_on();
-  uint64_t changes() const { return changes_; }
 
   Result<std::unique_ptr<env::File>> open(const std::string& path, env::OpenMode mode) override;
   Result<bool> exists(const std::string& path) override {
@@ -71,7 +73,7 @@ class CrashDisk final : public env::Disk {
   static void apply(std::string& bytes, const Change& change);
   static void apply(Names& names, const NameStep& step);
   Result<void> powered() const;
-  Result<void> change();  // one step nearer to the armed fault
+  Result<void> change(At what = At::any_change);  // one step nearer to the armed fault
   Result<void> name_step(NameStep step);
 
   env::Random random_;
@@ -80,8 +82,8 @@ class CrashDisk final : public env::Disk {
   std::vector<NameStep> unsynced_names_;
   std::set<std::string> locks_;
   Fault fault_ = Fault::none;
+  At at_ = At::any_change;
   uint64_t steps_ = 0;
-  uint64_t changes_ = 0;
   bool off_ = false;
 };
 
@@ -107,7 +109,7 @@ class CrashDisk::OpenFile final : public env::File {
     return done;
   }
   Result<void> sync() override {
-    auto done = disk_.change();
+    auto done = disk_.change(At::sync);
     if (!done) {
       if (!disk_.off_) body_->unsynced.clear();
       return done;
@@ -168,10 +170,9 @@ inline Result<void> CrashDisk::powered() const {
   return {};
 }
 
-inline Result<void> CrashDisk::change() {
+inline Result<void> CrashDisk::change(At what) {
   TRY_VOID(powered());
-  ++changes_;
-  if (fault_ == Fault::none || steps_-- > 0) return {};
+  if (fault_ == Fault::none || (at_ == At::sync && what != At::sync) || steps_-- > 0) return {};
   const Fault fault = std::exchange(fault_, Fault::none);
   off_ = fault == Fault::power_off;
   if (fault == Fault::no_space) return fail(Code::no_space, "the disk is full");
@@ -185,7 +186,7 @@ inline void CrashDisk::power_on() {
   for (uint64_t i = 0; i < kept; ++i) apply(durable_names_, unsynced_names_[i]);
   unsynced_names_.clear();
   names_ = durable_names_;
-  const double loss = random_.chance(0.3) ? 0 : 0.3;  // the cache may just have been written back
+  const double loss = random_.chance(0.5) ? 0 : 0.3;  // the cache may just have been written back
   for (auto& [path, body] : names_) {
     for (Change& lost : body->unsynced) {
       if (random_.chance(loss)) continue;

@@ -25,7 +25,9 @@ class Trial {
   // False if a fault stopped it.
   bool open() {
     database_.reset();
-    database_ = std::make_unique<SqliteDatabase>(disk_, "dir/meta.db", random_.next(), SqliteOptions{});
+    SqliteOptions options;
+    options.checkpoint_pages = 50;  // so that many faults fall into one
+    database_ = std::make_unique<SqliteDatabase>(disk_, "dir/meta.db", random_.next(), options);
     auto opened = database_->open();
     if (!opened) {
       code_ = opened.error().code;
@@ -33,6 +35,12 @@ class Trial {
       database_.reset();
     }
     return opened.has_value();
+  }
+  // A fault within so many changes, or at one of fewer syncs.
+  void arm(Fault fault, uint64_t changes) {
+    const bool sync = random_.chance(0.4);
+    disk_.arm(fault, sync ? CrashDisk::At::sync : CrashDisk::At::any_change,
+              random_.below(sync ? changes / 10 + 1 : changes));
   }
   void crash() {
     database_.reset();
@@ -49,7 +57,7 @@ class Trial {
         after.erase(key);
         transaction.remove(std::move(key));
       } else {
-        std::string value(random_.below(random_.chance(0.3) ? 40'000 : 100), static_cast<char>(random_.next()));
+        std::string value(random_.below(random_.chance(0.1) ? 20'000 : 100), static_cast<char>(random_.next()));
         after[key] = value;
         transaction.put(std::move(key), std::move(value));
       }
@@ -126,10 +134,11 @@ class Trial {
 TEST(SqliteCrash, APowerCutAnywhereKeepsEveryAcknowledgedCommit) {
   int cut_commits = 0;
   int wholly_there = 0;
+  int checkpoints = 0;
   for (uint64_t seed = 1; seed <= 30; ++seed) {
     Trial trial(seed);
     for (int round = 0; round < 12; ++round) {
-      trial.disk().arm(Fault::power_off, trial.random().below(trial.random().chance(0.3) ? 40 : 600));
+      trial.arm(Fault::power_off, trial.random().chance(0.3) ? 40 : 600);
       bool cut = !trial.open();
       for (int i = 0; i < 200 && !cut; ++i) {
         cut = !trial.commit();
@@ -138,7 +147,7 @@ TEST(SqliteCrash, APowerCutAnywhereKeepsEveryAcknowledgedCommit) {
       trial.crash();
       // Again and again while it recovers. What can be read in between must stay, too.
       while (trial.random().chance(0.5)) {
-        trial.disk().arm(Fault::power_off, trial.random().below(30));
+        trial.arm(Fault::power_off, 30);
         if (trial.open()) ASSERT_TRUE(trial.check()) << "seed " << seed << " round " << round;
         wholly_there += trial.written();
         trial.crash();
@@ -148,10 +157,14 @@ TEST(SqliteCrash, APowerCutAnywhereKeepsEveryAcknowledgedCommit) {
       wholly_there += trial.written();
       trial.crash();
     }
+    auto file = trial.disk().open("dir/meta.db", {});
+    ASSERT_TRUE(file);
+    checkpoints += *(*file)->size() > 20 * SqliteVfs::kPageBytes;
   }
   // The test must have met what it is about.
   EXPECT_GT(cut_commits, 100);
-  EXPECT_GT(wholly_there, 3);
+  EXPECT_GT(wholly_there, 20);
+  EXPECT_GT(checkpoints, 20);
 }
 
 TEST(SqliteCrash, AFailedWriteOrSyncIsReadBackAndTheTruthIsDurable) {
@@ -161,7 +174,7 @@ TEST(SqliteCrash, AFailedWriteOrSyncIsReadBackAndTheTruthIsDurable) {
     Trial trial(seed);
     ASSERT_TRUE(trial.open());
     for (int round = 0; round < 10; ++round) {
-      trial.disk().arm(Fault::io_error, trial.random().below(60));
+      trial.arm(Fault::io_error, 60);
       bool acknowledged = true;
       while (acknowledged && !trial.disk().fired()) acknowledged = trial.commit();
       if (!acknowledged) {
@@ -188,7 +201,7 @@ TEST(SqliteCrash, AFullDiskRefusesTheCommitAndNothingElse) {
     Trial trial(seed);
     ASSERT_TRUE(trial.open());
     for (int round = 0; round < 10; ++round) {
-      trial.disk().arm(Fault::no_space, trial.random().below(60));
+      trial.arm(Fault::no_space, 60);
       bool acknowledged = true;
       while (acknowledged && !trial.disk().fired()) acknowledged = trial.commit();
       const bool certain = !acknowledged && trial.code() == Code::no_space;

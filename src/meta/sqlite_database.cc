@@ -75,10 +75,9 @@ Result<void> SqliteDatabase::configure() {
            "PRAGMA cell_size_check = ON",
            "PRAGMA journal_mode = WAL",
            "PRAGMA synchronous = FULL",
-           "PRAGMA wal_autocheckpoint = 1000",  // pages: the log stays around 4 MiB
        })
     TRY_VOID(run(pragma));
-  return {};
+  return run(fmt::format("PRAGMA wal_autocheckpoint = {}", options_.checkpoint_pages).c_str());
 }
 
 Result<void> SqliteDatabase::create_or_check() {

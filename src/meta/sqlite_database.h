@@ -17,6 +17,8 @@ struct SqliteOptions {
   // The changes kept for watches: older ones go when either bound is passed.
   int64_t history_changes_max = 100'000;
   int64_t history_bytes_max = 64 << 20;
+  // Pages in the log at which SQLite moves them into the file: the log stays around 4 MiB.
+  int checkpoint_pages = 1000;
 };
 
 // A transaction and, once it has been tried, what became of it.
