@@ -42,6 +42,33 @@ Task<void> writers(Store& store, env::Shard& shard, int count_writers, int count
   co_await gate.wait_empty();
 }
 
+Task<void> gets(Store& store, env::Shard& shard, int count, std::vector<double>* micros) {
+  for (int i = 0; i < count; ++i) {
+    const env::Instant begin = shard.now();
+    auto entry = co_await store.get(shard, "bench/0");
+    CHECK(entry.has_value());
+    micros->push_back(std::chrono::duration<double, std::micro>(shard.now() - begin).count());
+  }
+}
+
+void report(benchmark::State& state, std::vector<double>& micros) {
+  state.SetItemsProcessed(static_cast<int64_t>(micros.size()));
+  std::ranges::sort(micros);
+  state.counters["p50_us"] = micros[micros.size() / 2];
+  state.counters["p99_us"] = micros[micros.size() * 99 / 100];
+}
+
+// The two crossings of threads without a sync.
+void get_latency(benchmark::State& state) {
+  RealWorld world;
+  std::unique_ptr<Store> store;
+  world.run(0, open(world.shard(0), world.dir() + "/meta.db", &store));
+  std::vector<double> micros;
+  for (auto _ : state) world.run(0, gets(*store, world.shard(0), 1000, &micros));
+  report(state, micros);
+}
+BENCHMARK(get_latency)->UseRealTime()->Unit(benchmark::kMillisecond);
+
 // Argument: writers at once.
 void commit_latency(benchmark::State& state) {
   RealWorld world;
@@ -51,10 +78,7 @@ void commit_latency(benchmark::State& state) {
   constexpr int kCommits = 100;  // by each
   std::vector<double> micros;
   for (auto _ : state) world.run(0, writers(*store, world.shard(0), count_writers, kCommits, &micros));
-  state.SetItemsProcessed(static_cast<int64_t>(micros.size()));
-  std::ranges::sort(micros);
-  state.counters["p50_us"] = micros[micros.size() / 2];
-  state.counters["p99_us"] = micros[micros.size() * 99 / 100];
+  report(state, micros);
 }
 BENCHMARK(commit_latency)->Arg(1)->Arg(8)->Arg(64)->UseRealTime()->Unit(benchmark::kMillisecond);
 
