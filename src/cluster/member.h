@@ -1,33 +1,45 @@
 #pragma once
 
 #include <atomic>
-#include <unordered_map>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "cluster/cluster.h"
-#include "cluster/terms.h"
+#include "cluster/model.h"
 #include "env/sync.h"
 
 namespace paceline::cluster {
 
-// One broker's view and voice in the cluster. Its state lives on one shard; every call from another
-// crosses to it. Changes run one at a time, and the image is made anew from what was committed: one
-// broker writes, so nothing else changes it.
+// This broker's place in metadata: made by a join, valid until the next one of the same broker.
+struct Registration {
+  Lane lane;
+  Revision at;  // of the broker's record. A fence always rewrites that record, so comparing it is
+                // comparing "the lane is open and ours", and uploads do not disturb it
+};
+
+// Lives on `shard`; only image() is for all. Changes are made one at a time.
 class Member final : public Cluster {
  public:
-  Member(env::Shard& shard, meta::Store& meta, Options options);
+  Member(env::Shard& shard, meta::Store& store, Options options, Uuid cluster_id,
+         Registration registration);
 
-  Task<Result<void>> enter_cluster();
-  Task<Result<void>> register_incarnation();
-  Task<Result<void>> load();
+  // Lists everything, then follows it in the background.
+  Task<Result<void>> start();
 
-  Lane lane() const override { return lane_; }
+  Lane lane() const override { return registration_.lane; }
   Uuid cluster_id() const override { return cluster_id_; }
   std::shared_ptr<const Image> image() const override { return image_.load(); }
   void on_image(std::function<void(std::shared_ptr<const Image>)> listener) override;
   Task<Result<Uuid>> create_topic(env::Shard& home, NewTopic topic) override;
   Task<Result<void>> delete_topic(env::Shard& home, std::string name) override;
-  Task<Result<void>> grow_topic(env::Shard& home, std::string name, uint32_t partition_count) override;
-  Task<Result<void>> change_topic_configs(env::Shard& home, std::string name, ConfigChange change) override;
+  Task<Result<void>> grow_topic(env::Shard& home, std::string name,
+                                uint32_t partition_count) override;
+  Task<Result<void>> change_topic_configs(env::Shard& home, std::string name,
+                                          ConfigChange change) override;
   Task<Result<void>> change_broker_configs(env::Shard& home, std::optional<BrokerId> id,
                                            ConfigChange change) override;
   Task<Result<int64_t>> next_producer_id(env::Shard& home) override;
@@ -35,41 +47,78 @@ class Member final : public Cluster {
   Task<void> stop(env::Shard& home) override;
 
  private:
-  Task<void> take_turn();
-  void end_turn();
+  struct Followed {
+    std::unique_ptr<meta::Watch> watch;
+    Revision seen;
+  };
+  // One change at a time; the next may start when it is destroyed.
+  class Turn {
+   public:
+    explicit Turn(Member& member) : member_(&member) {}
+    Turn(Turn&& other) noexcept : member_(std::exchange(other.member_, nullptr)) {}
+    ~Turn() {
+      if (!member_) return;
+      member_->changing_ = false;
+      member_->turn_.notify_all();
+    }
 
+   private:
+    Member* member_;
+  };
+  Task<Turn> take_turn();
+
+  // follow.cc
+  Task<Result<void>> list(Part part);
+  Task<void> follow(Part part);
+  void publish();
+  // Until the part has been followed up to `revision`.
+  Task<Result<void>> wait_seen(Part part, Revision revision);
+
+  // commit.cc
+  meta::Transaction guarded() const;
+  // Commits what writes `value` (nothing: removes) at `key`; an unknown outcome is read back. A
+  // conflict is told as fenced when it is our registration that is gone.
+  Task<Result<Revision>> commit(meta::Transaction transaction, std::string key,
+                                std::optional<std::string> value);
+
+  // topics.cc
   Task<Result<Uuid>> create(NewTopic topic);
-  Task<Result<void>> remove(std::string name);
+  Task<Result<void>> erase(std::string name);
   Task<Result<void>> grow(std::string name, uint32_t partition_count);
-  Task<Result<void>> set_topic_configs(std::string name, ConfigChange change);
-  Task<Result<void>> set_broker_configs(std::optional<BrokerId> id, ConfigChange change);
-  Task<Result<int64_t>> give_producer_id();
-  Task<Result<void>> write_terms();
-
-  Task<Result<void>> write_pages(const Uuid& id, uint32_t from, uint32_t to);
-  Task<void> remove_pages(Uuid id);
-  Task<Result<void>> load_topic(const std::string& name, const meta::TopicRecord& record);
-  // A transaction that only holds while our lane is open. Reads an unknown outcome back by
-  // `key` having `value`.
-  Task<Result<void>> commit(meta::Transaction transaction, std::string key, std::optional<std::string> value);
-  Task<Result<meta::PageRecord>> read_page(const Uuid& id, uint32_t page, Revision* revision);
-  void publish(std::shared_ptr<Image> next);
-  std::shared_ptr<Image> copy_image() const;
+  Task<Result<Revision>> write_pages(Uuid id, uint32_t from, uint32_t to);
+  // pages.cc
+  Task<Result<void>> remove_pages(Uuid id);
+  Task<void> remove_pages_later(Uuid id);
+  Task<Result<void>> settle_pages();
+  Task<Result<void>> settle_page(Uuid topic, uint32_t number, Model::Page page);
+  bool is_orphan(const Uuid& topic, const Model::Pages& pages) const;
+  // configs.cc
+  Task<Result<void>> edit_topic_configs(std::string name, ConfigChange change);
+  Task<Result<void>> edit_broker_configs(std::optional<BrokerId> id, ConfigChange change);
+  Task<Result<int64_t>> take_producer_id();
+  Task<Result<void>> reserve_producer_ids();
+  Task<void> end();
 
   env::Shard& shard_;
-  meta::Store& meta_;
+  meta::Store& store_;
   const Options options_;
-  Uuid cluster_id_;
-  Lane lane_;
-  std::unordered_map<Lane, meta::LaneRecord> lanes_;  // all that any page may name
+  const Uuid cluster_id_;
+  const Registration registration_;
+  Model model_;
+  Followed followed_[std::size(kParts)];
   std::atomic<std::shared_ptr<const Image>> image_;
   std::vector<std::function<void(std::shared_ptr<const Image>)>> listeners_;
-  int64_t revision_ = 0;  // of the image: grows with each
+  std::set<Uuid> in_doubt_;  // topics whose creation has an unknown outcome: their pages stay
   int64_t producer_id_next_ = 0;
   int64_t producer_id_end_ = 0;
-  bool busy_ = false;
-  bool stopped_ = false;
+  bool producer_ids_busy_ = false;
+  bool changing_ = false;
+  bool stopping_ = false;
   env::Event turn_;
+  env::Event seen_;
+  env::Event producer_ids_;
+  env::Event stop_;
+  env::Gate background_;
 };
 
 }  // namespace paceline::cluster

@@ -2,27 +2,36 @@
 
 #include <functional>
 #include <optional>
+#include <vector>
 
+#include "base/ids.h"
 #include "meta/records.h"
+
+// Who leads a partition, as a pure function of what is written down: the same on every broker.
 
 namespace paceline::cluster {
 
-// Who leads a partition, and in which epoch: a pure function of what is written down.
-struct Leadership {
-  Lane lane;
+struct LeaderTerm {
   Epoch epoch;
+  Lane lane;
+  bool operator==(const LeaderTerm&) const = default;
 };
 
-// What is known of a lane; nothing for one that was never written down.
-using FindLane = std::function<const meta::LaneRecord*(Lane)>;
+// Null: no such lane.
+using LaneLookup = std::function<const meta::LaneRecord*(Lane)>;
 
-// Follows the chain of sealed lanes from the partition's term to the lane that leads now: one epoch
-// later for each link. Nothing if a lane of the chain is unknown, or names no successor.
-std::optional<Leadership> leadership_of(const meta::PartitionRecord& partition, const FindLane& find);
+// Follows the chain of sealed lanes from the term as written down to the lane in force, one epoch a
+// link. Nothing: the chain leads nowhere (a sealed lane without successors, a lane unknown here, a
+// choice of a newer version); the partition is offline.
+std::optional<LeaderTerm> live_term(const meta::TermRecord& term,
+                                    const std::vector<BrokerId>& preferred, const StreamId& stream,
+                                    const LaneLookup& lane);
 
-// The successor that takes a partition over, version 1: the first preferred broker among them, else
-// the highest weight of a hash of the partition and the lane (rendezvous), by capacity.
+// The successor that takes `stream` over from a sealed lane. Version 1: the first preferred broker
+// that is among the successors, else the highest score of a rendezvous hash weighted by capacity.
+// Its outcome may never change for inputs that were ever written. Null if there is none.
 const meta::Successor* choose_successor(const meta::LaneRecord& sealed,
-                                        const meta::PartitionRecord& partition);
+                                        const std::vector<BrokerId>& preferred,
+                                        const StreamId& stream);
 
 }  // namespace paceline::cluster

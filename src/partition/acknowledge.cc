@@ -1,0 +1,26 @@
+#include "partition/stream_partition.h"
+
+namespace paceline::partition {
+
+// The batch is durable, and so is everything before it.
+Appended StreamPartition::acknowledge(const Sequenced& sequenced) {
+  settled_.notify_all();
+  subscribers_.notify();
+  Appended appended;
+  appended.base = sequenced.batch.base;
+  appended.log_append_time_ms = sequenced.answer_time_ms;
+  appended.log_start = stream_->start();
+  return appended;
+}
+
+Task<AppendResult> StreamPartition::append(AppendRequest request) {
+  auto pass = calls_.enter();
+  auto admitted = admit(request);
+  if (auto* deferred = std::get_if<Deferred>(&admitted)) co_return co_await tell(std::move(*deferred));
+  Sequenced sequenced = sequence(request, std::get<Admitted>(admitted).facts);
+  auto persisted = co_await persist(sequenced.batch);
+  if (!persisted) co_return std::unexpected(std::move(persisted.error()));
+  co_return acknowledge(sequenced);
+}
+
+}  // namespace paceline::partition

@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "partition/stream_partition.h"
+
+namespace paceline::partition {
+
+std::unexpected<AppendFailure> refuse(KafkaError code, std::string message) {
+  return std::unexpected<AppendFailure>(AppendFailure{code, std::move(message), {}});
+}
+
+KafkaResult<void> StreamPartition::check_epoch(Epoch expected) const {
+  if (expected.value < 0 || expected == options_.epoch) return {};
+  const auto code = expected < options_.epoch ? KafkaError::fenced_leader_epoch : KafkaError::unknown_leader_epoch;
+  return record::kafka_fail(code, fmt::format("{} is in leader epoch {}, not {}", options_.name,
+                                              options_.epoch.value, expected.value));
+}
+
+KafkaResult<void> StreamPartition::check_open(Epoch expected) const {
+  if (closing_)
+    return record::kafka_fail(KafkaError::not_leader_or_follower, fmt::format("{} is closed here", options_.name));
+  return check_epoch(expected);
+}
+
+// The batch by itself. Ours are not judged: a coordinator may write what clients may not.
+std::expected<record::BatchFacts, AppendFailure> StreamPartition::judge(
+    const AppendRequest& request) const {
+  const Config& config = options_.config;
+  if (request.internal) {
+    auto view = record::BatchView::parse(request.records.bytes());
+    if (!view || !view->codec_known() || view->size() != request.records.size())
+      return refuse(KafkaError::corrupt_message, "a coordinator's batch is none");
+    return record::facts_of(*view);
+  }
+  record::ValidateOptions options;
+  options.api_version = request.produce_version;
+  options.max_message_bytes = static_cast<int32_t>(std::min<uint32_t>(config.max_message_bytes, INT32_MAX));
+  options.compacted = config.compact;
+  options.timestamp_type = config.log_append_time ? record::TimestampType::log_append_time
+                                                  : record::TimestampType::create_time;
+  options.now_ms = shard_.wall_ms();
+  options.timestamp_before_max_ms = config.timestamp_before_max_ms;
+  options.timestamp_after_max_ms = config.timestamp_after_max_ms;
+  auto facts = record::validate_produced(request.records.bytes(), options);
+  if (facts) return *facts;
+  AppendFailure failure{facts.error().code, std::move(facts.error().message), {}};
+  for (auto& one : facts.error().record_errors)
+    failure.records.push_back({one.batch_index, std::move(one.message)});
+  return std::unexpected(std::move(failure));
+}
+
+std::variant<StreamPartition::Admitted, StreamPartition::Deferred> StreamPartition::check_producer(
+    const record::BatchFacts& facts) const {
+  // A marker is its coordinator's word: it has no sequence to be judged by.
+  if (facts.control) return Admitted{facts};
+  auto verdict = producers_.check(facts);
+  if (auto* duplicate = std::get_if<record::ProducerState::Duplicate>(&verdict)) {
+    Appended appended;
+    appended.base = duplicate->base_offset;
+    if (options_.config.log_append_time) appended.log_append_time_ms = duplicate->append_time_ms;
+    appended.log_start = log_start();
+    appended.duplicate = true;
+    return Deferred{appended, duplicate->last_offset};
+  }
+  if (auto* refused = std::get_if<record::ProducerState::Refused>(&verdict))
+    return Deferred{refuse(refused->failure.code, std::move(refused->failure.message)), refused->last_offset};
+  return Admitted{facts};
+}
+
+std::variant<StreamPartition::Admitted, StreamPartition::Deferred> StreamPartition::admit(
+    const AppendRequest& request) const {
+  constexpr Offset kAtOnce{-1};
+  if (lost_)
+    return Deferred{refuse(KafkaError::not_leader_or_follower,
+                           fmt::format("{} cannot be written here any more", options_.name)), kAtOnce};
+  if (auto open = check_open(request.expected_epoch); !open)
+    return Deferred{refuse(open.error().code, std::move(open.error().message)), kAtOnce};
+  if (recovering_)
+    return Deferred{refuse(KafkaError::kafka_storage_error,
+                           fmt::format("{} recovers from a failed write", options_.name)), kAtOnce};
+  auto facts = judge(request);
+  if (!facts) return Deferred{std::unexpected(std::move(facts.error())), kAtOnce};
+  return check_producer(*facts);
+}
+
+// Before an answer leaves, the state it follows from must be there for good.
+Task<AppendResult> StreamPartition::tell(Deferred deferred) {
+  const uint64_t failures = failures_;
+  while (high_watermark() <= deferred.last_offset && failures == failures_ && !lost_) co_await settled_.wait();
+  if (high_watermark() <= deferred.last_offset)
+    co_return refuse(lost_ ? KafkaError::not_leader_or_follower : KafkaError::kafka_storage_error,
+                     fmt::format("an earlier batch of {} could not be written", options_.name));
+  co_return std::move(deferred.answer);
+}
+
+}  // namespace paceline::partition

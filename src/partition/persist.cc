@@ -1,0 +1,48 @@
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "partition/stream_partition.h"
+
+namespace paceline::partition {
+
+Task<std::expected<void, AppendFailure>> StreamPartition::persist(stream::Batch batch) {
+  ++in_flight_;
+  std::vector<stream::Batch> batches;
+  batches.push_back(std::move(batch));
+  auto written = co_await stream_->append(std::move(batches));
+  --in_flight_;
+  std::expected<void, AppendFailure> outcome;
+  if (!written) outcome = fail_append(written.error());
+  if (in_flight_ == 0 && recovering_) settle_failure();
+  co_return outcome;
+}
+
+// Nothing was written, or nobody knows. In the first case the offsets of all that is in flight are
+// taken back once it has returned; in the second this partition never appends again, and whoever
+// reads the log next decides.
+std::unexpected<AppendFailure> StreamPartition::fail_append(const Error& error) {
+  const bool nothing_written = error.code == Code::no_space || error.code == Code::unavailable ||
+                               error.code == Code::conflict || error.code == Code::too_large;
+  if (nothing_written && !lost_) {
+    if (!recovering_) {
+      ++failures_;
+      if (error.code != Code::conflict) log_warn("{}: append refused: {}", options_.name, error.to_string());
+    }
+    recovering_ = true;
+    return refuse(KafkaError::kafka_storage_error, fmt::format("the log refused the batch: {}", error.message));
+  }
+  if (!lost_) log_warn("{} is closed for writes: {}", options_.name, error.to_string());
+  lost_ = true;
+  settled_.notify_all();
+  return refuse(KafkaError::not_leader_or_follower, fmt::format("{} cannot be written here any more", options_.name));
+}
+
+void StreamPartition::settle_failure() {
+  recovering_ = false;
+  settled_.notify_all();
+  if (lost_) return;
+  producers_.forget_from(stream_->end());
+  next_ = stream_->end();
+}
+
+}  // namespace paceline::partition

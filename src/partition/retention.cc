@@ -1,0 +1,46 @@
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "partition/stream_partition.h"
+
+namespace paceline::partition {
+
+Task<Result<void>> StreamPartition::trim(Offset new_start) {
+  CO_TRY_VOID(co_await stream_->trim(new_start));
+  epochs_.prune(stream_->start());
+  subscribers_.notify();
+  co_return Result<void>{};
+}
+
+Task<KafkaResult<Offset>> StreamPartition::delete_records(Offset before) {
+  auto pass = calls_.enter();
+  CO_TRY_VOID(check_open(Epoch{-1}));
+  const Offset target = before.value == -1 ? stream_->end() : before;
+  if (target.value < 0 || target > stream_->end())
+    co_return record::kafka_fail(KafkaError::offset_out_of_range,
+                                 fmt::format("{} ends at {}, below {}", options_.name,
+                                             stream_->end().value, target.value));
+  if (target > stream_->start()) {
+    auto trimmed = co_await trim(target);
+    if (!trimmed) co_return fail(told(trimmed.error()));
+  }
+  co_return stream_->start();
+}
+
+Task<void> StreamPartition::tick(int64_t now_ms) {
+  if (closing_) co_return;
+  auto pass = calls_.enter();
+  const Config& config = options_.config;
+  producers_.expire(last_append_ms_ - config.producer_id_expiration_ms);
+  if (!config.delete_old || lost_) co_return;
+  stream::RetentionLimits limits;
+  if (config.retention_ms >= 0) limits.older_than_ms = now_ms - config.retention_ms;
+  if (config.retention_bytes >= 0) limits.bytes_max = static_cast<uint64_t>(config.retention_bytes);
+  if (!limits.older_than_ms && !limits.bytes_max) co_return;
+  const Offset start = stream_->retention_start(limits);
+  if (start <= stream_->start()) co_return;
+  auto trimmed = co_await trim(start);
+  if (!trimmed) log_warn("{} keeps what retention would drop: {}", options_.name, trimmed.error().to_string());
+}
+
+}  // namespace paceline::partition

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "env/sync.h"
+#include "partition/epochs.h"
+#include "partition/partition.h"
+#include "partition/subscribers.h"
+#include "record/producer_state.h"
+#include "record/validate.h"
+
+namespace paceline::partition {
+
+using AppendResult = std::expected<Appended, AppendFailure>;
+
+std::unexpected<AppendFailure> refuse(KafkaError code, std::string message);
+// What a reader or an administrator is told when the stream fails.
+record::KafkaFailure told(const Error& error);
+
+// The one implementation. An append goes through admit, sequence, persist, acknowledge, a file each.
+class StreamPartition final : public Partition, public stream::StateOwner {
+ public:
+  explicit StreamPartition(Options options);
+  // Takes what the stream gave; corrupt if its snapshot is none, fenced if its epochs are newer.
+  Result<void> restore(stream::Storage::Opened opened);
+
+  Task<AppendResult> append(AppendRequest request) override;
+  Task<KafkaResult<Fetched>> fetch(FetchRequest request) override;
+  Task<KafkaResult<TimestampAndOffset>> list_offset(int64_t timestamp_or_query, Epoch expected_epoch,
+                                                    bool read_committed) override;
+  KafkaResult<EpochEnd> epoch_end(Epoch asked, Epoch expected_epoch) override;
+  Task<KafkaResult<Offset>> delete_records(Offset before) override;
+  Task<void> tick(int64_t now_ms) override;
+
+  Offset log_start() const override { return stream_ ? stream_->start() : closed_start_; }
+  Offset high_watermark() const override { return stream_ ? stream_->end() : closed_end_; }
+  Epoch epoch() const override { return options_.epoch; }
+  uint64_t bytes() const override { return stream_ ? stream_->bytes() : 0; }
+  void set_config(Config config) override { options_.config = std::move(config); }
+  std::vector<ProducerImage> producers() const override;
+  std::unique_ptr<Subscription> subscribe(std::function<void()> changed) override;
+  Task<void> close() override;
+
+  std::string snapshot(Offset end) override;  // of StateOwner
+
+ private:
+  struct Admitted {
+    record::BatchFacts facts;
+  };
+  // An answer that follows from a batch which may not be durable yet: told once `last_offset` is,
+  // and a storage error if it never will be.
+  struct Deferred {
+    AppendResult answer;
+    Offset last_offset;
+  };
+  struct Sequenced {
+    stream::Batch batch;
+    int64_t answer_time_ms = -1;
+  };
+
+  std::variant<Admitted, Deferred> admit(const AppendRequest& request) const;
+  std::expected<record::BatchFacts, AppendFailure> judge(const AppendRequest& request) const;
+  std::variant<Admitted, Deferred> check_producer(const record::BatchFacts& facts) const;
+  Sequenced sequence(const AppendRequest& request, const record::BatchFacts& facts);
+  Task<std::expected<void, AppendFailure>> persist(stream::Batch batch);
+  std::unexpected<AppendFailure> fail_append(const Error& error);
+  void settle_failure();
+  Appended acknowledge(const Sequenced& sequenced);
+  Task<AppendResult> tell(Deferred deferred);
+
+  KafkaResult<void> check_epoch(Epoch expected) const;
+  KafkaResult<void> check_open(Epoch expected) const;
+  Task<KafkaResult<TimestampAndOffset>> find_by_time(int64_t timestamp);
+  Task<KafkaResult<TimestampAndOffset>> find_max_time();
+  Result<void> restore_snapshot(std::string_view snapshot);
+  Task<Result<void>> trim(Offset new_start);
+
+  Options options_;
+  env::Shard& shard_;
+  stream::Stream* stream_ = nullptr;
+  EpochHistory epochs_;
+  record::ProducerState producers_;
+  Offset next_;               // of the next batch; above the durable end by what is in flight
+  int64_t last_append_ms_ = 0;  // recorded in the log: the clock by which producers expire
+  Offset snapshot_end_;
+  size_t in_flight_ = 0;
+  uint64_t failures_ = 0;     // of appends, as waves: what was in flight at one time counts once
+  bool recovering_ = false;   // a wave is under way: nothing new until all of it is back
+  bool lost_ = false;         // writes of unknown outcome: nothing is appended any more
+  bool closing_ = false;
+  Offset closed_start_;
+  Offset closed_end_;
+  env::Event settled_;        // the durable end moved, or a wave of failures is over
+  env::Gate calls_;
+  Subscribers subscribers_;
+};
+
+}  // namespace paceline::partition
