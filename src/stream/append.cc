@@ -92,12 +92,19 @@ Task<Result<void>> StoredStream::trim(Offset new_start) {
 
 void StoredStream::set_start(Offset start) {
   start_ = start;
-  const auto kept = std::ranges::find_if(extents_, [&](const Extent& extent) { return extent.end > start_; });
-  for (auto extent = extents_.begin(); extent != kept; ++extent) extent_bytes_ -= extent->bytes;
-  if (kept != extents_.begin()) core_->dropped_extents = true;
-  extents_.erase(extents_.begin(), kept);
+  drop_extents();
   while (!cached_.empty() && cached_.front().end() <= std::min(start_, uploaded_end_))
     part_->uncache(cached_.pop_front());
+}
+
+// A trimmed batch that no snapshot covers yet is still part of the owner's state.
+void StoredStream::drop_extents() {
+  const Offset needed = std::min(start_, uploaded_snapshot_end_);
+  const auto kept = std::ranges::find_if(extents_, [&](const Extent& extent) { return extent.end > needed; });
+  if (kept == extents_.begin()) return;
+  for (auto extent = extents_.begin(); extent != kept; ++extent) extent_bytes_ -= extent->bytes;
+  extents_.erase(extents_.begin(), kept);
+  core_->dropped_extents = true;
 }
 
 Offset StoredStream::retention_start(const RetentionLimits& limits) const {

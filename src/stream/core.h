@@ -93,7 +93,9 @@ class StoredStream final : public Stream {
   friend class Part;
   Result<void> admit(const std::vector<Batch>& batches);
   void persist(std::vector<Batch> batches, wal::Written written);
+  Task<Result<ReadResult>> read_from(ReadRequest request);
   void set_start(Offset start);
+  void drop_extents();
   Result<void> usable() const;
   // Adds whole batches from `*at` on; false when no more fit.
   bool take(const Batch& batch, const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const;
@@ -115,6 +117,7 @@ class StoredStream final : public Stream {
   size_t in_flight_ = 0;   // appends
   Offset uploaded_start_;  // as the last committed directory says
   Offset uploaded_end_;
+  Offset uploaded_snapshot_end_;  // what is above it is kept for the next owner, trimmed or not
   Epoch epoch_{-1};
   uint64_t extent_bytes_ = 0;
   uint64_t tail_bytes_ = 0;  // of batches above uploaded_end_

@@ -13,8 +13,10 @@ void put_offline(Image& image, StreamImage& stream, std::string why) {
   ++image.new_offline_count;
 }
 
+// What a snapshot does not cover is kept for the owner, trimmed or not.
 void drop_below_start(StreamImage& stream) {
-  std::erase_if(stream.extents, [&](const Extent& extent) { return extent.end <= stream.start; });
+  const Offset needed = std::min(stream.start, stream.snapshot_end);
+  std::erase_if(stream.extents, [&](const Extent& extent) { return extent.end <= needed; });
 }
 
 void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {

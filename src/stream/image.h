@@ -20,7 +20,7 @@ struct StreamImage {
   Offset snapshot_end;
   std::string snapshot;
   std::string offline;          // not empty: damaged, not to be served
-  std::vector<Extent> extents;  // what is not wholly below start
+  std::vector<Extent> extents;  // what is not wholly below start and snapshot_end
   std::vector<Batch> tail;      // [uploaded_end, end), from WALs
 };
 

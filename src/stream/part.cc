@@ -6,7 +6,8 @@ namespace paceline::stream {
 
 StoredStream::StoredStream(StreamId id, Core& core, Part& part, StreamImage image)
     : id_(id), core_(&core), part_(&part), start_(image.start), end_(image.end), appended_end_(image.end),
-      uploaded_start_(image.start), uploaded_end_(image.uploaded_end), epoch_(image.epoch),
+      uploaded_start_(image.start), uploaded_end_(image.uploaded_end),
+      uploaded_snapshot_end_(image.snapshot_end), epoch_(image.epoch),
       extents_(std::move(image.extents)), snapshot_end_(image.snapshot_end), snapshot_(std::move(image.snapshot)),
       offline_(std::move(image.offline)) {
   for (const Extent& extent : extents_) extent_bytes_ += extent.bytes;
@@ -29,11 +30,11 @@ void StoredStream::move_to(Part& part) { part_ = &part; }
 
 Task<Result<Recovered>> StoredStream::recover_owner() {
   Recovered recovered{.snapshot = snapshot_, .snapshot_end = snapshot_end_, .tail = {}};
-  // What retention has dropped is in no owner's state any more.
-  Offset at = std::max(snapshot_end_, start_);
+  // Trimmed or not: the owner's state is made of all batches.
+  Offset at = snapshot_end_;
   while (at < end_) {
     ReadRequest request{.from = at, .bytes_max = 64ull << 20};
-    CO_TRY(ReadResult some, co_await read(request));
+    CO_TRY(ReadResult some, co_await read_from(request));
     for (Batch& batch : some.batches) recovered.tail.push_back(std::move(batch));
     CHECK(!recovered.tail.empty());
     at = recovered.tail.back().end();
@@ -61,16 +62,15 @@ StreamPart StoredStream::cut(bool checkpoint) {
 
 void StoredStream::note_uploaded(const DirectoryRecord& record, const Extent& extent) {
   uploaded_start_ = record.start;
-  if (extent.end == extent.base) return;
-  CHECK(extent.base == uploaded_end_);
-  uploaded_end_ = extent.end;
-  tail_bytes_ -= extent.bytes;
-  if (extent.end > start_) {
+  uploaded_snapshot_end_ = record.snapshot_end;
+  if (extent.end != extent.base) {
+    CHECK(extent.base == uploaded_end_);
+    uploaded_end_ = extent.end;
+    tail_bytes_ -= extent.bytes;
     extents_.push_back(extent);
     extent_bytes_ += extent.bytes;
-  } else {
-    core_->dropped_extents = true;
   }
+  drop_extents();
 }
 
 Part::Part(Core& owner, env::Shard& home)

@@ -11,6 +11,10 @@ Task<Result<ReadResult>> StoredStream::read(ReadRequest request) {
   if (request.from < start_ || request.from > end_)
     co_return fail(Code::out_of_range, fmt::format("stream {} holds {}..{}; {} was asked for", id_.to_string(),
                                                    start_.value, end_.value, request.from.value));
+  co_return co_await read_from(request);
+}
+
+Task<Result<ReadResult>> StoredStream::read_from(ReadRequest request) {
   ReadResult result{.batches = {}, .start = start_, .end = end_};
   Offset at = request.from;
   size_t bytes = 0;
