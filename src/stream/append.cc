@@ -15,6 +15,7 @@ Result<void> StoredStream::usable() const {
 // Refusals that need no log: nothing was sent. On success the batches count as on their way.
 Result<void> StoredStream::admit(const std::vector<Batch>& batches) {
   TRY_VOID(usable());
+  if (core_->lost) return fail(Code::sealed, "the lane is lost");
   if (batches.empty()) return fail(Code::invalid_argument, "an append without batches");
   if (core_->counters.unuploaded_bytes.load(std::memory_order_relaxed) > core_->unuploaded_bytes_max())
     return fail(Code::unavailable, "the object store is behind: too much waits for its upload");
@@ -52,6 +53,7 @@ Task<Result<Position>> StoredStream::append(std::vector<Batch> batches) {
   auto written = co_await core_->writer->append(part_->shard, std::move(entries));
   --in_flight_;
   CO_TRY(wal::Written durable, std::move(written));
+  if (erased_) co_return fail(Code::not_found, fmt::format("stream {} was erased", id_.to_string()));
   const Position position = durable.end;
   persist(std::move(batches), std::move(durable));
   co_return position;
@@ -85,6 +87,7 @@ Task<Result<void>> StoredStream::trim(Offset new_start) {
   const env::Gate::Pass inside = part_->enter();
   auto written = co_await core_->writer->append(part_->shard, std::move(entries));
   if (!written) co_return fail(written.error());
+  if (erased_) co_return fail(Code::not_found, fmt::format("stream {} was erased", id_.to_string()));
   if (new_start > start_) set_start(new_start);
   core_->note_unuploaded(0);
   co_return Result<void>{};

@@ -85,6 +85,8 @@ class StoredStream final : public Stream {
   void forget_tail() { end_ = appended_end_ = uploaded_end_; }
   void add_tail_bytes(uint64_t bytes) { tail_bytes_ += bytes; }
 
+  void set_erased(bool erased) { erased_ = erased; }
+
   // The cache's side.
   BatchRun& cached() { return cached_; }
   Offset uploaded_end() const { return uploaded_end_; }
@@ -99,7 +101,7 @@ class StoredStream final : public Stream {
   Result<void> usable() const;
   // Adds whole batches from `*at` on; false when no more fit.
   bool take(const Batch& batch, const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const;
-  Task<Result<bool>> read_cached(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes);
+  bool read_cached(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const;
   Task<Result<bool>> read_block(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes);
   const Extent* find_extent(Offset offset) const;
   void read_ahead(const ObjectId& object, const Index& index, const BlockRef& block);

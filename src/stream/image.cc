@@ -22,6 +22,7 @@ void drop_below_start(StreamImage& stream) {
 void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
   if (record.erased) {
     image.streams.erase(record.stream);
+    image.erased.insert(record.stream);
     return;
   }
   StreamImage& stream = image.streams[record.stream];
@@ -60,8 +61,10 @@ void apply_entry(Image& image, wal::Entry entry, Lane from) {
   const wal::EntryHeader& header = entry.header;
   if (header.kind == wal::EntryKind::trim && header.base == kErased) {
     image.streams.erase(header.stream);  // offline or not: nobody needs it any more
+    image.erased.insert(header.stream);
     return;
   }
+  if (image.erased.contains(header.stream)) return;
   StreamImage& stream = image.streams[header.stream];
   if (!stream.offline.empty()) return;
   if (header.epoch < stream.epoch) {

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "stream/directory.h"
@@ -26,6 +27,7 @@ struct StreamImage {
 
 struct Image {
   std::unordered_map<StreamId, StreamImage> streams;
+  std::unordered_set<StreamId> erased;  // what is found of them behind that means nothing
   size_t skipped_count = 0;      // entries that directories cover already
   size_t stale_count = 0;        // entries of a lower epoch
   size_t new_offline_count = 0;  // streams that an entry or a delta did not fit

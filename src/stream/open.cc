@@ -132,10 +132,15 @@ Task<Result<void>> Core::erase(env::Shard& home, StreamId id) {
   Part& part = part_of(home);
   std::vector<wal::Entry> entries;
   entries.push_back({{.stream = id, .kind = wal::EntryKind::trim, .epoch = Epoch(INT32_MAX), .base = kErased}, Slice()});
+  // First, so that no batch comes behind the entry.
+  if (StoredStream* stream = part.find(id)) stream->set_erased(true);
   // Inside until the owner shard knows: a cut at or above the entry's position then tells of it.
   const env::Gate::Pass inside = part.enter();
   auto written = co_await writer->append(home, std::move(entries));
-  if (!written) co_return fail(written.error());
+  if (!written) {
+    if (StoredStream* stream = part.find(id)) stream->set_erased(false);
+    co_return fail(written.error());
+  }
   auto burying = [this, id] { return bury(id); };
   co_await env::call_on(owner(), home, burying);
   co_return Result<void>{};

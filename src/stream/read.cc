@@ -20,9 +20,11 @@ Task<Result<ReadResult>> StoredStream::read_from(ReadRequest request) {
   size_t bytes = 0;
   bool more = true;
   while (more && at < result.end) {
-    const bool in_cache = cached_.find(at) < cached_.size();
-    auto taken = in_cache ? read_cached(request, result, at, bytes) : read_block(request, result, at, bytes);
-    auto done = co_await std::move(taken);
+    if (cached_.find(at) < cached_.size()) {
+      more = read_cached(request, result, at, bytes);
+      continue;
+    }
+    auto done = co_await read_block(request, result, at, bytes);
     // What was found before a failure is whole and consecutive: the reader comes back for the rest.
     if (!done && !result.batches.empty()) break;
     CO_TRY(more, std::move(done));
@@ -42,13 +44,13 @@ bool StoredStream::take(const Batch& batch, const ReadRequest& request, ReadResu
   return true;
 }
 
-Task<Result<bool>> StoredStream::read_cached(const ReadRequest& request, ReadResult& result, Offset& at,
-                                             size_t& bytes) {
-  for (size_t i = cached_.find(at); i < cached_.size() && at < result.end; ++i) {
-    if (!take(cached_.at(i), request, result, at, bytes)) co_return false;
-    core_->counters.cache_hits.fetch_add(1, std::memory_order_relaxed);
-  }
-  co_return true;
+bool StoredStream::read_cached(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const {
+  const size_t before = result.batches.size();
+  bool more = true;
+  for (size_t i = cached_.find(at); more && i < cached_.size() && at < result.end; ++i)
+    more = take(cached_.at(i), request, result, at, bytes);
+  core_->counters.cache_hits.fetch_add(result.batches.size() - before, std::memory_order_relaxed);
+  return more;
 }
 
 const Extent* StoredStream::find_extent(Offset offset) const {

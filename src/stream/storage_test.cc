@@ -222,7 +222,7 @@ TEST(Storage, AGapInTheWalTakesOneStreamOffline) {
     ASSERT_OK(house.open(1));
     ASSERT_OK(house.verify(1));
     ASSERT_OK(house.append_now(1, 3));
-    if (i == 1) ASSERT_OK(house.upload());
+    if (i > 0) ASSERT_OK(house.upload());
     EXPECT_TRUE(house.wal.lanes.contains({House::kBroker, Incarnation(1)}));  // evidence
     house.crash();
   }

@@ -77,7 +77,8 @@ class Stream {
 
   // Appends consecutive batches; resumes when they are durable and end() covers them, in the order
   // of the calls. Errors as wal::Writer::append. After an error the caller waits until nothing it
-  // sent is in flight, then goes on from end().
+  // sent is in flight, then goes on from end(). unavailable as well when too much waits for its
+  // upload. The task runs to its end (or to the shard's): it is not destroyed half-way.
   virtual Task<Result<Position>> append(std::vector<Batch> batches) = 0;
   // out_of_range below start() or above end(). Where the only copy is damaged: corrupt.
   virtual Task<Result<ReadResult>> read(ReadRequest request) = 0;
@@ -87,7 +88,8 @@ class Stream {
   virtual Task<Result<std::optional<Batch>>> first_batch_since(int64_t timestamp) = 0;
   // The first batch that holds the greatest max_timestamp.
   virtual Task<Result<std::optional<Batch>>> batch_of_max_timestamp() = 0;
-  // Where the start may move to. Whole blocks only, never above the uploaded end.
+  // Where the start may move to. Whole extents (one stream's share of an object) only, never above
+  // the uploaded end.
   virtual Offset retention_start(const RetentionLimits& limits) const = 0;
 };
 
@@ -132,13 +134,16 @@ class Storage {
                                                       EventSink events);
 
   // The stream, from now on on shard `home`, with what its owner needs to rebuild its state.
-  // REQUIRES: not open already. A stream nobody has written to is empty from 0.
+  // in_use if it is open already; corrupt, with the reason, if it is damaged. A stream nobody has
+  // written to is empty from 0. The owner may be asked for a snapshot from the return on: it takes
+  // in what was recovered before it suspends.
   struct Opened {
     Stream* stream;  // lives until close() or the end of the storage
     Recovered recovered;
   };
   virtual Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner) = 0;
-  // The owner goes; the stream may be opened again.
+  // The owner, asked for a last snapshot, goes; the stream may be opened again. REQUIRES: none of its
+  // tasks runs.
   virtual Task<void> close(env::Shard& home, StreamId id) = 0;
   // Forgets a stream for good (its topic is deleted); its objects are collected. Closed or not.
   virtual Task<Result<void>> erase(env::Shard& home, StreamId id) = 0;

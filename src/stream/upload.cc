@@ -25,14 +25,16 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
       record_ = lane.record;
       modified_ = lane.modified;
       next_object_ = lane.record.next_object;
-    } else if (lane.lane < core.options.lane) {
-      adopted_.push_back(lane.lane);
+    } else if (lane.done) {
+      adopted_.push_back(lane.lane);  // a crash may have come before its WAL was removed
     }
     for (const auto& [number, object] : lane.objects) core.collector->know({lane.lane, number});
   }
   inherited_ = !recovery.replayed.empty();
   unmarked_ = recovery.replayed;
+  // Of a lane that took a stream offline, the WAL is the evidence: it stays, without a mark.
   mark_adopted_ = recovery.image.new_offline_count == 0;
+  if (mark_adopted_) adopted_.insert(adopted_.end(), unmarked_.begin(), unmarked_.end());
 }
 
 Task<void> Uploader::run(std::shared_ptr<Core> core) {

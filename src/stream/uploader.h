@@ -50,8 +50,8 @@ class Uploader {
   meta::LaneRecord record_;  // as committed
   Revision modified_;
   uint64_t next_object_ = 1;
-  std::vector<Lane> adopted_;       // sealed lanes that our first object covers
-  std::vector<Lane> unmarked_;      // of these, whose done mark is not written
+  std::vector<Lane> adopted_;       // sealed lanes that our first object covers: their WALs go
+  std::vector<Lane> unmarked_;      // replayed lanes whose done mark is not written
   bool mark_adopted_ = true;        // not while a stream of theirs is offline
   bool inherited_ = false;          // something to cover though nothing was appended
   uint64_t delta_count_ = 0;        // since the last checkpoint
