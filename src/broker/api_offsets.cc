@@ -53,7 +53,7 @@ Task<Reply> handle_list_offsets(Request& request) {
       one.error_code = wire(question.error);
       one.timestamp = question.answer.timestamp;
       one.offset = question.answer.offset.value;
-      one.leader_epoch = question.answer.epoch.value;
+      if (request.version >= 4) one.leader_epoch = question.answer.epoch.value;
     }
   }
   co_return reply_with(request, response);

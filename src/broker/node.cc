@@ -37,7 +37,8 @@ Task<void> Node::start() {
   follow(cluster_.image());
   shard_.spawn(apply_images());
   while (!applied_) co_await applied_event_.wait();
-  for (auto& host : hosts_) host->shard->spawn(tick_loop(*host));
+  for (auto& host : hosts_)
+    host->shard->post([this, target = host.get()] { target->shard->spawn(tick_loop(*target)); });
 }
 
 void Node::follow(std::shared_ptr<const cluster::Image> image) {
