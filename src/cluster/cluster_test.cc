@@ -1,0 +1,293 @@
+#include "cluster/cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "meta/real_world_test.h"
+
+namespace paceline::cluster {
+namespace {
+
+// Loses the answers of commits: of those that happened, or of those that did not.
+class LossyStore final : public meta::Store {
+ public:
+  enum class Loss { none, after_commit, before_commit };
+  explicit LossyStore(std::unique_ptr<meta::Store> store) : store_(std::move(store)) {}
+  std::atomic<Loss> next = Loss::none;    // of the next commit that writes `key`
+  std::string key;
+
+  Task<Result<std::optional<meta::Entry>>> get(env::Shard& shard, std::string wanted) override {
+    co_return co_await store_->get(shard, std::move(wanted));
+  }
+  Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to, size_t count_max) override {
+    co_return co_await store_->range(shard, std::move(from), std::move(to), count_max);
+  }
+  Task<Result<Revision>> commit(env::Shard& shard, meta::Transaction transaction) override {
+    const bool hit = std::ranges::any_of(transaction.writes, [&](const auto& write) { return write.key == key; });
+    const Loss loss = hit ? next.exchange(Loss::none) : Loss::none;
+    if (loss == Loss::before_commit) co_return fail(Code::maybe_written, "lost");
+    auto done = co_await store_->commit(shard, std::move(transaction));
+    if (loss == Loss::after_commit) co_return fail(Code::maybe_written, "lost");
+    co_return done;
+  }
+  Result<std::unique_ptr<meta::Watch>> watch(env::Shard& shard, std::string prefix, Revision after) override {
+    return store_->watch(shard, std::move(prefix), after);
+  }
+
+ private:
+  std::unique_ptr<meta::Store> store_;
+};
+
+class ClusterTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto open = [](ClusterTest* test) -> Task<void> {
+      env::Shard& shard = test->world_.shard(0);
+      auto store = meta::open_sqlite_store(shard.disk(), shard, test->world_.dir() + "/meta");
+      CHECK(store);
+      test->store_ = std::make_unique<LossyStore>(std::move(*store));
+      co_return;
+    };
+    world_.run(0, open(this));
+  }
+  void TearDown() override {
+    for (auto& member : members_) leave(member);
+    auto close = [](ClusterTest* test) -> Task<void> {
+      test->store_.reset();
+      co_return;
+    };
+    world_.run(0, close(this));
+  }
+
+  template <class T>
+  T wait(Task<T> task, size_t on = 0) {
+    std::optional<T> value;
+    auto body = [](Task<T> inner, std::optional<T>* out) -> Task<void> { out->emplace(co_await std::move(inner)); };
+    world_.run(on, body(std::move(task), &value));
+    return std::move(*value);
+  }
+  Result<std::unique_ptr<Cluster>> try_join(std::optional<Uuid> demanded = {}, int32_t broker = 1) {
+    Options options;
+    options.broker = BrokerId(broker);
+    options.endpoints = {{"PLAIN", "localhost", 9092}};
+    options.rack = "a";
+    options.cluster_id = demanded;
+    return wait(Cluster::join(world_.shard(0), *store_, options));
+  }
+  Cluster& join() {
+    auto joined = try_join();
+    CHECK(joined);
+    members_.push_back(std::move(*joined));
+    return *members_.back();
+  }
+  void leave(std::unique_ptr<Cluster>& member) {
+    auto end = [](ClusterTest* test, std::unique_ptr<Cluster>* which) -> Task<void> {
+      co_await (*which)->stop(test->world_.shard(0));
+      which->reset();
+    };
+    if (member) world_.run(0, end(this, &member));
+  }
+  Result<Uuid> create(Cluster& cluster, std::string name, uint32_t count = 1, size_t on = 0) {
+    NewTopic topic;
+    topic.name = std::move(name);
+    topic.partition_count = count;
+    return wait(cluster.create_topic(world_.shard(on), topic), on);
+  }
+  std::optional<meta::Entry> get(std::string key) { return *wait(store_->get(world_.shard(0), std::move(key))); }
+  size_t count_under(std::string prefix) {
+    return wait(meta::range_prefix(*store_, world_.shard(0), std::move(prefix)))->entries.size();
+  }
+  bool none_left_under(const std::string& prefix) {
+    for (int i = 0; i < 200 && count_under(prefix) > 0; ++i) wait_ms(10);
+    return count_under(prefix) == 0;
+  }
+  void wait_ms(int ms) {
+    auto sleep = [](env::Shard& shard, int milliseconds) -> Task<void> {
+      co_await env::sleep_for(shard, std::chrono::milliseconds(milliseconds));
+    };
+    world_.run(0, sleep(world_.shard(0), ms));
+  }
+  static Code code(const auto& result) { return result ? Code::io_error : result.error().code; }
+
+  meta::RealWorld world_;
+  std::unique_ptr<LossyStore> store_;
+  std::vector<std::unique_ptr<Cluster>> members_;
+};
+
+TEST_F(ClusterTest, AJoinSealsTheLaneBeforeItAndOpensItsOwn) {
+  Cluster& first = join();
+  EXPECT_EQ(first.lane(), (Lane{BrokerId(1), Incarnation(1)}));
+  Cluster& second = join();
+  EXPECT_EQ(second.lane(), (Lane{BrokerId(1), Incarnation(2)}));
+  EXPECT_EQ(first.cluster_id(), second.cluster_id());
+  auto old = meta::decode<meta::LaneRecord>(get(meta::lane_key(first.lane()))->value);
+  ASSERT_TRUE(old && old->sealed);
+  ASSERT_EQ(old->successors.size(), 1u);
+  EXPECT_EQ(old->successors[0].lane, second.lane());
+  EXPECT_FALSE(meta::decode<meta::LaneRecord>(get(meta::lane_key(second.lane()))->value)->sealed);
+  ASSERT_EQ(second.image()->brokers.size(), 1u);
+  EXPECT_EQ(second.image()->brokers[0].incarnation, Incarnation(2));
+}
+
+TEST_F(ClusterTest, AnotherClusterIsRefused) {
+  join();
+  EXPECT_EQ(code(try_join(Uuid{{9, 9}})), Code::in_use);
+}
+
+TEST_F(ClusterTest, ARegistrationWhoseAnswerIsLostIsNeverUsedTwice) {
+  join();
+  store_->key = meta::broker_key(BrokerId(1));
+  store_->next = LossyStore::Loss::after_commit;
+  EXPECT_EQ(join().lane().incarnation, Incarnation(3));
+  EXPECT_TRUE(meta::decode<meta::LaneRecord>(get(meta::lane_key({BrokerId(1), Incarnation(2)}))->value)->sealed);
+  store_->next = LossyStore::Loss::before_commit;
+  EXPECT_EQ(join().lane().incarnation, Incarnation(4));
+}
+
+TEST_F(ClusterTest, ATopicIsVisibleWholeWhenItsCreationReturns) {
+  Cluster& cluster = join();
+  auto id = create(cluster, "big", 2500, 1);  // 40 pages, two transactions, from another shard
+  ASSERT_TRUE(id);
+  auto image = cluster.image();
+  const TopicImage* topic = image->topic("big");
+  ASSERT_TRUE(topic);
+  EXPECT_EQ(topic->id, *id);
+  ASSERT_EQ(topic->partitions.size(), 2500u);
+  EXPECT_EQ(topic->partitions[2499].leader, BrokerId(1));
+  EXPECT_EQ(topic->partitions[2499].epoch, Epoch(0));
+  EXPECT_EQ(image->topic(*id), topic);
+  EXPECT_EQ(code(create(cluster, "big")), Code::already_exists);
+  EXPECT_EQ(code(create(cluster, "none", 0)), Code::invalid_argument);
+}
+
+TEST_F(ClusterTest, EpochsGrowWithEveryIncarnationMaterialisedOrNot) {
+  ASSERT_TRUE(create(join(), "t", 70));
+  for (int32_t life = 1; life <= 5; ++life) {
+    leave(members_.back());
+    Cluster& cluster = join();
+    EXPECT_EQ(cluster.image()->topic("t")->partitions[69].epoch, Epoch(life));
+    if (life % 2 == 0) {
+      ASSERT_TRUE(wait(cluster.materialise(world_.shard(1)), 1));
+      EXPECT_EQ(cluster.image()->topic("t")->partitions[69].epoch, Epoch(life));
+      auto page = get(meta::page_key(cluster.image()->topic("t")->id, 1));
+      auto record = meta::decode<meta::PageRecord>(page->value);
+      EXPECT_EQ(record->partitions.back().term.epoch, Epoch(life));
+      EXPECT_EQ(record->partitions.back().term.lane, cluster.lane());
+    }
+  }
+}
+
+TEST_F(ClusterTest, ADeletedTopicGoesAtOnceAndItsPagesLater) {
+  Cluster& cluster = join();
+  auto id = create(cluster, "t", 200);
+  ASSERT_TRUE(wait(cluster.delete_topic(world_.shard(0), "t")));
+  EXPECT_FALSE(cluster.image()->topic("t"));
+  EXPECT_FALSE(cluster.image()->topic(*id));
+  EXPECT_EQ(code(wait(cluster.delete_topic(world_.shard(0), "t"))), Code::not_found);
+  auto again = create(cluster, "t", 3);
+  ASSERT_TRUE(again);
+  EXPECT_NE(*again, *id);
+  EXPECT_TRUE(none_left_under(meta::pages_prefix(*id)));
+  EXPECT_EQ(count_under(meta::pages_prefix(*again)), 1u);
+}
+
+TEST_F(ClusterTest, ATopicGrowsAndKeepsWhatItHas) {
+  Cluster& cluster = join();
+  ASSERT_TRUE(create(cluster, "t", 60));
+  leave(members_.back());
+  Cluster& next = join();
+  ASSERT_TRUE(wait(next.grow_topic(world_.shard(0), "t", 200)));
+  auto image = next.image();
+  ASSERT_EQ(image->topic("t")->partitions.size(), 200u);
+  EXPECT_EQ(image->topic("t")->partitions[59].epoch, Epoch(1));
+  EXPECT_EQ(image->topic("t")->partitions[60].epoch, Epoch(0));
+  EXPECT_EQ(code(wait(next.grow_topic(world_.shard(0), "t", 200))), Code::invalid_argument);
+  EXPECT_EQ(code(wait(next.grow_topic(world_.shard(0), "no", 2))), Code::not_found);
+}
+
+TEST_F(ClusterTest, ConfigurationsChangeAndAreSeen) {
+  Cluster& cluster = join();
+  ASSERT_TRUE(create(cluster, "t"));
+  auto set = [](auto& configs) { configs["retention.ms"] = "5"; };
+  ASSERT_TRUE(wait(cluster.change_topic_configs(world_.shard(0), "t", set)));
+  EXPECT_EQ(cluster.image()->topic("t")->configs.at("retention.ms"), "5");
+  ASSERT_TRUE(wait(cluster.change_broker_configs(world_.shard(0), BrokerId(1), set)));
+  EXPECT_EQ(cluster.image()->broker_configs.size(), 1u);
+  ASSERT_TRUE(wait(cluster.change_broker_configs(world_.shard(0), std::nullopt, set)));
+  EXPECT_EQ(cluster.image()->default_broker_configs.size(), 1u);
+  auto clear = [](auto& configs) { configs.clear(); };
+  ASSERT_TRUE(wait(cluster.change_broker_configs(world_.shard(0), BrokerId(1), clear)));
+  EXPECT_TRUE(cluster.image()->broker_configs.empty());
+  EXPECT_EQ(code(wait(cluster.change_topic_configs(world_.shard(0), "no", set))), Code::not_found);
+}
+
+TEST_F(ClusterTest, AFencedIncarnationChangesNothing) {
+  Cluster& old = join();
+  ASSERT_TRUE(create(old, "t"));
+  Cluster& fresh = join();
+  EXPECT_EQ(code(create(old, "late")), Code::fenced);
+  EXPECT_EQ(code(wait(old.delete_topic(world_.shard(0), "t"))), Code::fenced);
+  EXPECT_EQ(code(wait(old.grow_topic(world_.shard(0), "t", 9))), Code::fenced);
+  EXPECT_FALSE(fresh.image()->topic("late"));
+  EXPECT_TRUE(fresh.image()->topic("t"));
+}
+
+TEST_F(ClusterTest, ALostAnswerIsReadBack) {
+  Cluster& cluster = join();
+  store_->key = meta::topic_key("t");
+  store_->next = LossyStore::Loss::after_commit;
+  auto id = create(cluster, "t", 2);
+  ASSERT_TRUE(id);
+  EXPECT_TRUE(cluster.image()->topic(*id));
+  store_->next = LossyStore::Loss::after_commit;
+  ASSERT_TRUE(wait(cluster.delete_topic(world_.shard(0), "t")));
+  EXPECT_FALSE(cluster.image()->topic(*id));
+}
+
+TEST_F(ClusterTest, PagesOfACreationInDoubtStayUntilTheNextLife) {
+  Cluster& cluster = join();
+  store_->key = meta::topic_key("t");
+  store_->next = LossyStore::Loss::before_commit;
+  EXPECT_EQ(code(create(cluster, "t", 2)), Code::maybe_written);
+  ASSERT_TRUE(wait(cluster.materialise(world_.shard(0))));
+  EXPECT_EQ(count_under("pages/"), 1u);
+  leave(members_.back());
+  Cluster& next = join();
+  ASSERT_TRUE(wait(next.materialise(world_.shard(0))));
+  EXPECT_EQ(count_under("pages/"), 0u);
+}
+
+TEST_F(ClusterTest, ProducerIdsAreNeverGivenTwice) {
+  std::set<int64_t> given;
+  size_t count = 0;
+  store_->key = meta::producer_ids_key();
+  for (int life = 0; life < 3; ++life) {
+    Cluster& cluster = join();
+    store_->next = life == 1 ? LossyStore::Loss::after_commit : LossyStore::Loss::none;
+    for (int i = 0; i < 1100; ++i, ++count) {
+      auto id = wait(cluster.next_producer_id(world_.shard(i % 2)), i % 2);
+      ASSERT_TRUE(id);
+      given.insert(*id);
+    }
+  }
+  EXPECT_EQ(given.size(), count);
+}
+
+TEST_F(ClusterTest, ListenersHearEveryImageInOrder) {
+  Cluster& cluster = join();
+  auto heard = std::make_shared<std::vector<int64_t>>();
+  auto listen = [](Cluster* which, std::shared_ptr<std::vector<int64_t>> into) -> Task<void> {
+    which->on_image([into](std::shared_ptr<const Image> image) { into->push_back(image->revision.value); });
+    co_return;
+  };
+  world_.run(0, listen(&cluster, heard));
+  ASSERT_TRUE(create(cluster, "a"));
+  ASSERT_TRUE(create(cluster, "b"));
+  leave(members_.back());
+  EXPECT_GE(heard->size(), 2u);
+  EXPECT_TRUE(std::ranges::is_sorted(*heard));
+}
+
+}  // namespace
+}  // namespace paceline::cluster
