@@ -181,7 +181,8 @@ void GroupCoordinator::expire_offsets() {
   std::vector<EntryPtr> entries;
   for (const auto& [name, entry] : groups_) entries.push_back(entry);
   for (const EntryPtr& entry : entries) expire_group(entry);
-  const env::Duration pause = std::chrono::milliseconds(options_.offsets_check_interval_ms);
+  const env::Duration pause =
+      std::chrono::milliseconds(std::max<int64_t>(options_.offsets_check_interval_ms, 1));
   expiry_timer_ = shard_.run_at(shard_.now() + pause, [this] { expire_offsets(); });
 }
 
