@@ -112,14 +112,14 @@ Result<void> Folder::settle(const std::string& dir) {
 Result<Folder::Opened> Folder::open_object(const std::string& key) {
   env::OpenMode mode;
   auto file = disk_.open(path_of(key), mode);
+  // A folder opens like a file on some systems, but only a folder can be listed.
+  if (disk_.list(path_of(key))) return no_object(key);
   if (!file) {
     // A component of the key may be an object: then there is none below it.
     auto there = disk_.exists(path_of(key));
     if (file.error().code == Code::not_found || (there && !*there)) return no_object(key);
     return fail(std::move(file).error());
   }
-  // A folder opens like a file on some systems, but only a folder can be listed.
-  if (disk_.list(path_of(key))) return no_object(key);
   if (names_in_doubt_) TRY_VOID(settle(folder_of(key)));
   Opened opened;
   TRY(opened.bytes, (*file)->size());
