@@ -9,8 +9,8 @@
 #include "stream/stream.h"
 #include "wal/wal.h"
 
-// Offline inspection of a broker's storage: read only. Nothing is sealed, written or repaired. Of a
-// broker that runs, it sees what is committed and the whole groups of its open lane.
+// Offline inspection of a broker's storage: read only. Nothing is sealed, written or repaired. For a
+// broker that is down, or not uploading: what one that runs trims meanwhile may look like damage.
 
 namespace paceline::stream {
 

@@ -36,11 +36,14 @@ class RunningStorage final : public Storage {
   }
 
   void on_lost(std::move_only_function<void(Error)> notify) override {
-    if (core_->loss) {
-      notify(*std::exchange(core_->loss, std::nullopt));
-    } else {
-      core_->on_lost = std::move(notify);
-    }
+    // Registered and told on the owner shard, whoever calls.
+    core_->owner().post([core = core_, notify = std::move(notify)]() mutable {
+      if (core->loss) {
+        notify(*std::exchange(core->loss, std::nullopt));
+      } else {
+        core->on_lost = std::move(notify);
+      }
+    });
   }
 
   Task<void> stop(env::Shard& home, env::Instant deadline) override {

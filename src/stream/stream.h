@@ -150,7 +150,7 @@ class Storage {
   // Uploads all that is durable now, and returns when it is committed.
   virtual Task<Result<void>> upload_now(env::Shard& home) = 0;
   virtual Stats stats() const = 0;
-  // Called once when the lane is lost: the broker must stop and come back as a new incarnation.
+  // Called once, on the first shard, when the lane is lost: the broker must stop and come back as a new incarnation.
   virtual void on_lost(std::move_only_function<void(Error)> notify) = 0;
   // Uploads what is left (bounded by `deadline`) and ends all background work.
   virtual Task<void> stop(env::Shard& home, env::Instant deadline) = 0;
