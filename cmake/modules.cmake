@@ -31,6 +31,7 @@ set(extern_env Threads::Threads)
 set(extern_record zstd lz4 snappy z)
 set(extern_net "")
 set(extern_meta sqlite3)
+set(extern_app crypto)
 
 file(STRINGS ${CMAKE_SOURCE_DIR}/layers.txt rows REGEX "^[0-9]")
 set(PACELINE_TESTS "")

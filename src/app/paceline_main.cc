@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "app/check_command.h"
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/serve.h"
@@ -163,6 +164,20 @@ void add_config(CLI::App& app, int& exit_code) {
   });
 }
 
+void add_check(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<CheckOptions>();
+  auto format = std::make_shared<std::string>("table");
+  CLI::App& command = *app.add_subcommand("check", "prove a data folder: every offset once, every checksum");
+  command.add_option("--data", options->data, "the folder")->capture_default_str()->envname("PACELINE_DATA");
+  command.add_option("--broker", options->broker, "whose data it is")->capture_default_str();
+  command.add_option("--ledger", options->ledger, "JSON lines of acknowledged records to look for");
+  command.add_option("--format", *format, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
+  command.callback([options, format, &exit_code] {
+    options->json = *format == "json";
+    exit_code = run_command([&](env::Shard& shard) { return check(shard, *options); });
+  });
+}
+
 }  // namespace
 }  // namespace paceline::app
 
@@ -175,6 +190,7 @@ int main(int argc, char** argv) {
   paceline::app::add_topic(app, exit_code);
   paceline::app::add_group(app, exit_code);
   paceline::app::add_config(app, exit_code);
+  paceline::app::add_check(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "broker/node.h"
+#include "env/forgetting_disk.h"
 #include "env/real_env.h"
 #include "net/http.h"
 #include "object/object.h"
@@ -65,9 +66,11 @@ Result<void> bind_ports(Life& life, Config& config) {
 
 Result<void> open_folder(Life& life, const Config& config) {
   if (config.forget_unsynced) {
-    return fail(Code::unsupported, "paceline.test.forget.unsynced is not built yet");
+    life.forgetting = env::make_forgetting_disk(life.shard.disk());
+    life.disk = life.forgetting.get();
+  } else {
+    life.disk = &life.shard.disk();
   }
-  life.disk = &life.shard.disk();
   TRY_VOID(life.disk->make_dirs(config.data));
   auto lock = life.disk->lock(config.data + "/LOCK");
   if (!lock && lock.error().code == Code::in_use)

@@ -1,0 +1,183 @@
+#include "app/check_command.h"
+
+#include <nlohmann/json.hpp>
+#include <openssl/evp.h>
+
+#include "app/commands.h"
+#include "app/print.h"
+#include "meta/records.h"
+#include "object/object.h"
+#include "record/records.h"
+#include "stream/recovery.h"
+
+namespace paceline::app {
+namespace {
+
+constexpr uint64_t kLedgerBytesMax = 4ull << 30;
+
+struct Acknowledged {
+  int64_t offset;
+  std::string sha256;  // of the value, hexadecimal
+};
+using Ledger = std::map<std::pair<std::string, int32_t>, std::vector<Acknowledged>>;
+
+Result<Ledger> read_ledger(env::Disk& disk, const std::string& path) {
+  TRY(std::string text, env::read_file(disk, path, kLedgerBytesMax));
+  Ledger ledger;
+  size_t number = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line(text.data() + at, end - at);
+    at = end + 1;
+    ++number;
+    if (line.empty()) continue;
+    const auto entry = nlohmann::json::parse(line, nullptr, false);
+    if (!entry.is_object() || !entry.contains("topic") || !entry.contains("partition") || !entry.contains("offset")) {
+      if (at >= text.size()) break;  // a last line cut by a kill was never counted as acknowledged
+      return fail(Code::corrupt, fmt::format("{} line {}: no ledger entry", path, number));
+    }
+    ledger[{entry["topic"].get<std::string>(), entry["partition"].get<int32_t>()}].push_back(
+        {entry["offset"].get<int64_t>(), entry.value("sha256", "")});
+  }
+  for (auto& [key, entries] : ledger)
+    std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  return ledger;
+}
+
+std::string sha256(std::string_view bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  CHECK(EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) == 1);
+  std::string hex;
+  for (unsigned int at = 0; at < size; ++at) hex += fmt::format("{:02x}", digest[at]);
+  return hex;
+}
+
+struct LedgerVerdict {
+  uint64_t judged = 0;
+  uint64_t lost = 0;     // no record at the acknowledged offset
+  uint64_t changed = 0;  // another value stands there
+};
+
+// Walks the records of one partition beside its ledger.
+Task<Result<void>> judge(stream::Inspected inspected, StreamId stream, const std::vector<Acknowledged>* entries,
+                         LedgerVerdict* verdict) {
+  size_t next = 0;
+  auto visit = [&](const stream::Batch& batch) -> Result<void> {
+    TRY(auto view, record::BatchView::parse(batch.bytes.bytes()));
+    TRY(auto reader, record::RecordReader::open(view));
+    for (;;) {
+      TRY(auto one, reader.next());
+      if (!one) return {};
+      for (; next < entries->size() && (*entries)[next].offset < one->offset.value; ++next) ++verdict->lost;
+      for (; next < entries->size() && (*entries)[next].offset == one->offset.value; ++next) {
+        const std::string& expected = (*entries)[next].sha256;
+        if (!expected.empty() && sha256(one->value.value_or("")) != expected) ++verdict->changed;
+      }
+    }
+  };
+  auto read = co_await stream::read_all(inspected, stream, visit);
+  verdict->judged += entries->size();
+  verdict->lost += entries->size() - next;
+  co_return read;
+}
+
+// Everything of a data folder, opened for reading.
+struct Opened {
+  std::unique_ptr<env::FileLock> lock;
+  std::unique_ptr<meta::Store> metadata;
+  std::unique_ptr<object::Store> objects;
+  std::unique_ptr<wal::Wal> wal;
+};
+
+Task<Result<Opened>> open(env::Shard& shard, std::string data) {
+  env::Disk& disk = shard.disk();
+  Opened opened;
+  CO_TRY(bool there, disk.exists(data + "/metadata.sqlite"));
+  if (!there) co_return fail(Code::not_found, fmt::format("{} is no data folder of a broker", data));
+  auto lock = disk.lock(data + "/LOCK");
+  if (!lock) co_return fail(Code::in_use, fmt::format("a broker is using {}; stop it first", data));
+  opened.lock = std::move(*lock);
+  CO_TRY(opened.metadata, meta::open_sqlite_store(disk, shard, data + "/metadata.sqlite"));
+  CO_TRY(opened.objects, object::open_folder_store(disk, data + "/objects"));
+  CO_TRY(auto entry, co_await opened.metadata->get(shard, meta::cluster_key()));
+  if (!entry) co_return fail(Code::corrupt, "the metadata names no cluster");
+  CO_TRY(auto cluster, meta::decode<meta::ClusterRecord>(entry->value));
+  wal::FileWalOptions options;
+  options.folder = data + "/wal";
+  options.cluster_id = cluster.cluster_id;
+  opened.wal = wal::make_file_wal(disk, std::move(options));
+  co_return opened;
+}
+
+Task<Result<std::map<std::string, meta::TopicRecord>>> topics_of(meta::Store& store, env::Shard& shard) {
+  CO_TRY(auto range, co_await meta::range_prefix(store, shard, meta::topics_prefix()));
+  std::map<std::string, meta::TopicRecord> topics;
+  for (const meta::Entry& entry : range.entries) {
+    CO_TRY(auto record, meta::decode<meta::TopicRecord>(entry.value));
+    topics.emplace(entry.key.substr(meta::topics_prefix().size()), std::move(record));
+  }
+  co_return topics;
+}
+
+void print_report(const stream::CheckReport& report, const std::map<std::string, meta::TopicRecord>& topics, bool json) {
+  std::map<Uuid, std::string> names;
+  for (const auto& [name, topic] : topics) names[topic.topic_id] = name;
+  Listing listing("CheckReport", {"topic", "partition", "start_offset", "end_offset", "bytes", "problem"});
+  for (const auto& stream : report.streams) {
+    auto name = names.find(stream.id.owner);
+    auto row = [&](Cell problem) {
+      listing.row({name == names.end() ? Cell::none() : Cell::of(name->second), Cell::of(int64_t{stream.id.index}),
+                   Cell::of(stream.start.value), Cell::of(stream.end.value),
+                   Cell::of(static_cast<int64_t>(stream.bytes)), std::move(problem)});
+    };
+    if (stream.problems.empty()) row(Cell::none());
+    for (const std::string& problem : stream.problems) row(Cell::of(problem));
+  }
+  for (const std::string& problem : report.problems)
+    listing.row({Cell::none(), Cell::none(), Cell::none(), Cell::none(), Cell::none(), Cell::of(problem)});
+  listing.print(json);
+  std::fprintf(stderr, "%zu streams, %llu objects with %llu blocks, %llu WAL groups verified; %zu orphans\n",
+               report.streams.size(), static_cast<unsigned long long>(report.object_count),
+               static_cast<unsigned long long>(report.block_count),
+               static_cast<unsigned long long>(report.group_count), report.orphans.size());
+}
+
+}  // namespace
+
+Task<int> check(env::Shard& shard, CheckOptions options) {
+  auto opened = co_await open(shard, options.data);
+  if (!opened)
+    co_return complain(opened.error().code == Code::in_use ? kRefused : kFailed, opened.error().message);
+  stream::Inspected inspected{&shard, opened->metadata.get(), opened->objects.get(), opened->wal.get(),
+                              BrokerId(options.broker)};
+  auto topics = co_await topics_of(*opened->metadata, shard);
+  if (!topics) co_return complain(kUnhealthy, topics.error().message);
+  auto report = co_await stream::check(inspected);
+  if (!report) co_return complain(kUnhealthy, report.error().message);
+  print_report(*report, *topics, options.json);
+  int exit_code = report->ok() ? kDone : kUnhealthy;
+  if (!options.ledger.empty()) {
+    auto ledger = read_ledger(shard.disk(), options.ledger);
+    if (!ledger) co_return complain(kFailed, ledger.error().message);
+    LedgerVerdict verdict;
+    for (const auto& [key, entries] : *ledger) {
+      auto topic = topics->find(key.first);
+      if (topic == topics->end()) {
+        verdict.judged += entries.size();
+        verdict.lost += entries.size();
+        continue;
+      }
+      auto judged = co_await judge(inspected, StreamId{topic->second.topic_id, static_cast<uint32_t>(key.second)},
+                                   &entries, &verdict);
+      if (!judged) complain(kUnhealthy, fmt::format("{}-{}: {}", key.first, key.second, judged.error().message));
+    }
+    std::fprintf(stderr, "ledger: %llu acknowledged records judged, %llu lost, %llu changed\n",
+                 static_cast<unsigned long long>(verdict.judged), static_cast<unsigned long long>(verdict.lost),
+                 static_cast<unsigned long long>(verdict.changed));
+    if (verdict.lost + verdict.changed > 0) exit_code = kUnhealthy;
+  }
+  co_return exit_code;
+}
+
+}  // namespace paceline::app
