@@ -17,15 +17,16 @@ Result<void> StoredStream::admit(const std::vector<Batch>& batches) {
   TRY_VOID(usable());
   if (core_->lost) return fail(Code::sealed, "the lane is lost");
   if (batches.empty()) return fail(Code::invalid_argument, "an append without batches");
-  if (core_->counters.unuploaded_bytes.load(std::memory_order_relaxed) > core_->unuploaded_bytes_max())
+  if (core_->counters.unuploaded_bytes.load(std::memory_order_relaxed) >
+      core_->unuploaded_bytes_max())
     return fail(Code::unavailable, "the object store is behind: too much waits for its upload");
   // After an error the owner goes on from end(), once nothing of it is in flight.
   if (in_flight_ == 0) appended_end_ = end_;
   Offset next = appended_end_;
   for (const Batch& batch : batches) {
     if (batch.base != next)
-      return fail(Code::conflict, fmt::format("stream {} goes on at {}, the batch starts at {}", id_.to_string(),
-                                              next.value, batch.base.value));
+      return fail(Code::conflict, fmt::format("stream {} goes on at {}, the batch starts at {}",
+                                              id_.to_string(), next.value, batch.base.value));
     if (batch.count == 0) return fail(Code::invalid_argument, "a batch without offsets");
     next = batch.end();
   }
@@ -53,7 +54,8 @@ Task<Result<Position>> StoredStream::append(std::vector<Batch> batches) {
   auto written = co_await core_->writer->append(part_->shard, std::move(entries));
   --in_flight_;
   CO_TRY(wal::Written durable, std::move(written));
-  if (erased_) co_return fail(Code::not_found, fmt::format("stream {} was erased", id_.to_string()));
+  if (erased_)
+    co_return fail(Code::not_found, fmt::format("stream {} was erased", id_.to_string()));
   const Position position = durable.end;
   persist(std::move(batches), std::move(durable));
   co_return position;
@@ -79,15 +81,17 @@ void StoredStream::persist(std::vector<Batch> batches, wal::Written written) {
 Task<Result<void>> StoredStream::trim(Offset new_start) {
   CO_TRY_VOID(usable());
   if (new_start > end_)
-    co_return fail(Code::out_of_range, fmt::format("stream {} ends at {}; it cannot start at {}", id_.to_string(),
-                                                   end_.value, new_start.value));
+    co_return fail(Code::out_of_range, fmt::format("stream {} ends at {}; it cannot start at {}",
+                                                   id_.to_string(), end_.value, new_start.value));
   if (new_start <= start_) co_return Result<void>{};
   std::vector<wal::Entry> entries;
-  entries.push_back({{.stream = id_, .kind = wal::EntryKind::trim, .epoch = epoch_, .base = new_start}, Slice()});
+  entries.push_back(
+      {{.stream = id_, .kind = wal::EntryKind::trim, .epoch = epoch_, .base = new_start}, Slice()});
   const env::Gate::Pass inside = part_->enter();
   auto written = co_await core_->writer->append(part_->shard, std::move(entries));
   if (!written) co_return fail(written.error());
-  if (erased_) co_return fail(Code::not_found, fmt::format("stream {} was erased", id_.to_string()));
+  if (erased_)
+    co_return fail(Code::not_found, fmt::format("stream {} was erased", id_.to_string()));
   if (new_start > start_) set_start(new_start);
   core_->note_unuploaded(0);
   co_return Result<void>{};
@@ -103,7 +107,8 @@ void StoredStream::set_start(Offset start) {
 // A trimmed batch that no snapshot covers yet is still part of the owner's state.
 void StoredStream::drop_extents() {
   const Offset needed = std::min(start_, uploaded_snapshot_end_);
-  const auto kept = std::ranges::find_if(extents_, [&](const Extent& extent) { return extent.end > needed; });
+  const auto kept =
+      std::ranges::find_if(extents_, [&](const Extent& extent) { return extent.end > needed; });
   if (kept == extents_.begin()) return;
   for (auto extent = extents_.begin(); extent != kept; ++extent) extent_bytes_ -= extent->bytes;
   extents_.erase(extents_.begin(), kept);

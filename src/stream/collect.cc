@@ -23,14 +23,13 @@ std::optional<ObjectId> parse_deleted_key(std::string_view key) {
 
 Collector::Collector(Core& core) : core_(core), wake_(core.owner()) {}
 
-void Collector::retain(const std::vector<StreamPart>& checkpoint, ObjectId object, Revision lane_revision) {
+void Collector::retain(const std::vector<StreamPart>& checkpoint, ObjectId object) {
   std::set<ObjectId> live{object};
   for (const StreamPart& part : checkpoint)
     for (const Extent& extent : part.record.extents) live.insert(extent.object);
   for (const ObjectId& id : known_)
     if (!live.contains(id)) unmarked_.push_back(id);
   std::erase_if(known_, [&](const ObjectId& id) { return !live.contains(id); });
-  guard_ = lane_revision;
   if (!unmarked_.empty()) wake_.notify_all();
 }
 
@@ -76,7 +75,8 @@ Task<void> Collector::run(std::shared_ptr<Core> core) {
 Task<Result<void>> Collector::mark() {
   while (!unmarked_.empty()) {
     const size_t count = std::min(unmarked_.size(), kObjectsAtOnce);
-    const std::vector<ObjectId> some(unmarked_.end() - static_cast<ptrdiff_t>(count), unmarked_.end());
+    const std::vector<ObjectId> some(unmarked_.end() - static_cast<ptrdiff_t>(count),
+                                     unmarked_.end());
     meta::Transaction transaction;
     const std::string value = meta::encode(meta::DeletedRecord{.at_ms = core_.owner().wall_ms()});
     const std::string own = meta::lane_key(core_.options.lane);
@@ -86,7 +86,8 @@ Task<Result<void>> Collector::mark() {
     if (record.sealed) co_return fail(Code::fenced, "our lane is sealed");
     transaction.if_modified_at(own, lane->modified);
     for (const ObjectId& id : some)
-      transaction.remove(meta::object_key(id.lane, id.number)).put(meta::deleted_key(id.lane, id.number), value);
+      transaction.remove(meta::object_key(id.lane, id.number))
+          .put(meta::deleted_key(id.lane, id.number), value);
     // Marking twice is fine, so an unknown outcome is simply tried again.
     CO_TRY(Revision at, co_await core_.meta.commit(core_.owner(), transaction));
     (void)at;
@@ -109,7 +110,8 @@ Task<Result<void>> Collector::remove_due() {
       CO_TRY(Revision at, co_await core_.meta.commit(core_.owner(), transaction));
       (void)at;
     }
-    core_.events("object.deleted", fmt::format("object={} orphan={}", doomed.id.to_string(), doomed.orphan));
+    core_.events("object.deleted",
+                 fmt::format("object={} orphan={}", doomed.id.to_string(), doomed.orphan));
     pending_.erase(doomed.id);
     doomed_.pop_front();
   }
@@ -117,21 +119,26 @@ Task<Result<void>> Collector::remove_due() {
 }
 
 Task<Result<void>> Collector::load_marks() {
-  CO_TRY(meta::Range marks, co_await meta::range_prefix(core_.meta, core_.owner(), meta::deleted_prefix()));
+  CO_TRY(meta::Range marks,
+         co_await meta::range_prefix(core_.meta, core_.owner(), meta::deleted_prefix()));
   for (const meta::Entry& entry : marks.entries)
-    if (const auto id = parse_deleted_key(entry.key); id && id->lane.broker == core_.options.lane.broker)
+    if (const auto id = parse_deleted_key(entry.key);
+        id && id->lane.broker == core_.options.lane.broker)
       doom(*id, false);
   co_return Result<void>{};
 }
 
 // Bodies of sealed lanes that were put but never committed: a crash came between.
 Task<Result<void>> Collector::find_orphans() {
-  CO_TRY(std::vector<LaneFacts> lanes, co_await read_lanes(core_.sources(), core_.options.lane.broker));
+  CO_TRY(std::vector<LaneFacts> lanes,
+         co_await read_lanes(core_.sources(), core_.options.lane.broker));
   for (const LaneFacts& lane : lanes) {
     if (!lane.record.sealed || !(lane.lane < core_.options.lane)) continue;
     std::string after;
     for (bool more = true; more && !stopping_;) {
-      CO_TRY(object::ListPage page, co_await core_.objects.list(core_.owner(), bodies_prefix(lane.lane), after, kListedAtOnce));
+      CO_TRY(object::ListPage page,
+             co_await core_.objects.list(core_.owner(), bodies_prefix(lane.lane), after,
+                                         kListedAtOnce));
       for (const object::Listed& listed : page.objects) {
         after = listed.key;
         const auto id = parse_body_key(listed.key);

@@ -18,7 +18,7 @@ class Collector {
   static Task<void> run(std::shared_ptr<Core> core);
   void know(ObjectId id) { known_.insert(id); }  // a committed object
   // A checkpoint is committed: what none of its streams refers to, nobody needs.
-  void retain(const std::vector<StreamPart>& checkpoint, ObjectId object, Revision lane_revision);
+  void retain(const std::vector<StreamPart>& checkpoint, ObjectId object);
   Task<void> stop(env::Instant deadline);
 
  private:
@@ -36,7 +36,6 @@ class Collector {
   Core& core_;
   std::set<ObjectId> known_;
   std::vector<ObjectId> unmarked_;
-  Revision guard_;  // our lane's, as of the checkpoint that freed them
   std::deque<Doomed> doomed_;
   std::set<ObjectId> pending_;  // in doomed_
   bool stopping_ = false;

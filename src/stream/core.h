@@ -100,13 +100,16 @@ class StoredStream final : public Stream {
   void drop_extents();
   Result<void> usable() const;
   // Adds whole batches from `*at` on; false when no more fit.
-  bool take(const Batch& batch, const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const;
+  bool take(const Batch& batch, const ReadRequest& request, ReadResult& result, Offset& at,
+            size_t& bytes) const;
   bool read_cached(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const;
-  Task<Result<bool>> read_block(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes);
+  Task<Result<bool>> read_block(const ReadRequest& request, ReadResult& result, Offset& at,
+                                size_t& bytes);
   const Extent* find_extent(Offset offset) const;
   void read_ahead(const ObjectId& object, const Index& index, const BlockRef& block);
   Task<Result<void>> improve_by_extent(Extent extent, Offset start, std::optional<Batch>& best);
-  Task<Result<std::optional<Batch>>> first_in_extent(Extent extent, Offset start, int64_t timestamp);
+  Task<Result<std::optional<Batch>>> first_in_extent(Extent extent, Offset start,
+                                                     int64_t timestamp);
 
   const StreamId id_;
   Core* core_;
@@ -125,7 +128,7 @@ class StoredStream final : public Stream {
   uint64_t tail_bytes_ = 0;  // of batches above uploaded_end_
   std::vector<Extent> extents_;
   BatchRun cached_;
-  Offset snapshot_end_;   // of snapshot_, which counts only while there is no owner
+  Offset snapshot_end_;  // of snapshot_, which counts only while there is no owner
   std::string snapshot_;
   std::string offline_;
 };
@@ -138,7 +141,8 @@ class Part {
   StoredStream* find(const StreamId& id);
   StoredStream& add(std::unique_ptr<StoredStream> stream);  // moves its cached batches in
   std::unique_ptr<StoredStream> take(const StreamId& id);   // null if not here
-  // An erased stream: gone, or out of reach until its owner closes it. Returns its un-uploaded bytes.
+  // An erased stream: gone, or out of reach until its owner closes it. Returns its un-uploaded
+  // bytes.
   uint64_t bury(const StreamId& id);
   // Puts a batch that has become durable into its stream's run.
   void cache(StoredStream& stream, Batch batch);
@@ -170,8 +174,8 @@ class Part {
 // One incarnation's storage. Kept alive by its background tasks.
 class Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(std::vector<env::Shard*> all, meta::Store& meta_store, object::Store& object_store, wal::Wal& log,
-       Options chosen, EventSink sink);
+  Core(std::vector<env::Shard*> all, meta::Store& meta_store, object::Store& object_store,
+       wal::Wal& log, Options chosen, EventSink sink);
   ~Core();
 
   env::Shard& owner() { return *shards.front(); }
@@ -187,7 +191,9 @@ class Core : public std::enable_shared_from_this<Core> {
   // More bytes, or a moved start, wait for an upload. Any shard.
   void note_unuploaded(uint64_t bytes);
   // Append is refused above this: the store has failed for long.
-  uint64_t unuploaded_bytes_max() const { return 4 * options.upload_bytes + options.log_cache_bytes; }
+  uint64_t unuploaded_bytes_max() const {
+    return 4 * options.upload_bytes + options.log_cache_bytes;
+  }
   void lose(Error error);  // on the owner shard
 
   const std::vector<env::Shard*> shards;
@@ -203,8 +209,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::atomic<bool> dropped_extents{false};  // a checkpoint may set objects free
 
   // On the owner shard only.
-  Lock structure;            // streams neither come, go nor move while it is held
-  std::string damaged;       // not empty: no stream may be served, and nothing is uploaded
+  Lock structure;                // streams neither come, go nor move while it is held
+  std::string damaged;           // not empty: no stream may be served, and nothing is uploaded
   std::vector<StreamId> erased;  // not yet in a committed directory
   std::unordered_map<StreamId, Part*> open_in;
   std::unique_ptr<Uploader> uploader;

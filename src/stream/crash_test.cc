@@ -73,7 +73,8 @@ void live_and_die(House& house, Model& model, int& reads) {
     auto opened = house.open(i);
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     Stream& stream = **opened;
-    ASSERT_GE(stream.end(), model.acknowledged[i]) << "stream " << i << " lost what was acknowledged";
+    ASSERT_GE(stream.end(), model.acknowledged[i])
+        << "stream " << i << " lost what was acknowledged";
     ASSERT_GE(stream.start(), model.trimmed[i]);
     ASSERT_LE(stream.start(), std::max(model.trying[i], model.trimmed[i]));
     auto whole = house.verify(i);

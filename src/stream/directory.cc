@@ -53,7 +53,7 @@ DirectoryRecord get_record(Decoder& in) {
 struct Front {
   bool checkpoint = false;
   uint32_t count = 0;
-  Bytes table;    // count * 4 bytes, offsets into `records`
+  Bytes table;  // count * 4 bytes, offsets into `records`
   Bytes records;
 };
 
@@ -75,8 +75,9 @@ Result<Front> read_front(const ObjectId& id, Bytes bytes) {
 
 Result<DirectoryRecord> record_at(const ObjectId& id, const Front& front, uint32_t index) {
   const auto from = load_be<uint32_t>(front.table.data() + size_t{index} * 4);
-  const size_t to = index + 1 < front.count ? load_be<uint32_t>(front.table.data() + size_t{index + 1} * 4)
-                                            : front.records.size();
+  const size_t to = index + 1 < front.count
+                        ? load_be<uint32_t>(front.table.data() + size_t{index + 1} * 4)
+                        : front.records.size();
   if (from > to || to > front.records.size()) return damaged(id, "has a wrong table");
   Decoder in(front.records.subspan(from, to - from));
   DirectoryRecord record = get_record(in);
@@ -97,7 +98,8 @@ std::string encode_directory(const ObjectId& id, const Directory& directory) {
   CHECK(records.size() < UINT32_MAX);
   Encoder out;
   open_section(out, kDirectoryMagic, id);
-  out.put(static_cast<uint8_t>(directory.checkpoint ? 1 : 0)).put(static_cast<uint32_t>(offsets.size()));
+  out.put(static_cast<uint8_t>(directory.checkpoint ? 1 : 0))
+      .put(static_cast<uint32_t>(offsets.size()));
   for (uint32_t offset : offsets) out.put(offset);
   out.raw(records.bytes());
   close_section(out);
@@ -111,7 +113,8 @@ Result<Directory> decode_directory(const ObjectId& id, Bytes bytes) {
   directory.records.reserve(front.count);
   for (uint32_t i = 0; i < front.count; ++i) {
     TRY(DirectoryRecord record, record_at(id, front, i));
-    if (i > 0 && record.stream <= directory.records.back().stream) return damaged(id, "is not in order");
+    if (i > 0 && record.stream <= directory.records.back().stream)
+      return damaged(id, "is not in order");
     directory.records.push_back(std::move(record));
   }
   return directory;

@@ -32,15 +32,16 @@ void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
     const bool first = stream.extents.empty() && next == Offset{};
     if ((!first && extent.base != next) || extent.end <= extent.base)
       put_offline(image, stream,
-                  fmt::format("the directory of object {} has a gap in stream {} at offset {}", from.to_string(),
-                              record.stream.to_string(), next.value));
+                  fmt::format("the directory of object {} has a gap in stream {} at offset {}",
+                              from.to_string(), record.stream.to_string(), next.value));
     next = extent.end;
     stream.extents.push_back(extent);
   }
   if (!record.extents.empty() && next != record.end)
-    put_offline(image, stream,
-                fmt::format("the directory of object {} ends stream {} at {}, its extents at {}",
-                            from.to_string(), record.stream.to_string(), record.end.value, next.value));
+    put_offline(
+        image, stream,
+        fmt::format("the directory of object {} ends stream {} at {}, its extents at {}",
+                    from.to_string(), record.stream.to_string(), record.end.value, next.value));
   stream.start = std::max(stream.start, record.start);
   stream.uploaded_end = stream.end = record.end;
   stream.epoch = std::max(stream.epoch, record.epoch);
@@ -82,9 +83,11 @@ void apply_entry(Image& image, wal::Entry entry, Lane from) {
     return;
   }
   if (header.base != stream.end) {
-    put_offline(image, stream,
-                fmt::format("stream {} ends at {}, but lane {} goes on at {}: what stands between is lost",
-                            header.stream.to_string(), stream.end.value, from.to_string(), header.base.value));
+    put_offline(
+        image, stream,
+        fmt::format("stream {} ends at {}, but lane {} goes on at {}: what stands between is lost",
+                    header.stream.to_string(), stream.end.value, from.to_string(),
+                    header.base.value));
     return;
   }
   stream.epoch = header.epoch;

@@ -28,9 +28,9 @@ struct StreamImage {
 struct Image {
   std::unordered_map<StreamId, StreamImage> streams;
   std::unordered_set<StreamId> erased;  // what is found of them behind that means nothing
-  size_t skipped_count = 0;      // entries that directories cover already
-  size_t stale_count = 0;        // entries of a lower epoch
-  size_t new_offline_count = 0;  // streams that an entry or a delta did not fit
+  size_t skipped_count = 0;             // entries that directories cover already
+  size_t stale_count = 0;               // entries of a lower epoch
+  size_t new_offline_count = 0;         // streams that an entry or a delta did not fit
 };
 
 // Directories of one lane in the order of their numbers, a checkpoint first (it replaces all).

@@ -12,9 +12,9 @@
 
 namespace paceline::stream {
 
-// A cache of one shard that loads what it misses: least recently used goes first, by bytes; one load
-// at a time for a key, whoever asks. A loader that is destroyed half-way leaves its place to the
-// next who waits. Value tells memory_bytes().
+// A cache of one shard that loads what it misses: least recently used goes first, by bytes; one
+// load at a time for a key, whoever asks. A loader that is destroyed half-way leaves its place to
+// the next who waits. Value tells memory_bytes().
 template <class Key, class Value>
 class LoadingCache {
  public:

@@ -6,8 +6,9 @@ namespace paceline::stream {
 
 size_t BatchRun::find(Offset offset) const {
   const auto first = items_.begin() + static_cast<ptrdiff_t>(head_);
-  const auto after = std::upper_bound(first, items_.end(), offset,
-                                      [](Offset value, const Item& item) { return value < item.batch.base; });
+  const auto after =
+      std::upper_bound(first, items_.end(), offset,
+                       [](Offset value, const Item& item) { return value < item.batch.base; });
   if (after == first || offset >= std::prev(after)->batch.end()) return size();
   return static_cast<size_t>(std::prev(after) - first);
 }

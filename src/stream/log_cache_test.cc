@@ -28,9 +28,11 @@ TEST(BatchRun, FindsTheBatchThatHoldsAnOffset) {
 TEST(CacheOrder, CountsWhatASliceKeepsInMemory) {
   CacheOrder order(1);
   const Buffer block = Buffer::allocate(10'000);
-  auto part = [&](size_t from, size_t bytes) { return Slice(block, block.bytes().subspan(from, bytes)); };
-  EXPECT_EQ(order.charge_of(part(100, 50)), 150u);     // with the header before it
-  EXPECT_EQ(order.charge_of(part(4096, 10)), 3956u);   // with the padding of the group before
+  auto part = [&](size_t from, size_t bytes) {
+    return Slice(block, block.bytes().subspan(from, bytes));
+  };
+  EXPECT_EQ(order.charge_of(part(100, 50)), 150u);    // with the header before it
+  EXPECT_EQ(order.charge_of(part(4096, 10)), 3956u);  // with the padding of the group before
   EXPECT_EQ(order.charge_of(part(4106, 10)), 10u);
   const Buffer next = Buffer::allocate(10'000);
   EXPECT_EQ(order.charge_of(Slice(next, next.bytes().first(10))), 10u);

@@ -19,7 +19,8 @@ class Layout {
   }
   void add_text(const std::string& text) { add(Slice::copy_of(as_bytes(text))); }
 
-  Extent add_batches(const StreamId& stream, const std::vector<Batch>& batches, const ObjectId& id) {
+  Extent add_batches(const StreamId& stream, const std::vector<Batch>& batches,
+                     const ObjectId& id) {
     Extent extent{.base = batches.front().base, .end = batches.back().end(), .object = id};
     size_t first = 0;
     while (first < batches.size()) {

@@ -56,7 +56,8 @@ Result<Header> decode_header(const ObjectId& id, Bytes bytes) {
   header.object_bytes = in.get<uint64_t>();
   if (!in.ok() || version == 0) return damaged(id, "the header has not its fields");
   if (header.id != id) return damaged(id, "the body is of object " + header.id.to_string());
-  if (header.index_position > header.object_bytes || header.directory_position > header.object_bytes ||
+  if (header.index_position > header.object_bytes ||
+      header.directory_position > header.object_bytes ||
       header.index_bytes > header.object_bytes - header.index_position ||
       header.directory_bytes > header.object_bytes - header.directory_position)
     return damaged(id, "a section stands outside of the object");
@@ -80,7 +81,9 @@ std::string encode_block_table(std::span<const Batch> batches) {
   Encoder out;
   for (const Batch& batch : batches) {
     out.put(batch.base).put(batch.count).put(batch.epoch).put(batch.append_time_ms);
-    out.put(batch.max_timestamp).put(batch.producer_id).put(static_cast<uint32_t>(batch.bytes.size()));
+    out.put(batch.max_timestamp)
+        .put(batch.producer_id)
+        .put(static_cast<uint32_t>(batch.bytes.size()));
   }
   CHECK(out.size() == batches.size() * kBatchRowBytes);
   return out.take();
@@ -88,8 +91,8 @@ std::string encode_block_table(std::span<const Batch> batches) {
 
 Result<std::vector<Batch>> decode_block(const BlockRef& ref, const Slice& block) {
   auto wrong = [&](std::string_view what) {
-    return fail(Code::corrupt, fmt::format("block {}..{} of stream {}: {}", ref.base.value, ref.end.value,
-                                           ref.stream.to_string(), what));
+    return fail(Code::corrupt, fmt::format("block {}..{} of stream {}: {}", ref.base.value,
+                                           ref.end.value, ref.stream.to_string(), what));
   };
   if (block.size() != ref.bytes) return wrong("it is cut");
   if (crc32c(block.bytes()) != ref.crc) return wrong("it does not match its checksum");
@@ -140,9 +143,12 @@ void open_section(Encoder& out, uint32_t magic, const ObjectId& id) {
   put_object_id(out, id);
 }
 
-void close_section(Encoder& out) { out.put(crc32c(out.bytes())); }
+void close_section(Encoder& out) {
+  out.put(crc32c(out.bytes()));
+}
 
-Result<Decoder> check_section(std::string_view kind, uint32_t magic, const ObjectId& id, Bytes bytes) {
+Result<Decoder> check_section(std::string_view kind, uint32_t magic, const ObjectId& id,
+                              Bytes bytes) {
   if (bytes.size() < kSectionCrcBytes) return damaged(id, fmt::format("the {} is cut", kind));
   const Bytes body = bytes.first(bytes.size() - kSectionCrcBytes);
   if (load_be<uint32_t>(bytes.data() + body.size()) != crc32c(body))
@@ -154,8 +160,9 @@ Result<Decoder> check_section(std::string_view kind, uint32_t magic, const Objec
   if (!in.ok() || found != magic || version == 0)
     return damaged(id, fmt::format("what stands there is no {}", kind));
   if (version > kObjectVersion)
-    return fail(Code::unsupported, fmt::format("the {} of object {} has format {}; this build knows up to {}",
-                                               kind, id.to_string(), version, kObjectVersion));
+    return fail(Code::unsupported,
+                fmt::format("the {} of object {} has format {}; this build knows up to {}", kind,
+                            id.to_string(), version, kObjectVersion));
   if (owner != id)
     return damaged(id, fmt::format("the {} is of object {}", kind, owner.to_string()));
   return in;
@@ -195,7 +202,8 @@ Result<Index> decode_index(const ObjectId& id, Bytes bytes) {
       return damaged(id, "the index has an empty block");
     if (!index.blocks.empty()) {
       const BlockRef& before = index.blocks.back();
-      if (block.stream < before.stream || (block.stream == before.stream && block.base < before.end))
+      if (block.stream < before.stream ||
+          (block.stream == before.stream && block.base < before.end))
         return damaged(id, "the index is not in order");
     }
     index.blocks.push_back(block);

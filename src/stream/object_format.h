@@ -11,9 +11,10 @@
 #include "stream/stream.h"
 #include "stream/types.h"
 
-// The bytes of a stream-set object: header, blocks, index, directory, trailer. docs/format/object.md
-// describes them; numbers never change. Big-endian. Every part has its own CRC32C and names the
-// object it belongs to, so damage and mixed-up bodies are told before anything is believed.
+// The bytes of a stream-set object: header, blocks, index, directory, trailer.
+// docs/format/object.md describes them; numbers never change. Big-endian. Every part has its own
+// CRC32C and names the object it belongs to, so damage and mixed-up bodies are told before anything
+// is believed.
 
 namespace paceline::stream {
 
@@ -27,7 +28,8 @@ inline constexpr size_t kSectionCrcBytes = 4;  // ends an index and a directory
 struct Header {
   Uuid cluster_id;
   ObjectId id;
-  uint64_t nonce = 0;  // of the attempt that wrote the body: tells whose a body is after a lost answer
+  uint64_t nonce =
+      0;  // of the attempt that wrote the body: tells whose a body is after a lost answer
   uint64_t index_position = 0;
   uint32_t index_bytes = 0;
   uint64_t directory_position = 0;
@@ -77,9 +79,12 @@ Result<Index> decode_index(const ObjectId& id, Bytes bytes);
 void open_section(Encoder& out, uint32_t magic, const ObjectId& id);
 void close_section(Encoder& out);
 // A decoder of what stands between; corrupt or unsupported otherwise.
-Result<Decoder> check_section(std::string_view kind, uint32_t magic, const ObjectId& id, Bytes bytes);
+Result<Decoder> check_section(std::string_view kind, uint32_t magic, const ObjectId& id,
+                              Bytes bytes);
 
-inline void put_object_id(Encoder& out, const ObjectId& id) { out.put(id.lane).put(id.number); }
+inline void put_object_id(Encoder& out, const ObjectId& id) {
+  out.put(id.lane).put(id.number);
+}
 inline ObjectId get_object_id(Decoder& in) {
   const Lane lane = in.lane();
   return ObjectId{lane, in.get<uint64_t>()};

@@ -14,13 +14,14 @@ StreamPart part_of(uint32_t index, int64_t base, int batches, size_t bytes) {
   part.record.epoch = Epoch(4);
   part.record.snapshot = "state";
   for (int i = 0; i < batches; ++i, base += 3)
-    part.batches.push_back({.base = Offset(base),
-                            .count = 3,
-                            .epoch = Epoch(4),
-                            .append_time_ms = 10 + i,
-                            .max_timestamp = 100 - i,
-                            .producer_id = static_cast<uint64_t>(i),
-                            .bytes = Slice::copy_of(as_bytes(std::string(bytes, static_cast<char>('a' + i))))});
+    part.batches.push_back(
+        {.base = Offset(base),
+         .count = 3,
+         .epoch = Epoch(4),
+         .append_time_ms = 10 + i,
+         .max_timestamp = 100 - i,
+         .producer_id = static_cast<uint64_t>(i),
+         .bytes = Slice::copy_of(as_bytes(std::string(bytes, static_cast<char>('a' + i))))});
   part.record.end = part.record.snapshot_end = Offset(base);
   return part;
 }
@@ -32,12 +33,17 @@ std::string join(const std::vector<Slice>& body) {
 }
 
 BuiltObject build(const std::vector<StreamPart>& parts, bool checkpoint = false) {
-  const ObjectPlan plan{.cluster_id = Uuid{{1}}, .id = kId, .nonce = 99, .checkpoint = checkpoint, .block_bytes = 1000};
+  const ObjectPlan plan{.cluster_id = Uuid{{1}},
+                        .id = kId,
+                        .nonce = 99,
+                        .checkpoint = checkpoint,
+                        .block_bytes = 1000};
   return build_object(plan, parts);
 }
 
 TEST(ObjectFormat, WhatIsBuiltIsReadBack) {
-  const std::vector<StreamPart> parts{part_of(1, 0, 10, 200), part_of(2, 50, 0, 0), part_of(3, 7, 2, 5000)};
+  const std::vector<StreamPart> parts{part_of(1, 0, 10, 200), part_of(2, 50, 0, 0),
+                                      part_of(3, 7, 2, 5000)};
   const BuiltObject built = build(parts, true);
   const Slice body = Slice::copy_of(as_bytes(join(built.body)));
   ASSERT_EQ(body.size(), built.header.object_bytes);
@@ -45,7 +51,8 @@ TEST(ObjectFormat, WhatIsBuiltIsReadBack) {
   ASSERT_TRUE(header.has_value()) << header.error().message;
   EXPECT_EQ(*header, built.header);
   EXPECT_TRUE(trailer_fits(body.bytes().first(kHeaderBytes), body.bytes().last(kTrailerBytes)));
-  const auto index = decode_index(kId, body.bytes().subspan(header->index_position, header->index_bytes));
+  const auto index =
+      decode_index(kId, body.bytes().subspan(header->index_position, header->index_bytes));
   ASSERT_TRUE(index.has_value()) << index.error().message;
   // Ten batches of 244 bytes: four a block. Two that are larger than a block: one each.
   EXPECT_EQ(index->blocks.size(), 3u + 2u);
@@ -99,10 +106,12 @@ TEST(ObjectFormat, AnyFlippedBitOfASectionIsCorrupt) {
     const Slice body = Slice::copy_of(as_bytes(bad));
     const bool header_ok = decode_header(kId, body.bytes().first(kHeaderBytes)).has_value();
     const bool block_ok = decode_block(ref, body.subslice(ref.position, ref.bytes)).has_value();
-    const bool index_ok =
-        decode_index(kId, body.bytes().subspan(built.header.index_position, built.header.index_bytes)).has_value();
+    const bool index_ok = decode_index(kId, body.bytes().subspan(built.header.index_position,
+                                                                 built.header.index_bytes))
+                              .has_value();
     const bool directory_ok =
-        decode_directory(kId, body.bytes().subspan(built.header.directory_position, built.header.directory_bytes))
+        decode_directory(kId, body.bytes().subspan(built.header.directory_position,
+                                                   built.header.directory_bytes))
             .has_value();
     EXPECT_EQ(header_ok + block_ok + index_ok + directory_ok, 3) << "byte " << at;
   }
@@ -116,7 +125,8 @@ TEST(ObjectFormat, AnotherObjectsBodyIsRefused) {
   const auto header = decode_header(other, as_bytes(whole).first(kHeaderBytes));
   ASSERT_FALSE(header.has_value());
   EXPECT_EQ(header.error().code, Code::corrupt);
-  EXPECT_FALSE(decode_index(other, as_bytes(whole).subspan(built.header.index_position, built.header.index_bytes)));
+  EXPECT_FALSE(decode_index(
+      other, as_bytes(whole).subspan(built.header.index_position, built.header.index_bytes)));
 }
 
 TEST(ObjectFormat, KeysNameObjects) {

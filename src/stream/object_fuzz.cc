@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   close_section(sealed);
   (void)decode_header(id, sealed.bytes());
   if (auto index = decode_index(id, sealed.bytes()))
-    for (const BlockRef& block : index->blocks) CHECK(index->find(block.stream, block.base) != nullptr);
+    for (const BlockRef& block : index->blocks)
+      CHECK(index->find(block.stream, block.base) != nullptr);
   BlockRef ref;
   ref.base = in.get<Offset>();
   ref.end = in.get<Offset>();

@@ -9,7 +9,8 @@ Task<Result<std::shared_ptr<const Index>>> ObjectReader::index(ObjectId object) 
   return indexes_.get(Key{object, 0}, load);
 }
 
-Task<Result<std::shared_ptr<const ObjectReader::Block>>> ObjectReader::block(ObjectId object, BlockRef ref) {
+Task<Result<std::shared_ptr<const ObjectReader::Block>>> ObjectReader::block(ObjectId object,
+                                                                             BlockRef ref) {
   const Key key{object, ref.position};
   if (auto there = blocks_.peek(key)) {
     counters_.cache_hits += there->batches.size();
@@ -27,7 +28,8 @@ Task<Result<Slice>> ObjectReader::fetch(ObjectId object, uint64_t from, uint64_t
   const Code code = got.error().code;
   // What the metadata refers to has to be there: its absence is damage, not an answer.
   if (code == Code::not_found || code == Code::out_of_range)
-    co_return fail(Code::corrupt, fmt::format("object {} is gone or cut: {}", object.to_string(), got.error().message));
+    co_return fail(Code::corrupt, fmt::format("object {} is gone or cut: {}", object.to_string(),
+                                              got.error().message));
   co_return got;
 }
 
@@ -42,7 +44,8 @@ Task<Result<Index>> ObjectReader::load_index_once(ObjectId object) {
   CO_TRY(Slice front, co_await fetch(object, 0, kHeaderBytes));
   CO_TRY(Header header, decode_header(object, front.bytes()));
   if (header.cluster_id != cluster_id_)
-    co_return fail(Code::corrupt, fmt::format("object {} is of another cluster", object.to_string()));
+    co_return fail(Code::corrupt,
+                   fmt::format("object {} is of another cluster", object.to_string()));
   CO_TRY(Slice bytes, co_await fetch(object, header.index_position, header.index_bytes));
   co_return decode_index(object, bytes.bytes());
 }
@@ -57,7 +60,8 @@ Task<Result<ObjectReader::Block>> ObjectReader::load_block(ObjectId object, Bloc
     auto batches = decode_block(ref, *bytes);
     if (batches) co_return Block{std::move(*batches), bytes->size()};
     if (again)
-      co_return fail(Code::corrupt, fmt::format("object {}: {}", object.to_string(), batches.error().message));
+      co_return fail(Code::corrupt,
+                     fmt::format("object {}: {}", object.to_string(), batches.error().message));
   }
   co_return fail(Code::corrupt, "unreachable");
 }

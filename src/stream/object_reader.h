@@ -18,15 +18,21 @@ class ObjectReader {
     uint64_t memory_bytes() const { return bytes + batches.size() * sizeof(Batch) + 64; }
   };
 
-  ObjectReader(env::Shard& shard, object::Store& objects, Uuid cluster_id, uint64_t bytes_max, Counters& counters)
-      : shard_(shard), objects_(objects), cluster_id_(cluster_id), counters_(counters),
+  ObjectReader(env::Shard& shard, object::Store& objects, Uuid cluster_id, uint64_t bytes_max,
+               Counters& counters)
+      : shard_(shard),
+        objects_(objects),
+        cluster_id_(cluster_id),
+        counters_(counters),
         indexes_(shard, bytes_max / 8, counters.block_cache_bytes),
         blocks_(shard, bytes_max - bytes_max / 8, counters.block_cache_bytes) {}
 
   // corrupt: damaged (twice: it was fetched again), absent, or another's. unavailable: try later.
   Task<Result<std::shared_ptr<const Index>>> index(ObjectId object);
   Task<Result<std::shared_ptr<const Block>>> block(ObjectId object, BlockRef ref);
-  bool has_block(ObjectId object, const BlockRef& ref) { return blocks_.peek({object, ref.position}) != nullptr; }
+  bool has_block(ObjectId object, const BlockRef& ref) {
+    return blocks_.peek({object, ref.position}) != nullptr;
+  }
 
  private:
   struct Key {

@@ -6,10 +6,15 @@
 
 namespace paceline::stream {
 
-Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, object::Store& object_store, wal::Wal& log,
-           Options chosen, EventSink sink)
-    : shards(std::move(all)), meta(meta_store), objects(object_store), wal(log), options(std::move(chosen)),
-      events(sink ? std::move(sink) : EventSink([](std::string_view, std::string) {})), structure(*shards.front()) {
+Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, object::Store& object_store,
+           wal::Wal& log, Options chosen, EventSink sink)
+    : shards(std::move(all)),
+      meta(meta_store),
+      objects(object_store),
+      wal(log),
+      options(std::move(chosen)),
+      events(sink ? std::move(sink) : EventSink([](std::string_view, std::string) {})),
+      structure(*shards.front()) {
   for (env::Shard* shard : shards) parts.push_back(std::make_unique<Part>(*this, *shard));
 }
 Core::~Core() = default;
@@ -28,7 +33,8 @@ Task<Result<void>> Core::start() {
   for (const LaneFacts& lane : recovery.lanes)
     if (lane.lane == options.lane) own = &lane;
   if (!own || own->record.sealed)
-    co_return fail(Code::fenced, fmt::format("lane {} is not registered, or sealed already", options.lane.to_string()));
+    co_return fail(Code::fenced, fmt::format("lane {} is not registered, or sealed already",
+                                             options.lane.to_string()));
   CO_TRY(writer, co_await wal.create(owner(), options.lane));
   collector = std::make_unique<Collector>(*this);
   uploader = std::make_unique<Uploader>(*this, recovery);
@@ -36,8 +42,9 @@ Task<Result<void>> Core::start() {
   const size_t stream_count = recovery.image.streams.size();
   const size_t lane_count = recovery.replayed.size();
   park(std::move(recovery));
-  events("recovery.done", fmt::format("lane={} streams={} replayed_lanes={} tail_bytes={}", options.lane.to_string(),
-                                      stream_count, lane_count, counters.unuploaded_bytes.load()));
+  events("recovery.done",
+         fmt::format("lane={} streams={} replayed_lanes={} tail_bytes={}", options.lane.to_string(),
+                     stream_count, lane_count, counters.unuploaded_bytes.load()));
   auto self = shared_from_this();
   writer->on_lost([this](Error error) { lose(std::move(error)); });
   if (damaged.empty()) {
@@ -53,7 +60,8 @@ void Core::park(Recovery recovery) {
     std::vector<Batch> tail = std::move(image.tail);
     const Offset uploaded_end = image.uploaded_end;
     const Offset end = image.end;
-    StoredStream& stream = part.add(std::make_unique<StoredStream>(id, *this, part, std::move(image)));
+    StoredStream& stream =
+        part.add(std::make_unique<StoredStream>(id, *this, part, std::move(image)));
     counters.streams += 1;
     // Of an offline stream nothing more is uploaded: its directory says why, its WAL is kept.
     if (!stream.offline().empty()) {
@@ -89,7 +97,8 @@ Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwn
 Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id) {
   const Lock::Held held = co_await structure.acquire();
   if (!damaged.empty()) co_return fail(Code::corrupt, damaged);
-  if (open_in.contains(id)) co_return fail(Code::in_use, fmt::format("stream {} is open", id.to_string()));
+  if (open_in.contains(id))
+    co_return fail(Code::in_use, fmt::format("stream {} is open", id.to_string()));
   Part& parked = *parts.front();
   if (StoredStream* there = parked.find(id); there && !there->offline().empty())
     co_return fail(Code::corrupt, there->offline());
@@ -100,7 +109,8 @@ Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id) {
   }
   StoredStream* raw = stream.get();
   open_in.emplace(id, &part);
-  // Shared: a closure that crosses must be copyable nowhere, but its owner may be destroyed on the way.
+  // Shared: a closure that crosses must be copyable nowhere, but its owner may be destroyed on the
+  // way.
   auto moved = std::make_shared<std::unique_ptr<StoredStream>>(std::move(stream));
   auto add = [](Part* to, std::shared_ptr<std::unique_ptr<StoredStream>> what) -> Task<void> {
     to->add(std::move(*what));
@@ -122,7 +132,9 @@ Task<void> Core::close(env::Shard& home, StreamId id) {
 Task<void> Core::park_again(Part& part, StreamId id) {
   const Lock::Held held = co_await structure.acquire();
   open_in.erase(id);
-  auto take = [](Part* from, StreamId what) -> Task<std::unique_ptr<StoredStream>> { co_return from->take(what); };
+  auto take = [](Part* from, StreamId what) -> Task<std::unique_ptr<StoredStream>> {
+    co_return from->take(what);
+  };
   auto taking = [take, &part, id] { return take(&part, id); };
   std::unique_ptr<StoredStream> stream = co_await env::call_on(part.shard, owner(), taking);
   if (stream) parts.front()->add(std::move(stream));
@@ -131,7 +143,9 @@ Task<void> Core::park_again(Part& part, StreamId id) {
 Task<Result<void>> Core::erase(env::Shard& home, StreamId id) {
   Part& part = part_of(home);
   std::vector<wal::Entry> entries;
-  entries.push_back({{.stream = id, .kind = wal::EntryKind::trim, .epoch = Epoch(INT32_MAX), .base = kErased}, Slice()});
+  entries.push_back(
+      {{.stream = id, .kind = wal::EntryKind::trim, .epoch = Epoch(INT32_MAX), .base = kErased},
+       Slice()});
   // First, so that no batch comes behind the entry.
   if (StoredStream* stream = part.find(id)) stream->set_erased(true);
   // Inside until the owner shard knows: a cut at or above the entry's position then tells of it.
@@ -160,9 +174,11 @@ Task<void> Core::bury(StreamId id) {
 }
 
 void Core::note_unuploaded(uint64_t bytes) {
-  const uint64_t total = counters.unuploaded_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  const uint64_t total =
+      counters.unuploaded_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   const bool first = !dirty_.load(std::memory_order_relaxed) && !dirty_.exchange(true);
-  const bool full = total >= options.upload_bytes && !full_.load(std::memory_order_relaxed) && !full_.exchange(true);
+  const bool full = total >= options.upload_bytes && !full_.load(std::memory_order_relaxed) &&
+                    !full_.exchange(true);
   if (!first && !full) return;
   owner().post([self = shared_from_this()] { self->uploader->wake(); });
 }

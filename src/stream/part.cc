@@ -5,10 +5,19 @@
 namespace paceline::stream {
 
 StoredStream::StoredStream(StreamId id, Core& core, Part& part, StreamImage image)
-    : id_(id), core_(&core), part_(&part), start_(image.start), end_(image.end), appended_end_(image.end),
-      uploaded_start_(image.start), uploaded_end_(image.uploaded_end),
-      uploaded_snapshot_end_(image.snapshot_end), epoch_(image.epoch),
-      extents_(std::move(image.extents)), snapshot_end_(image.snapshot_end), snapshot_(std::move(image.snapshot)),
+    : id_(id),
+      core_(&core),
+      part_(&part),
+      start_(image.start),
+      end_(image.end),
+      appended_end_(image.end),
+      uploaded_start_(image.start),
+      uploaded_end_(image.uploaded_end),
+      uploaded_snapshot_end_(image.snapshot_end),
+      epoch_(image.epoch),
+      extents_(std::move(image.extents)),
+      snapshot_end_(image.snapshot_end),
+      snapshot_(std::move(image.snapshot)),
       offline_(std::move(image.offline)) {
   for (const Extent& extent : extents_) extent_bytes_ += extent.bytes;
 }
@@ -26,7 +35,9 @@ void StoredStream::detach() {
   owner_ = nullptr;
 }
 
-void StoredStream::move_to(Part& part) { part_ = &part; }
+void StoredStream::move_to(Part& part) {
+  part_ = &part;
+}
 
 Task<Result<Recovered>> StoredStream::recover_owner() {
   Recovered recovered{.snapshot = snapshot_, .snapshot_end = snapshot_end_, .tail = {}};
@@ -74,10 +85,12 @@ void StoredStream::note_uploaded(const DirectoryRecord& record, const Extent& ex
 }
 
 Part::Part(Core& owner, env::Shard& home)
-    : core(owner), shard(home),
-      reader(home, owner.objects, owner.options.cluster_id, owner.options.block_cache_bytes / owner.shards.size(),
-             owner.counters),
-      order_(static_cast<unsigned>(owner.shards.size())), gates_{env::Gate(home), env::Gate(home)} {}
+    : core(owner),
+      shard(home),
+      reader(home, owner.objects, owner.options.cluster_id,
+             owner.options.block_cache_bytes / owner.shards.size(), owner.counters),
+      order_(static_cast<unsigned>(owner.shards.size())),
+      gates_{env::Gate(home), env::Gate(home)} {}
 
 StoredStream* Part::find(const StreamId& id) {
   const auto found = streams_.find(id);
@@ -87,7 +100,8 @@ StoredStream* Part::find(const StreamId& id) {
 StoredStream& Part::add(std::unique_ptr<StoredStream> stream) {
   StoredStream& added = *stream;
   added.move_to(*this);
-  for (size_t i = 0; i < added.cached_.size(); ++i) order_.add(added.id(), added.cached_.at(i).base);
+  for (size_t i = 0; i < added.cached_.size(); ++i)
+    order_.add(added.id(), added.cached_.at(i).base);
   cache_bytes_ += added.cached_.charge();
   streams_.emplace(added.id(), std::move(stream));
   return added;
@@ -130,7 +144,8 @@ void Part::evict() {
   const uint64_t bytes_max = core.options.log_cache_bytes / core.shards.size();
   while (cache_bytes_ > bytes_max && !order_.empty()) {
     StoredStream* stream = find(order_.front().stream);
-    const bool stale = !stream || stream->cached_.empty() || stream->cached_.front().base != order_.front().base;
+    const bool stale =
+        !stream || stream->cached_.empty() || stream->cached_.front().base != order_.front().base;
     if (!stale) {
       // Un-uploaded bytes have no other copy that can be read.
       if (stream->cached_.front().end() > stream->uploaded_end_) return;
@@ -162,7 +177,8 @@ Task<void> Part::note_uploaded(std::shared_ptr<const std::vector<StreamPart>> up
                                std::shared_ptr<const BuiltObject> built) {
   for (size_t i = 0; i < uploaded->size(); ++i) {
     const StreamPart& part = (*uploaded)[i];
-    if (StoredStream* stream = find(part.record.stream)) stream->note_uploaded(part.record, built->extents[i]);
+    if (StoredStream* stream = find(part.record.stream))
+      stream->note_uploaded(part.record, built->extents[i]);
   }
   evict();
   co_return;

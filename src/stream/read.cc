@@ -9,8 +9,9 @@ namespace paceline::stream {
 Task<Result<ReadResult>> StoredStream::read(ReadRequest request) {
   CO_TRY_VOID(usable());
   if (request.from < start_ || request.from > end_)
-    co_return fail(Code::out_of_range, fmt::format("stream {} holds {}..{}; {} was asked for", id_.to_string(),
-                                                   start_.value, end_.value, request.from.value));
+    co_return fail(Code::out_of_range,
+                   fmt::format("stream {} holds {}..{}; {} was asked for", id_.to_string(),
+                               start_.value, end_.value, request.from.value));
   co_return co_await read_from(request);
 }
 
@@ -32,8 +33,8 @@ Task<Result<ReadResult>> StoredStream::read_from(ReadRequest request) {
   co_return result;
 }
 
-bool StoredStream::take(const Batch& batch, const ReadRequest& request, ReadResult& result, Offset& at,
-                        size_t& bytes) const {
+bool StoredStream::take(const Batch& batch, const ReadRequest& request, ReadResult& result,
+                        Offset& at, size_t& bytes) const {
   const bool first = result.batches.empty();
   const bool fits = bytes + batch.bytes.size() <= request.bytes_max;
   if (!fits && !(first && request.at_least_one)) return false;
@@ -44,7 +45,8 @@ bool StoredStream::take(const Batch& batch, const ReadRequest& request, ReadResu
   return true;
 }
 
-bool StoredStream::read_cached(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const {
+bool StoredStream::read_cached(const ReadRequest& request, ReadResult& result, Offset& at,
+                               size_t& bytes) const {
   const size_t before = result.batches.size();
   bool more = true;
   for (size_t i = cached_.find(at); more && i < cached_.size() && at < result.end; ++i)
@@ -59,20 +61,21 @@ const Extent* StoredStream::find_extent(Offset offset) const {
   return &*std::prev(after);
 }
 
-Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResult& result, Offset& at,
-                                            size_t& bytes) {
+Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResult& result,
+                                            Offset& at, size_t& bytes) {
   const Extent* extent = find_extent(at);
   if (!extent) {
     // The start moved on while we read: nothing is lost.
     if (at < start_) co_return false;
-    co_return fail(Code::corrupt, fmt::format("stream {}: no object holds offset {}", id_.to_string(), at.value));
+    co_return fail(Code::corrupt,
+                   fmt::format("stream {}: no object holds offset {}", id_.to_string(), at.value));
   }
   const ObjectId object = extent->object;
   CO_TRY(auto index, co_await part_->reader.index(object));
   const BlockRef* ref = index->find(id_, at);
   if (!ref)
-    co_return fail(Code::corrupt, fmt::format("object {} should hold offset {} of stream {}", object.to_string(),
-                                              at.value, id_.to_string()));
+    co_return fail(Code::corrupt, fmt::format("object {} should hold offset {} of stream {}",
+                                              object.to_string(), at.value, id_.to_string()));
   // A block that would not fit in the answer any more is not worth a fetch.
   if (!result.batches.empty() && bytes >= request.bytes_max) co_return false;
   CO_TRY(auto block, co_await part_->reader.block(object, *ref));
@@ -88,8 +91,10 @@ Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResu
 void StoredStream::read_ahead(const ObjectId& object, const Index& index, const BlockRef& block) {
   const BlockRef* next = index.find(id_, block.end);
   if (!next || part_->reader.has_block(object, *next)) return;
-  auto fetch = [](std::shared_ptr<Core> core, Part* part, ObjectId from, BlockRef ref) -> Task<void> {
-    auto ignored = co_await part->reader.block(from, ref);  // who needs it will be told what is wrong
+  auto fetch = [](std::shared_ptr<Core> core, Part* part, ObjectId from,
+                  BlockRef ref) -> Task<void> {
+    auto ignored =
+        co_await part->reader.block(from, ref);  // who needs it will be told what is wrong
     (void)ignored;
     (void)core;
   };

@@ -30,7 +30,8 @@ class RealStorage {
     env::Shard& shard = real.shard(0);
     auto meta = *meta::open_sqlite_store(shard.disk(), shard, folder_ + "/meta");
     auto objects = *object::open_folder_store(shard.disk(), folder_ + "/objects");
-    auto wal = wal::make_file_wal(shard.disk(), {.folder = folder_ + "/wal", .cluster_id = Uuid{{1}}});
+    auto wal =
+        wal::make_file_wal(shard.disk(), {.folder = folder_ + "/wal", .cluster_id = Uuid{{1}}});
     std::unique_ptr<Storage> storage;
     std::vector<env::Shard*> shards{&real.shard(0), &real.shard(1)};
     struct Life {
@@ -55,8 +56,8 @@ class RealStorage {
   std::array<std::atomic<int64_t>, kStreams> acknowledged{};
 
  private:
-  Task<void> run(std::vector<env::Shard*> shards, meta::Store& meta, object::Store& objects, wal::Wal& wal,
-                 std::unique_ptr<Storage>& storage, bool stop) {
+  Task<void> run(std::vector<env::Shard*> shards, meta::Store& meta, object::Store& objects,
+                 wal::Wal& wal, std::unique_ptr<Storage>& storage, bool stop) {
     env::Shard& shard = *shards[0];
     const Lane lane{BrokerId(3), Incarnation(++incarnation_)};
     if (incarnation_ > 1) {
@@ -88,8 +89,8 @@ class RealStorage {
     env::Event over(shard);
     for (uint32_t i = 0; i < kStreams; ++i) {
       env::Shard& home = *shards[i % 2];
-      auto produce = [](RealStorage& house, Storage& into, env::Shard& on, env::Shard& first, env::Event& ended,
-                        uint32_t index, Epoch epoch) -> Task<void> {
+      auto produce = [](RealStorage& house, Storage& into, env::Shard& on, env::Shard& first,
+                        env::Event& ended, uint32_t index, Epoch epoch) -> Task<void> {
         co_await house.produce(into, on, index, epoch);
         first.post([&house, &ended] {
           --house.running_;
@@ -97,7 +98,8 @@ class RealStorage {
         });
       };
       auto starting = [this, produce, &home, &shard, &over, &storage, i, lane] {
-        home.spawn(produce(*this, *storage, home, shard, over, i, Epoch(static_cast<int32_t>(lane.incarnation.value))));
+        home.spawn(produce(*this, *storage, home, shard, over, i,
+                           Epoch(static_cast<int32_t>(lane.incarnation.value))));
       };
       home.post(starting);
     }
@@ -107,7 +109,8 @@ class RealStorage {
     EXPECT_EQ(storage->stats().unuploaded_bytes, 0u);
     const Inspected inspected{&shard, &meta, &objects, &wal, BrokerId(3)};
     auto report = co_await check(inspected);
-    EXPECT_TRUE(report.has_value() && report->ok()) << (report ? reasons(*report) : report.error().to_string());
+    EXPECT_TRUE(report.has_value() && report->ok())
+        << (report ? reasons(*report) : report.error().to_string());
   }
 
   Task<void> produce(Storage& storage, env::Shard& home, uint32_t index, Epoch epoch) {

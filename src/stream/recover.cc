@@ -23,11 +23,13 @@ Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const L
     CO_TRY(Directory directory, co_await load_directory(sources, id, record));
     const bool checkpoint = number == base.record.checkpoint;
     if (directory.checkpoint != checkpoint)
-      co_return fail(Code::corrupt, fmt::format("object {} has another kind of directory than its lane says",
-                                                id.to_string()));
+      co_return fail(Code::corrupt,
+                     fmt::format("object {} has another kind of directory than its lane says",
+                                 id.to_string()));
     if (checkpoint) recovery.checkpoint_bytes = record.directory_bytes;
-    events("recovery.directory", fmt::format("object={} checkpoint={} records={} bytes={}", id.to_string(),
-                                             checkpoint, directory.records.size(), record.directory_bytes));
+    events("recovery.directory",
+           fmt::format("object={} checkpoint={} records={} bytes={}", id.to_string(), checkpoint,
+                       directory.records.size(), record.directory_bytes));
     apply_directory(recovery.image, std::move(directory), id);
   }
   if (!base.objects.contains(base.record.checkpoint))
@@ -37,14 +39,14 @@ Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const L
 }
 
 // Reads one lane's WAL into the image. A failure that is not corruption is returned.
-Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane, bool inspect,
-                               const EventSink& events) {
+Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane,
+                               bool inspect, const EventSink& events) {
   env::Shard& shard = *sources.shard;
   if (!inspect) {
     auto sealing = [&] { return sources.wal->seal(shard, lane.lane); };
     CO_TRY(Position end, co_await retry_transient(shard, sealing));
-    events("recovery.sealed", fmt::format("lane={} end={} uploaded={}", lane.lane.to_string(), end.value,
-                                          lane.record.uploaded.value));
+    events("recovery.sealed", fmt::format("lane={} end={} uploaded={}", lane.lane.to_string(),
+                                          end.value, lane.record.uploaded.value));
     if (end <= lane.record.uploaded) co_return Result<void>{};
   }
   auto opening = [&] { return sources.wal->read(shard, lane.lane, lane.record.uploaded); };
@@ -59,16 +61,22 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
     if (!group) break;
     ++recovery.group_count;
     entry_count += group->entries.size();
-    for (wal::Entry& entry : group->entries) apply_entry(recovery.image, std::move(entry), lane.lane);
+    for (wal::Entry& entry : group->entries)
+      apply_entry(recovery.image, std::move(entry), lane.lane);
   }
-  events("recovery.tail", fmt::format("lane={} entries={}", lane.lane.to_string(), entry_count));
+  const Image& image = recovery.image;
+  events("recovery.tail",
+         fmt::format("lane={} entries={} covered_so_far={} stale_so_far={}", lane.lane.to_string(),
+                     entry_count, image.skipped_count, image.stale_count));
   co_return Result<void>{};
 }
 
 }  // namespace
 
 Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker) {
-  auto reading = [&] { return meta::range_prefix(*sources.meta, *sources.shard, meta::lanes_prefix(broker)); };
+  auto reading = [&] {
+    return meta::range_prefix(*sources.meta, *sources.shard, meta::lanes_prefix(broker));
+  };
   CO_TRY(meta::Range range, co_await retry_transient(*sources.shard, reading));
   std::map<Lane, LaneFacts> lanes;
   for (const meta::Entry& entry : range.entries) {
@@ -99,12 +107,14 @@ Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker
 
 Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::ObjectRecord record) {
   auto loading = [&] {
-    return sources.objects->get(*sources.shard, body_key(id), record.directory_position, record.directory_bytes);
+    return sources.objects->get(*sources.shard, body_key(id), record.directory_position,
+                                record.directory_bytes);
   };
   auto bytes = co_await retry_transient(*sources.shard, loading);
   if (!bytes && (bytes.error().code == Code::not_found || bytes.error().code == Code::out_of_range))
-    co_return fail(Code::corrupt, fmt::format("object {} is committed, but its directory is not there: {}",
-                                              id.to_string(), bytes.error().message));
+    co_return fail(Code::corrupt,
+                   fmt::format("object {} is committed, but its directory is not there: {}",
+                               id.to_string(), bytes.error().message));
   if (!bytes) co_return fail(bytes.error());
   co_return decode_directory(id, bytes->bytes());
 }
@@ -112,7 +122,8 @@ Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::Objec
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {
   Recovery recovery;
   CO_TRY(recovery.lanes, co_await read_lanes(sources, options.own.broker));
-  events("recovery.begin", fmt::format("lane={} lanes={}", options.own.to_string(), recovery.lanes.size()));
+  events("recovery.begin",
+         fmt::format("lane={} lanes={}", options.own.to_string(), recovery.lanes.size()));
   const size_t base = find_base(recovery.lanes);
   size_t first = 0;
   if (base < recovery.lanes.size()) {
@@ -128,8 +139,8 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
     if (replayed) continue;
     if (replayed.error().code != Code::corrupt) co_return fail(replayed.error());
     // What stood behind the damage is unknown, for every stream: nothing may be served as whole.
-    recovery.damaged =
-        fmt::format("the WAL of lane {} is damaged: {}", lane.lane.to_string(), replayed.error().message);
+    recovery.damaged = fmt::format("the WAL of lane {} is damaged: {}", lane.lane.to_string(),
+                                   replayed.error().message);
     events("recovery.damaged", recovery.damaged);
   }
   co_return recovery;

@@ -9,8 +9,8 @@
 #include "stream/stream.h"
 #include "wal/wal.h"
 
-// Offline inspection of a broker's storage: read only. Nothing is sealed, written or repaired. For a
-// broker that is down, or not uploading: what one that runs trims meanwhile may look like damage.
+// Offline inspection of a broker's storage: read only. Nothing is sealed, written or repaired. For
+// a broker that is down, or not uploading: what one that runs trims meanwhile may look like damage.
 
 namespace paceline::stream {
 
@@ -23,12 +23,12 @@ struct StreamReport {
 };
 
 struct CheckReport {
-  std::vector<StreamReport> streams;    // by id
-  std::vector<std::string> problems;    // that concern no single stream
-  std::vector<std::string> orphans;     // bodies that no record refers to: young, or left by a crash
-  uint64_t object_count = 0;            // verified: every block, index and directory of each
+  std::vector<StreamReport> streams;  // by id
+  std::vector<std::string> problems;  // that concern no single stream
+  std::vector<std::string> orphans;   // bodies that no record refers to: young, or left by a crash
+  uint64_t object_count = 0;          // verified: every block, index and directory of each
   uint64_t block_count = 0;
-  uint64_t group_count = 0;             // of WALs
+  uint64_t group_count = 0;  // of WALs
   bool ok() const;
 };
 

@@ -13,7 +13,8 @@ class Backoff {
   env::Duration next(uint64_t random) {
     const int64_t limit_ms = limit_ms_;
     limit_ms_ = std::min<int64_t>(limit_ms_ * 2, 5000);
-    return std::chrono::milliseconds(limit_ms / 2 + static_cast<int64_t>(random % static_cast<uint64_t>(limit_ms / 2 + 1)));
+    return std::chrono::milliseconds(
+        limit_ms / 2 + static_cast<int64_t>(random % static_cast<uint64_t>(limit_ms / 2 + 1)));
   }
 
  private:

@@ -13,7 +13,9 @@ class RunningStorage final : public Storage {
     return core_->open(home, id, owner);
   }
   Task<void> close(env::Shard& home, StreamId id) override { return core_->close(home, id); }
-  Task<Result<void>> erase(env::Shard& home, StreamId id) override { return core_->erase(home, id); }
+  Task<Result<void>> erase(env::Shard& home, StreamId id) override {
+    return core_->erase(home, id);
+  }
 
   Task<Result<void>> upload_now(env::Shard& home) override {
     if (!core_->damaged.empty()) co_return fail(Code::corrupt, core_->damaged);
@@ -58,11 +60,13 @@ class RunningStorage final : public Storage {
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Storage>>> Storage::start(std::vector<env::Shard*> shards, meta::Store& meta,
-                                                      object::Store& objects, wal::Wal& wal, Options options,
+Task<Result<std::unique_ptr<Storage>>> Storage::start(std::vector<env::Shard*> shards,
+                                                      meta::Store& meta, object::Store& objects,
+                                                      wal::Wal& wal, Options options,
                                                       EventSink events) {
   CHECK(!shards.empty());
-  auto core = std::make_shared<Core>(std::move(shards), meta, objects, wal, std::move(options), std::move(events));
+  auto core = std::make_shared<Core>(std::move(shards), meta, objects, wal, std::move(options),
+                                     std::move(events));
   CO_TRY_VOID(co_await core->start());
   co_return std::unique_ptr<Storage>(std::make_unique<RunningStorage>(std::move(core)));
 }

@@ -5,10 +5,10 @@
 namespace paceline::stream {
 namespace {
 
-#define ASSERT_OK(...)                                          \
-  do {                                                          \
-    auto ok_ = (__VA_ARGS__);                                   \
-    ASSERT_TRUE(ok_.has_value()) << ok_.error().to_string();    \
+#define ASSERT_OK(...)                                       \
+  do {                                                       \
+    auto ok_ = (__VA_ARGS__);                                \
+    ASSERT_TRUE(ok_.has_value()) << ok_.error().to_string(); \
   } while (false)
 
 TEST(Storage, AStreamNobodyHasWrittenToIsEmptyFromZero) {
@@ -51,7 +51,8 @@ TEST(Storage, ABatchThatDoesNotFollowIsRefused) {
   ASSERT_OK(house.open(0));
   ASSERT_OK(house.append_now(0, 3));
   std::vector<Batch> wrong{batch_at(0, 100, house.epoch)};
-  EXPECT_EQ(house.world.wait(0, house.open_streams[0]->stream->append(wrong)).error().code, Code::conflict);
+  EXPECT_EQ(house.world.wait(0, house.open_streams[0]->stream->append(wrong)).error().code,
+            Code::conflict);
   ASSERT_OK(house.append_now(0, 1));
 }
 
@@ -276,8 +277,9 @@ TEST(Storage, TenThousandIdleStreamsAreRecoveredQuickly) {
   for (uint32_t i = 0; i < 10'000; ++i) {
     const Batch batch = batch_at(i, 0, house.epoch);
     wal::Group group;
-    group.entries.push_back({{.stream = stream_id(i), .epoch = house.epoch, .base = batch.base, .count = batch.count},
-                             batch.bytes});
+    group.entries.push_back(
+        {{.stream = stream_id(i), .epoch = house.epoch, .base = batch.base, .count = batch.count},
+         batch.bytes});
     group.end = Position(i + 1);
     log->groups.push_back(std::move(group));
   }

@@ -50,7 +50,7 @@ struct Recovered {
 };
 
 struct ReadRequest {
-  Offset from;               // may stand inside a batch: that batch is returned whole
+  Offset from;  // may stand inside a batch: that batch is returned whole
   size_t bytes_max = 0;
   bool at_least_one = true;  // a first batch above bytes_max is returned all the same
 };
@@ -72,7 +72,7 @@ class Stream {
   virtual ~Stream() = default;
   virtual StreamId id() const = 0;
   virtual Offset start() const = 0;
-  virtual Offset end() const = 0;  // durable: the high watermark
+  virtual Offset end() const = 0;      // durable: the high watermark
   virtual uint64_t bytes() const = 0;  // retained, tail included
 
   // Appends consecutive batches; resumes when they are durable and end() covers them, in the order
@@ -95,13 +95,13 @@ class Stream {
 
 struct Options {
   Uuid cluster_id;
-  Lane lane;                                  // ours, open, registered
-  uint64_t upload_bytes = 64ull << 20;        // un-uploaded bytes that start an upload
-  int64_t upload_age_ms = 20'000;             // or their age
-  uint64_t block_bytes = 1ull << 20;          // of one stream in an object, at most, unless one batch
+  Lane lane;                            // ours, open, registered
+  uint64_t upload_bytes = 64ull << 20;  // un-uploaded bytes that start an upload
+  int64_t upload_age_ms = 20'000;       // or their age
+  uint64_t block_bytes = 1ull << 20;    // of one stream in an object, at most, unless one batch
   uint64_t log_cache_bytes = 256ull << 20;
   uint64_t block_cache_bytes = 128ull << 20;
-  int64_t delete_grace_ms = 60'000;           // an unreferenced object is kept for readers
+  int64_t delete_grace_ms = 60'000;  // an unreferenced object is kept for readers
 };
 
 // Counters for metrics; a snapshot, from any shard.
@@ -109,7 +109,7 @@ struct Stats {
   uint64_t unuploaded_bytes = 0;
   uint64_t log_cache_bytes = 0;
   uint64_t block_cache_bytes = 0;
-  uint64_t cache_hits = 0;     // batches read from the log cache or the block cache
+  uint64_t cache_hits = 0;  // batches read from the log cache or the block cache
   uint64_t cache_misses = 0;
   uint64_t uploads = 0;
   uint64_t upload_failures = 0;
@@ -142,15 +142,16 @@ class Storage {
     Recovered recovered;
   };
   virtual Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner) = 0;
-  // The owner, asked for a last snapshot, goes; the stream may be opened again. REQUIRES: none of its
-  // tasks runs.
+  // The owner, asked for a last snapshot, goes; the stream may be opened again. REQUIRES: none of
+  // its tasks runs.
   virtual Task<void> close(env::Shard& home, StreamId id) = 0;
   // Forgets a stream for good (its topic is deleted); its objects are collected. Closed or not.
   virtual Task<Result<void>> erase(env::Shard& home, StreamId id) = 0;
   // Uploads all that is durable now, and returns when it is committed.
   virtual Task<Result<void>> upload_now(env::Shard& home) = 0;
   virtual Stats stats() const = 0;
-  // Called once, on the first shard, when the lane is lost: the broker must stop and come back as a new incarnation.
+  // Called once, on the first shard, when the lane is lost: the broker must stop and come back as a
+  // new incarnation.
   virtual void on_lost(std::move_only_function<void(Error)> notify) = 0;
   // Uploads what is left (bounded by `deadline`) and ends all background work.
   virtual Task<void> stop(env::Shard& home, env::Instant deadline) = 0;

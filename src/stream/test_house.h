@@ -17,12 +17,17 @@
 
 namespace paceline::stream {
 
-inline StreamId stream_id(uint32_t index) { return {Uuid{{7}}, index}; }
+inline StreamId stream_id(uint32_t index) {
+  return {Uuid{{7}}, index};
+}
 
-inline uint32_t count_at(int64_t base) { return 1 + static_cast<uint32_t>(base * 7 % 5); }
+inline uint32_t count_at(int64_t base) {
+  return 1 + static_cast<uint32_t>(base * 7 % 5);
+}
 inline std::string payload_at(uint32_t index, int64_t base) {
   std::string text = fmt::format("{}:{}:", index, base);
-  text.resize(text.size() + static_cast<size_t>(base * 131 % 700), static_cast<char>('a' + base % 26));
+  text.resize(text.size() + static_cast<size_t>(base * 131 % 700),
+              static_cast<char>('a' + base % 26));
   return text;
 }
 inline Batch batch_at(uint32_t index, int64_t base, Epoch epoch) {
@@ -54,7 +59,8 @@ class HashOwner final : public StateOwner {
   // Of a stream up to `end`.
   static std::string expected(uint32_t index, int64_t end) {
     std::string hash;
-    for (int64_t base = 0; base < end; base += count_at(base)) hash = step(hash, payload_at(index, base));
+    for (int64_t base = 0; base < end; base += count_at(base))
+      hash = step(hash, payload_at(index, base));
     return hash;
   }
 
@@ -124,8 +130,8 @@ class House {
     auto opened = std::make_unique<Opened>();
     opened->shard = index % world.shards().size();
     auto opening = [](House& house, Opened& into, uint32_t which) -> Task<Result<Stream*>> {
-      CO_TRY(Storage::Opened got,
-             co_await house.storage->open(house.world.shard(into.shard), stream_id(which), into.owner));
+      CO_TRY(Storage::Opened got, co_await house.storage->open(house.world.shard(into.shard),
+                                                               stream_id(which), into.owner));
       into.owner.take_in(got.recovered);
       into.stream = got.stream;
       co_return got.stream;
@@ -168,13 +174,16 @@ class House {
     while (at < opened.stream->end()) {
       ReadRequest request{.from = at, .bytes_max = 1 + world.random.below(6000)};
       TRY(ReadResult result, world.wait(opened.shard, opened.stream->read(request)));
-      if (result.batches.empty()) return fail(Code::corrupt, fmt::format("nothing at {}", at.value));
-      if (result.batches.front().base > at) return fail(Code::corrupt, fmt::format("a hole at {}", at.value));
+      if (result.batches.empty())
+        return fail(Code::corrupt, fmt::format("nothing at {}", at.value));
+      if (result.batches.front().base > at)
+        return fail(Code::corrupt, fmt::format("a hole at {}", at.value));
       if (at != opened.stream->start() && result.batches.front().base != at)
         return fail(Code::corrupt, fmt::format("twice at {}", at.value));
       for (const Batch& batch : result.batches) {
         const int64_t base = batch.base.value;
-        if (batch.count != count_at(base) || as_text(batch.bytes.bytes()) != payload_at(index, base) ||
+        if (batch.count != count_at(base) ||
+            as_text(batch.bytes.bytes()) != payload_at(index, base) ||
             batch.append_time_ms != 1000 + base || batch.max_timestamp != 5000 + base)
           return fail(Code::corrupt, fmt::format("another batch at {}", base));
         at = batch.end();

@@ -14,15 +14,16 @@
 #include "meta/records.h"
 #include "stream/stream.h"
 
-// A small world for the tests of this module: shards under a virtual clock, interleaved by a seed in
-// one thread, and a WAL, an object store and a metadata store in memory that outlive a crash.
+// A small world for the tests of this module: shards under a virtual clock, interleaved by a seed
+// in one thread, and a WAL, an object store and a metadata store in memory that outlive a crash.
 
 namespace paceline::stream {
 
 class TestWorld {
  public:
   TestWorld(uint64_t seed, unsigned shard_count) : random(seed) {
-    for (unsigned i = 0; i < shard_count; ++i) shards_.push_back(std::make_unique<OneShard>(*this, i));
+    for (unsigned i = 0; i < shard_count; ++i)
+      shards_.push_back(std::make_unique<OneShard>(*this, i));
   }
   ~TestWorld() { crash(); }
 
@@ -63,7 +64,9 @@ class TestWorld {
   template <class T>
   T wait(size_t on, Task<T> task) {
     std::optional<T> value;
-    auto body = [](Task<T> inner, std::optional<T>& out) -> Task<void> { out.emplace(co_await std::move(inner)); };
+    auto body = [](Task<T> inner, std::optional<T>& out) -> Task<void> {
+      out.emplace(co_await std::move(inner));
+    };
     shard(on).spawn(body(std::move(task), value));
     CHECK(run_until([&] { return value.has_value(); }));
     return std::move(*value);
@@ -89,10 +92,14 @@ class TestWorld {
     OneShard(TestWorld& owner, unsigned own_index) : world(owner), number(own_index) {}
     unsigned index() const override { return number; }
     env::Instant now() const override { return world.now_; }
-    int64_t wall_ms() const override { return 1'700'000'000'000 + world.now_.since_start.count() / 1'000'000; }
+    int64_t wall_ms() const override {
+      return 1'700'000'000'000 + world.now_.since_start.count() / 1'000'000;
+    }
     uint64_t random() override { return world.random.next(); }
     void post(env::Callback callback) override { posts.push_back(std::move(callback)); }
-    TimerId run_at(env::Instant when, env::Callback callback) override { return timers.add(when, std::move(callback)); }
+    TimerId run_at(env::Instant when, env::Callback callback) override {
+      return timers.add(when, std::move(callback));
+    }
     void cancel_timer(TimerId id) override { timers.remove(id); }
     void offload(uint64_t, env::Callback work, env::Callback done) override {
       work();
@@ -121,7 +128,8 @@ class TestWorld {
   bool run_timer() {
     OneShard* first = nullptr;
     for (auto& shard : shards_)
-      if (!shard->timers.empty() && (!first || shard->timers.next() < first->timers.next())) first = shard.get();
+      if (!shard->timers.empty() && (!first || shard->timers.next() < first->timers.next()))
+        first = shard.get();
     if (!first || first->timers.next() == env::Instant::never()) return false;
     now_ = std::max(now_, first->timers.next());
     first->timers.take_next()();
@@ -162,7 +170,8 @@ class TestWal final : public wal::Wal {
     lanes[lane]->sealed = true;
     co_return lanes[lane]->end();
   }
-  Task<Result<std::unique_ptr<wal::Reader>>> read(env::Shard& shard, Lane lane, Position from) override {
+  Task<Result<std::unique_ptr<wal::Reader>>> read(env::Shard& shard, Lane lane,
+                                                  Position from) override {
     co_await some_time(shard);
     if (!lanes.contains(lane)) co_return fail(Code::not_found, lane.to_string());
     if (from < trimmed[lane] && !lanes[lane]->groups.empty())
@@ -182,7 +191,8 @@ class TestWal final : public wal::Wal {
     env::Event done;
   };
   struct State {
-    State(env::Shard& owner, std::shared_ptr<Log> own) : shard(owner), log(std::move(own)), arrived(owner) {}
+    State(env::Shard& owner, std::shared_ptr<Log> own)
+        : shard(owner), log(std::move(own)), arrived(owner) {}
     env::Shard& shard;
     std::shared_ptr<Log> log;
     std::deque<std::shared_ptr<Call>> queue;
@@ -241,7 +251,8 @@ class TestWal final : public wal::Wal {
     Task<Result<std::optional<wal::Group>>> next() override {
       while (at_ < log_->groups.size() && log_->groups[at_].end <= from_) ++at_;
       if (at_ == log_->groups.size()) co_return std::optional<wal::Group>();
-      if (log_->damaged.contains(at_)) co_return fail(Code::corrupt, "a group does not match its checksum");
+      if (log_->damaged.contains(at_))
+        co_return fail(Code::corrupt, "a group does not match its checksum");
       co_return std::optional<wal::Group>(log_->groups[at_++]);
     }
 
@@ -259,7 +270,8 @@ class TestObjects final : public object::Store {
   bool down = false;
   uint64_t lost_answers_percent = 0;
 
-  Task<Result<void>> put_if_absent(env::Shard& shard, std::string key, std::vector<Slice> body) override {
+  Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
+                                   std::vector<Slice> body) override {
     co_await some_time(shard);
     if (down) co_return fail(Code::unavailable, "the store is down");
     if (bodies.contains(key)) co_return fail(Code::already_exists, key);
@@ -272,12 +284,14 @@ class TestObjects final : public object::Store {
     if (lost) co_return fail(Code::maybe_written, key);
     co_return Result<void>{};
   }
-  Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from, uint64_t bytes) override {
+  Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from,
+                          uint64_t bytes) override {
     co_await some_time(shard);
     if (down) co_return fail(Code::unavailable, "the store is down");
     const auto found = bodies.find(key);
     if (found == bodies.end()) co_return fail(Code::not_found, key);
-    if (from > found->second.size() || bytes > found->second.size() - from) co_return fail(Code::out_of_range, key);
+    if (from > found->second.size() || bytes > found->second.size() - from)
+      co_return fail(Code::out_of_range, key);
     co_return Slice::copy_of(as_bytes(std::string_view(found->second).substr(from, bytes)));
   }
   Task<Result<uint64_t>> size(env::Shard& shard, std::string key) override {
@@ -292,7 +306,8 @@ class TestObjects final : public object::Store {
     bodies.erase(key);
     co_return Result<void>{};
   }
-  Task<Result<object::ListPage>> list(env::Shard& shard, std::string prefix, std::string after, size_t count_max) override {
+  Task<Result<object::ListPage>> list(env::Shard& shard, std::string prefix, std::string after,
+                                      size_t count_max) override {
     co_await some_time(shard);
     object::ListPage page;
     for (const auto& [key, body] : bodies) {
@@ -327,11 +342,13 @@ class TestMeta final : public meta::Store {
     if (found == entries.end()) co_return std::optional<meta::Entry>();
     co_return std::optional<meta::Entry>(found->second);
   }
-  Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to, size_t count_max) override {
+  Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to,
+                                  size_t count_max) override {
     co_await some_time(shard);
     meta::Range range;
     range.revision = Revision(revision);
-    for (auto at = entries.lower_bound(from); at != entries.end() && (to.empty() || at->first < to); ++at) {
+    for (auto at = entries.lower_bound(from); at != entries.end() && (to.empty() || at->first < to);
+         ++at) {
       if (range.entries.size() == count_max) {
         range.more = true;
         break;
@@ -345,10 +362,11 @@ class TestMeta final : public meta::Store {
     CHECK(transaction.writes.size() <= 128);
     for (const meta::Compare& compare : transaction.compares) {
       const auto found = entries.find(compare.key);
-      const bool holds = compare.what == meta::Compare::What::absent
-                             ? found == entries.end()
-                             : found != entries.end() && (compare.what == meta::Compare::What::exists ||
-                                                          found->second.modified == compare.modified);
+      const bool holds =
+          compare.what == meta::Compare::What::absent
+              ? found == entries.end()
+              : found != entries.end() && (compare.what == meta::Compare::What::exists ||
+                                           found->second.modified == compare.modified);
       if (!holds) co_return fail(Code::conflict, compare.key);
     }
     const bool lost = shard.random() % 100 < lost_answers_percent;

@@ -5,13 +5,15 @@
 namespace paceline::stream {
 
 // The first batch of an extent at or after a timestamp, not wholly below `start`.
-Task<Result<std::optional<Batch>>> StoredStream::first_in_extent(Extent extent, Offset start, int64_t timestamp) {
+Task<Result<std::optional<Batch>>> StoredStream::first_in_extent(Extent extent, Offset start,
+                                                                 int64_t timestamp) {
   CO_TRY(auto index, co_await part_->reader.index(extent.object));
   for (const BlockRef& ref : index->of_stream(id_)) {
     if (ref.max_timestamp < timestamp || ref.end <= start) continue;
     CO_TRY(auto block, co_await part_->reader.block(extent.object, ref));
     for (const Batch& batch : block->batches)
-      if (batch.max_timestamp >= timestamp && batch.end() > start) co_return std::optional<Batch>(batch);
+      if (batch.max_timestamp >= timestamp && batch.end() > start)
+        co_return std::optional<Batch>(batch);
   }
   co_return std::optional<Batch>();
 }
@@ -34,13 +36,15 @@ Task<Result<std::optional<Batch>>> StoredStream::first_batch_since(int64_t times
   seen = std::max(seen, extents_.empty() ? start : extents_.back().end);
   for (size_t i = 0; i < cached_.size(); ++i) {
     const Batch& batch = cached_.at(i);
-    if (batch.end() > seen && batch.max_timestamp >= timestamp) co_return std::optional<Batch>(batch);
+    if (batch.end() > seen && batch.max_timestamp >= timestamp)
+      co_return std::optional<Batch>(batch);
   }
   co_return std::optional<Batch>();
 }
 
 // Replaces `best` by the first batch of the extent that holds more than it.
-Task<Result<void>> StoredStream::improve_by_extent(Extent extent, Offset start, std::optional<Batch>& best) {
+Task<Result<void>> StoredStream::improve_by_extent(Extent extent, Offset start,
+                                                   std::optional<Batch>& best) {
   CO_TRY(auto index, co_await part_->reader.index(extent.object));
   for (const BlockRef& ref : index->of_stream(id_)) {
     if (ref.end <= start || (best && ref.max_timestamp <= best->max_timestamp)) continue;
@@ -60,7 +64,8 @@ Task<Result<std::optional<Batch>>> StoredStream::batch_of_max_timestamp() {
   std::optional<Batch> tail;
   for (size_t i = 0; i < cached_.size(); ++i) {
     const Batch& batch = cached_.at(i);
-    if (batch.end() > uploaded && (!tail || batch.max_timestamp > tail->max_timestamp)) tail = batch;
+    if (batch.end() > uploaded && (!tail || batch.max_timestamp > tail->max_timestamp))
+      tail = batch;
   }
   std::optional<Batch> best;
   int64_t whole_max = -1;
@@ -69,7 +74,8 @@ Task<Result<std::optional<Batch>>> StoredStream::batch_of_max_timestamp() {
   for (const Extent& extent : extents) {
     // Of whole extents only the first with the maximum counts; of a trimmed one nobody knows yet.
     const bool trimmed = extent.base < start;
-    if (!trimmed && (extent.max_timestamp < whole_max || (best && extent.max_timestamp <= best->max_timestamp)))
+    if (!trimmed &&
+        (extent.max_timestamp < whole_max || (best && extent.max_timestamp <= best->max_timestamp)))
       continue;
     CO_TRY_VOID(co_await improve_by_extent(extent, start, best));
   }

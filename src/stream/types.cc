@@ -19,7 +19,9 @@ bool parse_hex(std::string_view text, T& value) {
 
 }  // namespace
 
-std::string ObjectId::to_string() const { return fmt::format("{}/{}", lane.to_string(), number); }
+std::string ObjectId::to_string() const {
+  return fmt::format("{}/{}", lane.to_string(), number);
+}
 
 std::string bodies_prefix(Lane lane) {
   return fmt::format("{}{:08x}.{:016x}/", kPrefix, static_cast<uint32_t>(lane.broker.value),

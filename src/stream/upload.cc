@@ -18,8 +18,12 @@ constexpr int kRareCheckpointAges = 10;
 }  // namespace
 
 Uploader::Uploader(Core& core, const Recovery& recovery)
-    : core_(core), checkpoint_bytes_(recovery.checkpoint_bytes), last_checkpoint_(core.owner().now()),
-      started_(core.owner().now()), wake_(core.owner()), progress_(core.owner()) {
+    : core_(core),
+      checkpoint_bytes_(recovery.checkpoint_bytes),
+      last_checkpoint_(core.owner().now()),
+      started_(core.owner().now()),
+      wake_(core.owner()),
+      progress_(core.owner()) {
   for (const LaneFacts& lane : recovery.lanes) {
     if (lane.lane == core.options.lane) {
       record_ = lane.record;
@@ -71,12 +75,15 @@ bool Uploader::checkpoint_due() const {
 env::Instant Uploader::next_due() const {
   const env::Duration age = std::chrono::milliseconds(core_.options.upload_age_ms);
   const env::Instant now = core_.owner().now();
-  if (requested_ > completed_ || core_.counters.unuploaded_bytes >= core_.options.upload_bytes) return now;
+  if (requested_ > completed_ || core_.counters.unuploaded_bytes >= core_.options.upload_bytes)
+    return now;
   env::Instant due = env::Instant::never();
   if (dirty_since_) due = std::min(due, *dirty_since_ + age);
   if (inherited_) due = std::min(due, started_ + age);
   if (core_.dropped_extents)
-    due = std::min(due, last_checkpoint_ + age * (checkpoint_bytes_ <= kSmallCheckpointBytes ? 1 : kRareCheckpointAges));
+    due = std::min(
+        due, last_checkpoint_ +
+                 age * (checkpoint_bytes_ <= kSmallCheckpointBytes ? 1 : kRareCheckpointAges));
   return due;
 }
 
@@ -122,8 +129,8 @@ Task<Uploader::Cut> Uploader::cut() {
     cut.parts.push_back(std::move(gone));
   }
   std::ranges::sort(cut.parts, {}, [](const StreamPart& part) { return part.record.stream; });
-  const auto twice = std::ranges::unique(
-      cut.parts, {}, [](const StreamPart& part) { return part.record.stream; });
+  const auto twice =
+      std::ranges::unique(cut.parts, {}, [](const StreamPart& part) { return part.record.stream; });
   cut.parts.erase(twice.begin(), twice.end());
   for (const StreamPart& part : cut.parts)
     for (const Batch& batch : part.batches) cut.batch_bytes += batch.bytes.size();
@@ -133,7 +140,8 @@ Task<Uploader::Cut> Uploader::cut() {
 // Waits before another attempt; an error when there is to be none.
 Task<Result<void>> Uploader::pause(Backoff& backoff, const Error& error) {
   core_.counters.upload_failures += 1;
-  log_warn("storage: an upload of lane {} waits: {}", core_.options.lane.to_string(), error.to_string());
+  log_warn("storage: an upload of lane {} waits: {}", core_.options.lane.to_string(),
+           error.to_string());
   const env::Instant until = core_.owner().now() + backoff.next(core_.owner().random());
   while (core_.owner().now() < until) {
     if (stopping_ || core_.lost) co_return fail(Code::cancelled, "the storage stops");
@@ -143,7 +151,8 @@ Task<Result<void>> Uploader::pause(Backoff& backoff, const Error& error) {
 }
 
 // Lays the object out under the next free number and puts it.
-Task<Result<BuiltObject>> Uploader::put(std::shared_ptr<const std::vector<StreamPart>> parts, bool checkpoint) {
+Task<Result<BuiltObject>> Uploader::put(std::shared_ptr<const std::vector<StreamPart>> parts,
+                                        bool checkpoint) {
   for (;; ++next_object_) {
     const ObjectPlan plan{.cluster_id = core_.options.cluster_id,
                           .id = {core_.options.lane, next_object_},
@@ -163,7 +172,8 @@ Task<Result<BuiltObject>> Uploader::put(std::shared_ptr<const std::vector<Stream
 Task<Result<bool>> Uploader::put_once(const BuiltObject& built) {
   Backoff backoff;
   for (;;) {
-    auto done = co_await core_.objects.put_if_absent(core_.owner(), body_key(built.header.id), built.body);
+    auto done =
+        co_await core_.objects.put_if_absent(core_.owner(), body_key(built.header.id), built.body);
     if (done) co_return true;
     const Code code = done.error().code;
     if (code == Code::already_exists || code == Code::maybe_written) {
@@ -208,7 +218,8 @@ Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
   transaction.put(meta::object_key(id.lane, id.number), meta::encode(object));
   const size_t marks = mark_adopted_ ? std::min(unmarked_.size(), kMarksAtOnce) : 0;
   const std::string mark = meta::encode(meta::DoneRecord{.at_ms = core_.owner().wall_ms()});
-  for (size_t i = 0; i < marks; ++i) transaction.put(meta::done_key(unmarked_[i], core_.options.lane), mark);
+  for (size_t i = 0; i < marks; ++i)
+    transaction.put(meta::done_key(unmarked_[i], core_.options.lane), mark);
   Backoff backoff;
   for (;;) {
     auto done = co_await core_.meta.commit(core_.owner(), transaction);
@@ -224,7 +235,8 @@ Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
       break;
     }
     if (there && (!*there || (*there)->modified != modified_))
-      co_return fail(Code::fenced, fmt::format("lane {} was changed by somebody else", core_.options.lane.to_string()));
+      co_return fail(Code::fenced, fmt::format("lane {} was changed by somebody else",
+                                               core_.options.lane.to_string()));
     CO_TRY_VOID(co_await pause(backoff, done.error()));
   }
   record_ = next;
@@ -234,7 +246,8 @@ Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
 }
 
 // What the commit means for those who read, and for the space that may be used again.
-Task<Result<void>> Uploader::note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
+Task<Result<void>> Uploader::note(const Cut& cut,
+                                  std::shared_ptr<const std::vector<StreamPart>> parts,
                                   std::shared_ptr<const BuiltObject> built) {
   {
     const Lock::Held held = co_await core_.structure.acquire();
@@ -255,10 +268,12 @@ Task<Result<void>> Uploader::note(const Cut& cut, std::shared_ptr<const std::vec
   core_.collector->know(id);
   inherited_ = false;
   core_.events("upload.committed",
-               fmt::format("object={} bytes={} streams={} checkpoint={} uploaded={}", id.to_string(),
-                           built->header.object_bytes, parts->size(), cut.checkpoint, record_.uploaded.value));
+               fmt::format("object={} bytes={} streams={} checkpoint={} uploaded={}",
+                           id.to_string(), built->header.object_bytes, parts->size(),
+                           cut.checkpoint, record_.uploaded.value));
   auto trimmed = co_await core_.writer->trim(core_.owner(), record_.uploaded);
-  if (!trimmed) log_warn("storage: the WAL keeps what it could let go: {}", trimmed.error().to_string());
+  if (!trimmed)
+    log_warn("storage: the WAL keeps what it could let go: {}", trimmed.error().to_string());
   if (!cut.checkpoint) {
     ++delta_count_;
     delta_bytes_ += built->header.directory_bytes;
@@ -268,7 +283,7 @@ Task<Result<void>> Uploader::note(const Cut& cut, std::shared_ptr<const std::vec
   delta_bytes_ = 0;
   checkpoint_bytes_ = built->header.directory_bytes;
   last_checkpoint_ = core_.owner().now();
-  core_.collector->retain(*parts, id, modified_);
+  core_.collector->retain(*parts, id);
   co_await remove_adopted();
   co_return Result<void>{};
 }
@@ -287,7 +302,8 @@ Task<void> Uploader::remove_adopted() {
   for (Lane lane : std::exchange(adopted_, {})) {
     auto removed = co_await core_.wal.remove(core_.owner(), lane);
     if (removed) continue;
-    log_warn("storage: the WAL of lane {} stays: {}", lane.to_string(), removed.error().to_string());
+    log_warn("storage: the WAL of lane {} stays: {}", lane.to_string(),
+             removed.error().to_string());
     adopted_.push_back(lane);
   }
 }
@@ -297,14 +313,16 @@ Task<Result<void>> Uploader::upload_now() {
   wake_.notify_all();
   while (completed_ < wanted && !ended_) co_await progress_.wait();
   if (completed_ >= wanted) co_return Result<void>{};
-  co_return fail(core_.lost ? Code::fenced : Code::cancelled, "the storage ended before the upload");
+  co_return fail(core_.lost ? Code::fenced : Code::cancelled,
+                 "the storage ended before the upload");
 }
 
 Task<void> Uploader::stop(env::Instant deadline) {
   const uint64_t wanted = ++requested_;
   wake_.notify_all();
   bool in_time = true;
-  while (completed_ < wanted && !ended_ && in_time) in_time = co_await progress_.wait_until(deadline);
+  while (completed_ < wanted && !ended_ && in_time)
+    in_time = co_await progress_.wait_until(deadline);
   stopping_ = true;
   wake_.notify_all();
   // A call into a store that never answers keeps the loop: it holds what it needs by itself.

@@ -37,7 +37,8 @@ class Uploader {
   env::Instant next_due() const;
   Task<Result<void>> upload();
   Task<Cut> cut();
-  Task<Result<BuiltObject>> put(std::shared_ptr<const std::vector<StreamPart>> parts, bool checkpoint);
+  Task<Result<BuiltObject>> put(std::shared_ptr<const std::vector<StreamPart>> parts,
+                                bool checkpoint);
   Task<Result<bool>> put_once(const BuiltObject& built);
   Task<Result<bool>> is_ours(const BuiltObject& built);
   Task<Result<void>> commit(const Cut& cut, const BuiltObject& built);
@@ -50,11 +51,11 @@ class Uploader {
   meta::LaneRecord record_;  // as committed
   Revision modified_;
   uint64_t next_object_ = 1;
-  std::vector<Lane> adopted_;       // sealed lanes that our first object covers: their WALs go
-  std::vector<Lane> unmarked_;      // replayed lanes whose done mark is not written
-  bool mark_adopted_ = true;        // not while a stream of theirs is offline
-  bool inherited_ = false;          // something to cover though nothing was appended
-  uint64_t delta_count_ = 0;        // since the last checkpoint
+  std::vector<Lane> adopted_;   // sealed lanes that our first object covers: their WALs go
+  std::vector<Lane> unmarked_;  // replayed lanes whose done mark is not written
+  bool mark_adopted_ = true;    // not while a stream of theirs is offline
+  bool inherited_ = false;      // something to cover though nothing was appended
+  uint64_t delta_count_ = 0;    // since the last checkpoint
   uint64_t delta_bytes_ = 0;
   uint64_t checkpoint_bytes_ = 0;
   env::Instant last_checkpoint_;
