@@ -58,7 +58,7 @@ class Server:
     def __init__(self, command, port):
         self.port = port
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.ready_s = wait_port(port, self.process)
 
     def stop(self, how=signal.SIGTERM):

@@ -229,6 +229,7 @@ void read_settings(Config& config, const Values& values) {
   // little that the largest request would not fit.
   settings.request_memory_bytes = std::max<uint64_t>(config.memory_bytes / 4, settings.request_bytes_max + 4096ull);
   config.upload_bytes = static_cast<uint64_t>(values.number("paceline.upload.bytes"));
+  settings.unuploaded_bytes_high = 3 * config.upload_bytes;
   config.upload_age_ms = values.number("paceline.upload.age.ms");
   config.forget_unsynced = values.flag("paceline.test.forget.unsynced");
 }

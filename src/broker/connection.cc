@@ -126,6 +126,8 @@ Task<bool> Connection::admit(const Slice& frame) {
     co_await changed_.wait();
   if (request.api_key != kProduceKey) {
     while (!ended_ && !answers_.empty()) co_await changed_.wait();
+  } else {
+    co_await wait_for_uploads();
   }
   if (ended_) co_return false;
 
@@ -140,6 +142,15 @@ Task<bool> Connection::admit(const Slice& frame) {
   record(request, reply, since);
   settle(answer, std::move(reply));
   co_return !ended_;
+}
+
+// The object store is slower than the producers: they are held, not refused, because a refusal costs
+// them a back-off. Bounded, so that a store that is gone is told as what it is.
+Task<void> Connection::wait_for_uploads() {
+  const env::Instant deadline = shard_.now() + std::chrono::seconds(20);
+  while (!ended_ && shard_.now() < deadline &&
+         node_.storage().stats().unuploaded_bytes > node_.settings().unuploaded_bytes_high)
+    co_await env::sleep_for(shard_, std::chrono::milliseconds(2));
 }
 
 Task<void> Connection::run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,

@@ -33,6 +33,7 @@ class Connection {
 
   Task<Result<Slice>> read_frame();
   Task<bool> admit(const Slice& frame);
+  Task<void> wait_for_uploads();
   Task<void> run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
                          env::Budget::Permit permit, env::Gate::Pass pass);
   void settle(const std::shared_ptr<Answer>& answer, Reply reply);

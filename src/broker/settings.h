@@ -33,6 +33,8 @@ struct Settings {
   uint64_t response_bytes_max = 64u << 20;       // unsent on one connection: then it is not read
   uint32_t produce_pipeline_max = 256;           // produce requests of one connection in flight
   uint64_t request_memory_bytes = 512ull << 20;  // of all requests together
+  // Above this produce requests wait for uploads to catch up; well below where storage refuses them.
+  uint64_t unuploaded_bytes_high = 192ull << 20;
   uint32_t partitions_create_max = 10'000;       // of one CreateTopics
   uint32_t auto_create_pending_max = 100;
 

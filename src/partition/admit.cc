@@ -43,6 +43,9 @@ std::expected<record::BatchFacts, AppendFailure> StreamPartition::judge(
   options.timestamp_before_max_ms = config.timestamp_before_max_ms;
   options.timestamp_after_max_ms = config.timestamp_after_max_ms;
   auto facts = record::validate_produced(request.records.bytes(), options);
+  if (facts && facts->transactional)
+    return std::unexpected(
+        AppendFailure{KafkaError::invalid_txn_state, "transactions are not served yet", {}});
   if (facts) return *facts;
   AppendFailure failure{facts.error().code, std::move(facts.error().message), {}};
   for (auto& one : facts.error().record_errors)

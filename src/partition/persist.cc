@@ -26,7 +26,12 @@ std::unexpected<AppendFailure> StreamPartition::fail_append(const Error& error) 
   if (nothing_written && !lost_) {
     if (!recovering_) {
       ++failures_;
-      if (error.code != Code::conflict) log_warn("{}: append refused: {}", options_.name, error.to_string());
+      // A disk or store in trouble refuses thousands a second: one line in ten seconds tells it.
+      const env::Instant now = options_.shard->now();
+      if (error.code != Code::conflict && now >= next_refusal_line_) {
+        next_refusal_line_ = now + std::chrono::seconds(10);
+        log_warn("{}: append refused: {}", options_.name, error.to_string());
+      }
     }
     recovering_ = true;
     return refuse(KafkaError::kafka_storage_error, fmt::format("the log refused the batch: {}", error.message));

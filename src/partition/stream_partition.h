@@ -88,6 +88,7 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Offset snapshot_end_;
   size_t in_flight_ = 0;
   uint64_t failures_ = 0;     // of appends, as waves: what was in flight at one time counts once
+  env::Instant next_refusal_line_{};  // of the log: refusals are told now and then
   bool recovering_ = false;   // a wave is under way: nothing new until all of it is back
   bool lost_ = false;         // writes of unknown outcome: nothing is appended any more
   bool closing_ = false;
