@@ -18,9 +18,11 @@ Result<std::vector<Address>> look_up(const std::string& host, uint16_t port, int
   hints.ai_flags = flags | AI_NUMERICSERV | AI_PASSIVE;
   addrinfo* found = nullptr;
   const std::string service = std::to_string(port);
-  const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
+  const int error =
+      ::getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
   if (error != 0) {
-    const Code code = error == EAI_NONAME || error == EAI_FAMILY ? Code::invalid_argument : Code::unavailable;
+    const Code code =
+        error == EAI_NONAME || error == EAI_FAMILY ? Code::invalid_argument : Code::unavailable;
     return fail(code, fmt::format("cannot resolve host '{}': {}", host, ::gai_strerror(error)));
   }
   std::vector<Address> addresses;
@@ -37,14 +39,16 @@ Result<std::vector<Address>> look_up(const std::string& host, uint16_t port, int
 }  // namespace
 
 uint16_t Address::port() const {
-  if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
+  if (family() == AF_INET6)
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
   return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
 }
 
 std::string Address::to_string() const {
   char host[NI_MAXHOST] = "?";
   ::getnameinfo(get(), size, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
-  return family() == AF_INET6 ? fmt::format("[{}]:{}", host, port()) : fmt::format("{}:{}", host, port());
+  return family() == AF_INET6 ? fmt::format("[{}]:{}", host, port())
+                              : fmt::format("{}:{}", host, port());
 }
 
 Result<std::vector<Address>> resolve(const std::string& host, uint16_t port) {

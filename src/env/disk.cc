@@ -15,9 +15,11 @@ Result<std::string> read_file(Disk& disk, const std::string& path, uint64_t byte
   TRY(auto file, disk.open(path, mode));
   TRY(const uint64_t size, file->size());
   if (size > bytes_max)
-    return fail(Code::too_large, fmt::format("{} has {} bytes, over the limit of {}", path, size, bytes_max));
+    return fail(Code::too_large,
+                fmt::format("{} has {} bytes, over the limit of {}", path, size, bytes_max));
   std::string text(size, '\0');
-  TRY(const size_t count, file->read_at(0, MutableBytes(reinterpret_cast<std::byte*>(text.data()), size)));
+  TRY(const size_t count,
+      file->read_at(0, MutableBytes(reinterpret_cast<std::byte*>(text.data()), size)));
   text.resize(count);
   return text;
 }

@@ -28,7 +28,9 @@ class File {
   // A shorter file grows to `size`, reading as zeros.
   virtual Result<void> allocate(uint64_t size) = 0;
 
-  Result<void> write_at(uint64_t position, Bytes piece) { return write_at(position, std::span(&piece, 1)); }
+  Result<void> write_at(uint64_t position, Bytes piece) {
+    return write_at(position, std::span(&piece, 1));
+  }
 };
 
 struct OpenMode {
@@ -56,12 +58,13 @@ class Disk {
   virtual ~Disk() = default;
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
   virtual Result<bool> exists(const std::string& path) = 0;
-  virtual Result<void> remove(const std::string& path) = 0;       // not_found if absent
+  virtual Result<void> remove(const std::string& path) = 0;  // not_found if absent
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;  // replaces
   // Like rename, but already_exists if `to` is there; atomic.
   virtual Result<void> rename_new(const std::string& from, const std::string& to) = 0;
   virtual Result<std::vector<std::string>> list(const std::string& dir) = 0;  // names, sorted
-  virtual Result<void> make_dirs(const std::string& dir) = 0;  // with parents, durable; fine if there
+  virtual Result<void> make_dirs(
+      const std::string& dir) = 0;  // with parents, durable; fine if there
   virtual Result<void> remove_dir(const std::string& dir) = 0;  // must be empty
   virtual Result<void> sync_dir(const std::string& dir) = 0;
   // in_use if another holder, in this or another process, has it.
@@ -71,7 +74,8 @@ class Disk {
 
 // Whole-file helpers over any Disk.
 Result<std::string> read_file(Disk& disk, const std::string& path, uint64_t bytes_max);
-// Atomically replaces `path` with `bytes`, durable on return (temporary file, sync, rename, sync_dir).
+// Atomically replaces `path` with `bytes`, durable on return (temporary file, sync, rename,
+// sync_dir).
 Result<void> replace_file(Disk& disk, const std::string& path, Bytes bytes);
 std::string parent_dir(const std::string& path);
 

@@ -19,7 +19,8 @@ class DiskContract : public ContractTest {
   }
   std::string content(File& file, uint64_t position, size_t size) {
     std::string text(size, '?');
-    auto count = file.read_at(position, MutableBytes(reinterpret_cast<std::byte*>(text.data()), size));
+    auto count =
+        file.read_at(position, MutableBytes(reinterpret_cast<std::byte*>(text.data()), size));
     EXPECT_TRUE(count) << count.error().to_string();
     text.resize(count.value_or(0));
     return text;
@@ -28,14 +29,16 @@ class DiskContract : public ContractTest {
   static constexpr OpenMode kExclusive{.create = OpenMode::Create::exclusive, .writable = true};
   std::string dir;
 };
-INSTANTIATE_TEST_SUITE_P(Worlds, DiskContract, ::testing::Values(WorldKind::real), kind_name);
+INSTANTIATE_TEST_SUITE_P(Worlds, DiskContract, ::testing::Values(WorldKind::real, WorldKind::sim),
+                         kind_name);
 
 TEST_P(DiskContract, WritesOfManyPiecesAreReadBack) {
   auto file = create("a");
   std::string expected;
   std::vector<std::string> texts;
   std::vector<Bytes> pieces;
-  for (int i = 0; i < 3000; ++i) texts.push_back(std::string(i % 7, static_cast<char>('a' + i % 26)));
+  for (int i = 0; i < 3000; ++i)
+    texts.push_back(std::string(i % 7, static_cast<char>('a' + i % 26)));
   for (const std::string& text : texts) {
     pieces.push_back(as_bytes(text));
     expected += text;

@@ -9,7 +9,8 @@ namespace {
 using namespace std::chrono_literals;
 
 class NetworkContract : public ContractTest {};
-INSTANTIATE_TEST_SUITE_P(Worlds, NetworkContract, ::testing::Values(WorldKind::real), kind_name);
+INSTANTIATE_TEST_SUITE_P(Worlds, NetworkContract,
+                         ::testing::Values(WorldKind::real, WorldKind::sim), kind_name);
 
 Task<Result<std::string>> read_all(Socket& socket, size_t size) {
   std::string text(size, '\0');
@@ -28,7 +29,8 @@ Task<Result<void>> write_text(Socket& socket, std::string text) {
 Task<void> echo_one(std::unique_ptr<Socket> socket, Gate::Pass) {
   std::string buffer(5000, '\0');
   for (;;) {
-    auto count = co_await socket->read_some(MutableBytes(reinterpret_cast<std::byte*>(buffer.data()), buffer.size()));
+    auto count = co_await socket->read_some(
+        MutableBytes(reinterpret_cast<std::byte*>(buffer.data()), buffer.size()));
     if (!count) co_return;
     auto wrote = co_await write_text(*socket, buffer.substr(0, *count));
     if (!wrote) co_return;
@@ -75,7 +77,9 @@ TEST_P(NetworkContract, EchoOfSmallAndLargeMessages) {
   world->run(echo(world->shard(0), world->host()));
 }
 
-std::string piece_text(int i) { return std::to_string(i) + std::string(50, '.'); }
+std::string piece_text(int i) {
+  return std::to_string(i) + std::string(50, '.');
+}
 
 Task<void> write_many(Socket& socket, int pieces, Gate::Pass) {
   std::vector<Slice> slices;
@@ -191,7 +195,8 @@ Task<void> many_clients(Shard& shard, std::string host) {
   Gate servers(shard);
   auto listener = start_echo(shard, host, servers);
   Gate clients(shard);
-  for (int id = 0; id < 200; ++id) shard.spawn(one_client(shard, host, listener->port(), id, clients.enter()));
+  for (int id = 0; id < 200; ++id)
+    shard.spawn(one_client(shard, host, listener->port(), id, clients.enter()));
   co_await clients.wait_empty();
   listener->close();
   co_await servers.wait_empty();
@@ -211,7 +216,9 @@ Task<void> accept_for_other(Shard& home, Shard& other, std::string host) {
   auto client = co_await home.network().connect(host, (*listener)->port(), home.now() + 5s);
   auto accepted = co_await (*listener)->accept(other);
   CHECK(client && accepted);
-  other.post([&other, socket = std::move(*accepted)]() mutable { other.spawn(echo_there(other, std::move(socket))); });
+  other.post([&other, socket = std::move(*accepted)]() mutable {
+    other.spawn(echo_there(other, std::move(socket)));
+  });
   for (int i = 0; i < 50; ++i) {
     EXPECT_TRUE(co_await write_text(**client, "across"));
     auto back = co_await read_all(**client, 6);
@@ -248,7 +255,8 @@ Task<void> accept_closed(Shard& shard, Listener& listener, Gate::Pass) {
   auto socket = co_await listener.accept(shard);
   EXPECT_EQ(socket.error().code, Code::closed);
 }
-Task<void> leave_open(Shard& shard, std::string host, Gate& servers, std::unique_ptr<Listener>& kept) {
+Task<void> leave_open(Shard& shard, std::string host, Gate& servers,
+                      std::unique_ptr<Listener>& kept) {
   Gate gate(shard);
   auto listener = shard.network().listen(host, 0);
   CHECK(listener);

@@ -21,13 +21,18 @@ namespace {
 Code code_of(int error) {
   switch (error) {
     case ENOSPC:
-    case EDQUOT: return Code::no_space;
+    case EDQUOT:
+      return Code::no_space;
     case EACCES:
     case EPERM:
-    case EROFS: return Code::permission_denied;
-    case ENOENT: return Code::not_found;
-    case EEXIST: return Code::already_exists;
-    default: return Code::io_error;
+    case EROFS:
+      return Code::permission_denied;
+    case ENOENT:
+      return Code::not_found;
+    case EEXIST:
+      return Code::already_exists;
+    default:
+      return Code::io_error;
   }
 }
 
@@ -70,7 +75,7 @@ Result<std::unique_ptr<File>> RealDisk::open(const std::string& path, OpenMode m
 }
 
 Result<bool> RealDisk::exists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR) return false;
   return system_error(errno, "stat", path);
@@ -141,14 +146,15 @@ Result<std::unique_ptr<FileLock>> RealDisk::lock(const std::string& path) {
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
     ::close(fd);
-    if (error == EWOULDBLOCK) return fail(Code::in_use, fmt::format("{} is locked by another holder", path));
+    if (error == EWOULDBLOCK)
+      return fail(Code::in_use, fmt::format("{} is locked by another holder", path));
     return system_error(error, "lock", path);
   }
   return std::make_unique<RealLock>(fd);
 }
 
 Result<uint64_t> RealDisk::free_bytes(const std::string& dir) {
-  struct statvfs status {};
+  struct statvfs status{};
   if (::statvfs(dir.c_str(), &status) != 0) return system_error(errno, "stat", dir);
   return uint64_t{status.f_bavail} * status.f_frsize;
 }

@@ -48,7 +48,9 @@ struct RealEnv::World {
 
 RealEnv::RealEnv(Options options) : world_(std::make_unique<World>(options)) {}
 
-RealEnv::~RealEnv() { end(); }
+RealEnv::~RealEnv() {
+  end();
+}
 
 void RealEnv::on_signal(std::vector<int> signals, Callback callback) {
   auto& watch = world_->signals.emplace_back(
@@ -77,7 +79,8 @@ void RealEnv::end() {
   world_->signals.clear();
   // Works first: they may use what tasks own.
   world_->pool.stop();
-  for (auto shard = world_->shards.rbegin(); shard != world_->shards.rend(); ++shard) (*shard)->end();
+  for (auto shard = world_->shards.rbegin(); shard != world_->shards.rend(); ++shard)
+    (*shard)->end();
 }
 
 Shard& RealEnv::shard(size_t index) {
@@ -85,6 +88,8 @@ Shard& RealEnv::shard(size_t index) {
   return *world_->shards[index];
 }
 
-size_t RealEnv::shard_count() const { return world_->shards.size(); }
+size_t RealEnv::shard_count() const {
+  return world_->shards.size();
+}
 
 }  // namespace paceline::env

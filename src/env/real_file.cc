@@ -13,7 +13,9 @@
 
 namespace paceline::env {
 
-RealFile::~RealFile() { ::close(fd_); }
+RealFile::~RealFile() {
+  ::close(fd_);
+}
 
 Result<size_t> RealFile::read_at(uint64_t position, MutableBytes into) {
   size_t done = 0;
@@ -65,7 +67,7 @@ Result<void> RealFile::sync() {
 }
 
 Result<uint64_t> RealFile::size() {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd_, &status) != 0) return system_error(errno, "stat", path_);
   return static_cast<uint64_t>(status.st_size);
 }

@@ -16,7 +16,9 @@
 namespace paceline::env {
 namespace {
 
-std::string reason(int error) { return std::generic_category().message(error); }
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
 
 class RealListener final : public Listener {
  public:
@@ -47,8 +49,8 @@ Task<Result<std::unique_ptr<Socket>>> RealListener::accept(Shard& owner) {
     if (descriptor->closed()) co_return fail(Code::closed, "the listener is closed");
     Address peer;
     peer.size = sizeof peer.storage;
-    const int fd = ::accept4(descriptor->fd(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.size,
-                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = ::accept4(descriptor->fd(), reinterpret_cast<sockaddr*>(&peer.storage),
+                             &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       prepare_connection(fd);
       auto accepted = std::make_shared<Descriptor>(static_cast<RealShard&>(owner), fd);
@@ -67,34 +69,45 @@ Task<Result<std::unique_ptr<Socket>>> RealListener::accept(Shard& owner) {
   }
 }
 
-Result<std::shared_ptr<Descriptor>> bind_one(RealShard& shard, const Address& address, const std::string& name) {
+Result<std::shared_ptr<Descriptor>> bind_one(RealShard& shard, const Address& address,
+                                             const std::string& name) {
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return fail(Code::io_error, fmt::format("cannot listen on {}: {}", name, reason(errno)));
+  if (fd < 0)
+    return fail(Code::io_error, fmt::format("cannot listen on {}: {}", name, reason(errno)));
   auto descriptor = std::make_shared<Descriptor>(shard, fd);
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(fd, address.get(), address.size) == 0 && ::listen(fd, SOMAXCONN) == 0) return descriptor;
+  if (::bind(fd, address.get(), address.size) == 0 && ::listen(fd, SOMAXCONN) == 0)
+    return descriptor;
   switch (errno) {
-    case EADDRINUSE: return fail(Code::in_use, fmt::format("cannot listen on {}: the port is already in use", name));
+    case EADDRINUSE:
+      return fail(Code::in_use,
+                  fmt::format("cannot listen on {}: the port is already in use", name));
     case EACCES:
-    case EPERM: return fail(Code::permission_denied, fmt::format("cannot listen on {}: {}", name, reason(errno)));
+    case EPERM:
+      return fail(Code::permission_denied,
+                  fmt::format("cannot listen on {}: {}", name, reason(errno)));
     case EADDRNOTAVAIL:
       return fail(Code::invalid_argument,
                   fmt::format("cannot listen on {}: this machine has no such address", name));
-    default: return fail(Code::io_error, fmt::format("cannot listen on {}: {}", name, reason(errno)));
+    default:
+      return fail(Code::io_error, fmt::format("cannot listen on {}: {}", name, reason(errno)));
   }
 }
 
 // The outcome of one address of the host. unavailable: try the next one.
-Task<Result<std::unique_ptr<Socket>>> connect_one(RealShard& shard, Address address, Instant deadline) {
+Task<Result<std::unique_ptr<Socket>>> connect_one(RealShard& shard, Address address,
+                                                  Instant deadline) {
   const std::string name = address.to_string();
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) co_return fail(Code::unavailable, fmt::format("cannot connect to {}: {}", name, reason(errno)));
+  if (fd < 0)
+    co_return fail(Code::unavailable, fmt::format("cannot connect to {}: {}", name, reason(errno)));
   auto descriptor = std::make_shared<Descriptor>(shard, fd);
   prepare_connection(fd);
   if (::connect(fd, address.get(), address.size) != 0) {
     if (errno != EINPROGRESS)
-      co_return fail(Code::unavailable, fmt::format("cannot connect to {}: {}", name, reason(errno)));
+      co_return fail(Code::unavailable,
+                     fmt::format("cannot connect to {}: {}", name, reason(errno)));
     const auto timer = shard.run_at(deadline, [descriptor] { descriptor->close(); });
     Descriptor::Wait wait(descriptor, Descriptor::Wait::For::writable);
     co_await wait;
@@ -104,7 +117,9 @@ Task<Result<std::unique_ptr<Socket>>> connect_one(RealShard& shard, Address addr
     int error = 0;
     socklen_t size = sizeof error;
     if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-    if (error != 0) co_return fail(Code::unavailable, fmt::format("cannot connect to {}: {}", name, reason(error)));
+    if (error != 0)
+      co_return fail(Code::unavailable,
+                     fmt::format("cannot connect to {}: {}", name, reason(error)));
   }
   co_return std::make_unique<RealSocket>(std::move(descriptor), name);
 }
@@ -116,9 +131,11 @@ Result<std::unique_ptr<Listener>> RealNetwork::listen(const std::string& host, u
   // "localhost" is both ::1 and 127.0.0.1, and clients mean the latter. Any IPv6 address, on the
   // other hand, takes both families.
   if (!host.empty())
-    std::ranges::partition(addresses, [](const Address& address) { return address.family() == AF_INET; });
+    std::ranges::partition(addresses,
+                           [](const Address& address) { return address.family() == AF_INET; });
   const std::string name = fmt::format("{}:{}", host.empty() ? "*" : host, port);
-  Result<std::shared_ptr<Descriptor>> bound = fail(Code::invalid_argument, fmt::format("{} has no address", name));
+  Result<std::shared_ptr<Descriptor>> bound =
+      fail(Code::invalid_argument, fmt::format("{} has no address", name));
   for (const Address& address : addresses) {
     bound = bind_one(shard_, address, name);
     if (bound) break;
@@ -144,7 +161,8 @@ Task<Result<std::unique_ptr<Socket>>> RealNetwork::connect(const std::string& ho
       fail(Code::invalid_argument, fmt::format("host '{}' has no address", host));
   for (const Address& address : *addresses) {
     if (shard.now() >= deadline)
-      co_return fail(Code::timed_out, fmt::format("cannot connect to {}:{}: timed out", host, port));
+      co_return fail(Code::timed_out,
+                     fmt::format("cannot connect to {}:{}: timed out", host, port));
     outcome = co_await connect_one(shard, address, deadline);
     if (outcome || outcome.error().code != Code::unavailable) co_return outcome;
   }

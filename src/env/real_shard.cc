@@ -31,10 +31,14 @@ RealShard::RealShard(unsigned index, uint64_t seed, BlockingPool& pool, Disk& di
 
 RealShard::~RealShard() = default;
 
-bool RealShard::on_own_thread() const { return current_shard == this || !running_loop_; }
+bool RealShard::on_own_thread() const {
+  return current_shard == this || !running_loop_;
+}
 
 // Time asleep counts: a lease must not look fresh after the machine was suspended.
-Instant RealShard::now() const { return {clock_value(CLOCK_BOOTTIME)}; }
+Instant RealShard::now() const {
+  return {clock_value(CLOCK_BOOTTIME)};
+}
 
 int64_t RealShard::wall_ms() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(clock_value(CLOCK_REALTIME)).count();
@@ -166,6 +170,8 @@ void RealShard::sleep() {
   sleeping_ = false;
 }
 
-void RealShard::wake() { boost::asio::post(io_, [] {}); }
+void RealShard::wake() {
+  boost::asio::post(io_, [] {});
+}
 
 }  // namespace paceline::env

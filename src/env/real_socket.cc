@@ -16,10 +16,13 @@ namespace {
 
 std::unexpected<Error> socket_error(int error, std::string_view what) {
   if (error == EPIPE || error == EBADF) return fail(Code::closed, "the connection is closed");
-  return fail(Code::io_error, fmt::format("{} failed: {}", what, std::generic_category().message(error)));
+  return fail(Code::io_error,
+              fmt::format("{} failed: {}", what, std::generic_category().message(error)));
 }
 
-std::unexpected<Error> closed_here() { return fail(Code::closed, "the connection was closed here"); }
+std::unexpected<Error> closed_here() {
+  return fail(Code::closed, "the connection was closed here");
+}
 
 // Sends once from `pieces`, leaving out the first `skip` bytes of the first one. Bytes sent, or
 // -errno.
@@ -86,7 +89,8 @@ Task<Result<size_t>> RealSocket::read_some(MutableBytes into) {
   Descriptor::Wait wait(descriptor, Descriptor::Wait::For::bytes, into);
   const auto outcome = co_await wait;
   if (descriptor->closed()) co_return closed_here();
-  if (outcome.error == boost::asio::error::eof) co_return fail(Code::closed, "the peer closed the connection");
+  if (outcome.error == boost::asio::error::eof)
+    co_return fail(Code::closed, "the peer closed the connection");
   if (outcome.error) co_return socket_error(outcome.error.value(), "read");
   reads_at_once_ = 0;
   more_expected_ = outcome.count == into.size();

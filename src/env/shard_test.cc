@@ -13,9 +13,12 @@ namespace {
 using namespace std::chrono_literals;
 
 class ShardContract : public ContractTest {};
-INSTANTIATE_TEST_SUITE_P(Worlds, ShardContract, ::testing::Values(WorldKind::real), kind_name);
+INSTANTIATE_TEST_SUITE_P(Worlds, ShardContract, ::testing::Values(WorldKind::real, WorldKind::sim),
+                         kind_name);
 
-Task<int> twice(int value) { co_return value * 2; }
+Task<int> twice(int value) {
+  co_return value * 2;
+}
 
 Task<void> append(std::string& log, char what, Shard& shard, int yields) {
   for (int i = 0; i < yields; ++i) co_await yield(shard);
@@ -61,7 +64,8 @@ TEST_P(ShardContract, TimersRunInOrderOfTheirInstantsAndNotWhenCancelled) {
   world->run(timers(world->shard(0)));
 }
 
-Task<void> lane_writer(Shard& shard, uint64_t lane, std::vector<int>& order, std::atomic<int>& inside, int id) {
+Task<void> lane_writer(Shard& shard, uint64_t lane, std::vector<int>& order,
+                       std::atomic<int>& inside, int id) {
   auto work = [&order, &inside, id] {
     EXPECT_EQ(++inside, 1);
     order.push_back(id);
@@ -140,7 +144,9 @@ struct Counted {
   }
   int* alive;
 };
-Task<void> stuck_below(Shard& shard, Counted) { co_await sleep_for(shard, 100h); }
+Task<void> stuck_below(Shard& shard, Counted) {
+  co_await sleep_for(shard, 100h);
+}
 Task<void> stuck(Shard& shard, Counted, int& count) {
   auto below = stuck_below(shard, Counted(count));
   co_await std::move(below);
@@ -163,7 +169,9 @@ TEST_P(ShardContract, TheEndOfTheWorldDestroysSuspendedTasksAllTheWayDown) {
   world.reset();
 }
 
-Task<void> never_runs(Counted) { co_return; }
+Task<void> never_runs(Counted) {
+  co_return;
+}
 TEST_P(ShardContract, AShardThatHasEndedDropsWhatItIsGiven) {
   int count = 0;
   make();
@@ -176,7 +184,8 @@ TEST_P(ShardContract, AShardThatHasEndedDropsWhatItIsGiven) {
   EXPECT_EQ(count, 0);
 }
 
-Task<void> block_until_both(Shard& shard, std::atomic<int>& arrived, std::atomic<int>& left, RealEnv& env) {
+Task<void> block_until_both(Shard& shard, std::atomic<int>& arrived, std::atomic<int>& left,
+                            RealEnv& env) {
   ++arrived;
   // Only two threads at once can pass here: each blocks its shard until the other has come.
   const Instant limit = shard.now() + 20s;

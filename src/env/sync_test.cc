@@ -11,7 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 
 class SyncContract : public ContractTest {};
-INSTANTIATE_TEST_SUITE_P(Worlds, SyncContract, ::testing::Values(WorldKind::real), kind_name);
+INSTANTIATE_TEST_SUITE_P(Worlds, SyncContract, ::testing::Values(WorldKind::real, WorldKind::sim),
+                         kind_name);
 
 Task<void> wait_for(Event& event, Instant deadline, int& notified, int& late) {
   const bool got = co_await event.wait_until(deadline);
@@ -93,7 +94,9 @@ TEST_P(SyncContract, MailboxIsDrainedInOrderBeforeItsEnd) {
   world->run(mailboxes(world->shard(0)));
 }
 
-Task<void> pass_through(Shard& shard, Gate::Pass, Duration stay) { co_await sleep_for(shard, stay); }
+Task<void> pass_through(Shard& shard, Gate::Pass, Duration stay) {
+  co_await sleep_for(shard, stay);
+}
 Task<void> gates(Shard& shard) {
   Gate gate(shard);
   const Instant start = shard.now();

@@ -28,9 +28,13 @@ TaskList::Node::~Node() {
   }
 }
 
-TaskList::Root TaskList::run(TaskList&, Task<void> task) { co_await std::move(task); }
+TaskList::Root TaskList::run(TaskList&, Task<void> task) {
+  co_await std::move(task);
+}
 
-std::coroutine_handle<> TaskList::add(Task<void> task) { return run(*this, std::move(task)).start; }
+std::coroutine_handle<> TaskList::add(Task<void> task) {
+  return run(*this, std::move(task)).start;
+}
 
 void TaskList::destroy_all() {
   while (last_) last_->handle.destroy();

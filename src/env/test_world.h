@@ -12,6 +12,7 @@
 #include "env/network.h"
 #include "env/real_env.h"
 #include "env/shard.h"
+#include "env/sim_world.h"
 
 // For tests only: one body of test, run in each of the worlds.
 
@@ -57,6 +58,35 @@ class RealTestWorld final : public TestWorld {
   }
   RealEnv env_;
   std::string dir_;
+  bool done_ = false;
+};
+
+class SimTestWorld final : public TestWorld {
+ public:
+  explicit SimTestWorld(unsigned shards, uint64_t seed = 1)
+      : world_(seed), host_(world_.add_host("alpha")) {
+    CHECK(host_.disk().make_dirs(dir()));
+    all_ = host_.start(shards);
+  }
+  // A shard is still there to be asked after the end of its life.
+  Shard& shard(size_t index) override { return *all_.at(index); }
+  std::string dir() const override { return "/data/test"; }
+  std::string host() const override { return "127.0.0.1"; }
+  void run(Task<void> body) override {
+    shard(0).spawn(until_done(std::move(body)));
+    EXPECT_TRUE(world_.run_until([this] { return done_; }, std::chrono::hours(1)));
+    host_.stop();
+  }
+  SimWorld& world() { return world_; }
+
+ private:
+  Task<void> until_done(Task<void> body) {
+    co_await std::move(body);
+    done_ = true;
+  }
+  SimWorld world_;
+  SimHost& host_;
+  std::vector<Shard*> all_;
   bool done_ = false;
 };
 

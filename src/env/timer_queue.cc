@@ -78,7 +78,9 @@ void TimerQueue::remove(Id id) {
   Callback dropped = take(slots_[index].place);  // destroyed last: it may add or remove timers
 }
 
-Callback TimerQueue::take_next() { return take(0); }
+Callback TimerQueue::take_next() {
+  return take(0);
+}
 
 void TimerQueue::clear() {
   while (!heap_.empty()) Callback dropped = take(0);
