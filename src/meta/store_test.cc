@@ -1,16 +1,23 @@
 #include "env/disk.h"
 #include "meta/real_world_test.h"
+#include "meta/sim_world_test.h"
 #include "meta/store_contract.h"
 
-// The SQLite store keeps the contract of the metadata store.
+// The SQLite store keeps the contract of the metadata store, in the real environment and in the
+// simulated one.
 
 namespace paceline::meta {
 namespace {
 
-class RealSqliteWorld final : public StoreWorld {
+template <class World>
+class SqliteWorld final : public StoreWorld {
  public:
-  RealSqliteWorld() { reopen(); }
-  ~RealSqliteWorld() override { store_.reset(); }
+  explicit SqliteWorld(std::string path) : path_(std::move(path)) { reopen(); }
+  SqliteWorld()
+    requires requires(World& world) { world.dir(); }
+      : path_(world_.dir() + "/deep/meta.db") {
+    reopen();
+  }
 
   env::Shard& shard(size_t index) override { return world_.shard(index); }
   Store& store() override { return *store_; }
@@ -19,20 +26,23 @@ class RealSqliteWorld final : public StoreWorld {
     auto open = [](env::Shard& on, std::string path) -> Task<Result<std::unique_ptr<Store>>> {
       co_return open_sqlite_store(on.disk(), on, std::move(path));
     };
-    auto opened = wait(open(world_.shard(0), world_.dir() + "/deep/meta.db"));
+    auto opened = wait(open(world_.shard(0), path_));
     CHECK(opened.has_value());
     store_ = std::move(*opened);
   }
   void run(size_t index, Task<void> task) override { world_.run(index, std::move(task)); }
 
  private:
-  RealWorld world_;
-  std::unique_ptr<Store> store_;
+  World world_;
+  const std::string path_;
+  std::unique_ptr<Store> store_;  // goes before its world
 };
 
 INSTANTIATE_TEST_SUITE_P(
-    RealSqlite, StoreContract,
-    testing::Values(StoreParam{"real", [] { return std::make_unique<RealSqliteWorld>(); }}),
+    Sqlite, StoreContract,
+    testing::Values(
+        StoreParam{"real", [] { return std::make_unique<SqliteWorld<RealWorld>>(); }},
+        StoreParam{"simulated", [] { return std::make_unique<SqliteWorld<SimTestWorld>>("data/deep/meta.db"); }}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace
