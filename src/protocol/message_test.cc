@@ -69,11 +69,13 @@ TEST(Message, cut_at_any_byte_is_refused) {
   });
 }
 
-TEST(Message, a_byte_too_many_is_refused) {
+// As in Kafka: librdkafka 2.15 sends three bytes after some requests for metadata.
+TEST(Message, a_byte_too_many_is_refused_but_after_a_request) {
   for_every_version([](const Probe& probe, int16_t version) {
     for (Fill fill : kFills) {
       auto seen = probe.look(version, as_bytes(sample(probe, version, fill) + '\0'));
-      ASSERT_FALSE(seen);
+      ASSERT_EQ(seen.has_value(), probe.kind == Kind::request);
+      if (seen) continue;
       EXPECT_EQ(seen.error().code, Code::corrupt);
     }
   });
