@@ -205,13 +205,15 @@ def write_table(known):
     lines = [f"# librdkafka's own tests ({VERSION})", "",
              "Written by `tests/conformance/librdkafka.py`; see there what a pass demands. Excluded tests are not",
              "passed ones. Mode `idempotent`: every producer is idempotent (-P).", ""]
-    count = {kind: sum(result.startswith(kind) for _, result in known.values()) for kind in ("passed", "failed")}
-    lines += [f"{count['passed']} passed, {count['failed']} failed, {len(EXCLUDED)} excluded.", ""]
+    results = [known.get(key, ("", "not run"))[1] for key in planned]
+    count = {kind: sum(result.startswith(kind) for result in results) for kind in ("passed", "failed", "not run")}
+    lines += [f"{count['passed']} passed, {count['failed']} failed, {count['not run']} not run, "
+              f"{len(EXCLUDED)} excluded.", ""]
     lines += ["| gate | what |", "|---|---|"] + [f"| {gate} | {what} |" for gate, what in GATES.items()] + [""]
     lines += ["| test | gate | mode | result |", "|---|---|---|---|"]
     for key, case in planned.items():
-        if key in known:
-            lines.append(f"| {case.name} | {case.gate} | {key[1]} | {known[key][1]} |")
+        result = known.get(key, ("", "not run"))[1]
+        lines.append(f"| {case.name} | {case.gate} | {key[1]} | {result} |")
     lines += [f"| {name} | {gate} | excluded | excluded: {why} |" for name, gate, why in EXCLUDED]
     with open(TABLE, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
