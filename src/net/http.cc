@@ -7,6 +7,7 @@ namespace {
 
 constexpr size_t kConnectionsMax = 256;
 constexpr auto kReadMax = std::chrono::seconds(30);
+constexpr auto kWriteMax = std::chrono::seconds(60);  // a client that does not read is let go
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -151,7 +152,9 @@ Task<void> HttpServer::serve(std::unique_ptr<env::Socket> socket) {
       response = {405, "text/plain", "GET, HEAD and POST are served\n"};
     }
     std::vector<Slice> pieces{Slice::copy_of(as_bytes(encode(response, parsed->keep_alive, head)))};
+    const auto write_timer = shard_.run_at(shard_.now() + kWriteMax, [raw] { raw->close(); });
     auto written = co_await socket->write(pieces);
+    shard_.cancel_timer(write_timer);
     if (!written || !parsed->keep_alive) break;
   }
   std::erase(open_, raw);

@@ -97,7 +97,8 @@ Result<bool> HttpAnswerParser::step() {
     case State::head: {
       const std::string_view text = std::string_view(received_).substr(at_);
       const size_t end = text.find("\r\n\r\n");
-      if (std::min(end, text.size()) > kHttpHeaderBytesMax)
+      // An end that has only half come must not count, or the cut of the pieces would decide.
+      if (end == text.npos ? text.size() > kHttpHeaderBytesMax + 3 : end > kHttpHeaderBytesMax)
         return corrupt("its header is too long");
       if (end == std::string_view::npos) return false;
       TRY_VOID(read_head(text.substr(0, end)));
@@ -126,6 +127,7 @@ Result<bool> HttpAnswerParser::step() {
         return rest > kHttpHeaderBytesMax ? Result<bool>(corrupt("a chunk has no size")) : false;
       const auto size = number(trim(line.substr(0, line.find(';'))), 16);
       if (!size) return corrupt("a chunk has no size");
+      if (line.size() > kHttpHeaderBytesMax) return corrupt("a chunk has no size");
       left_ = *size;
       state_ = *size == 0 ? State::trailer : State::chunk;
       return true;

@@ -126,6 +126,17 @@ Task<void> misuse(env::Shard& shard, HttpServer& server, bool& done) {
   EXPECT_NE(two.find("GET /2"), std::string::npos);
   const std::string bad = co_await send_raw(shard, server.port(), "nonsense\r\n\r\n");
   EXPECT_TRUE(bad.starts_with("HTTP/1.1 400 ")) << bad;
+  auto deaf = co_await shard.network().connect("127.0.0.1", server.port(), shard.now() + 5s);
+  CHECK(deaf);
+  const Slice large = Slice::copy_of(as_bytes("GET /large HTTP/1.1\r\n\r\n"));
+  CHECK(co_await (*deaf)->write(std::span(&large, 1)));
+  co_await env::sleep_for(shard, 61s);
+  std::string rest(4 << 20, '\0');
+  size_t taken = 0;
+  for (Result<size_t> count = 0; count; taken += count.value_or(0))
+    count = co_await (*deaf)->read_some(
+        MutableBytes(reinterpret_cast<std::byte*>(rest.data()), rest.size()));
+  EXPECT_LT(taken, 3u << 20);
   const env::Instant start = shard.now();
   const std::string idle = co_await send_raw(shard, server.port(), "GET / HTT");
   EXPECT_EQ(idle, "");
