@@ -92,7 +92,7 @@ def main():
                 own = f"{module}/{name[:-3]}.h"
                 if os.path.exists(os.path.join(SRC, own)) and includes and includes[0] != own:
                     problems.append(f"{path}: includes {includes[0]} before its own header")
-            is_test = re.search(r"_(test|fuzz|bench|main)\.(cc|h)$", name) is not None
+            is_test = re.search(r"(_(test|fuzz|bench|main)\.(cc|h)|^test_.*\.(cc|h))$", name) is not None
             for include in includes:
                 other = include.split("/")[0]
                 if other not in modules:
