@@ -79,7 +79,8 @@ def run_case(case, tests, address, logs, seconds):
     if case.subtest:
         environment["SUBTESTS"] = case.subtest + ":"
     command = [os.path.join(tests, "test-runner"), "-p1", "-E", "-L"]
-    command += {"": [], "idempotent": ["-P"], "noautocreate": ["-s", "noautocreate"]}[case.mode]
+    command += {"": [], "idempotent": ["-P"], "noautocreate": ["-s", "noautocreate"],
+                "delayed": []}[case.mode]
     log = os.path.join(logs, name + ".log")
     with open(log, "wb") as out:
         child = subprocess.Popen(command, cwd=tests, env=environment, stdin=subprocess.DEVNULL, stdout=out,
@@ -132,12 +133,14 @@ class Brokers:
 
     def address(self, mode):
         with self.lock:
-            kind = "noautocreate" if mode == "noautocreate" else "default"
+            kind = mode if mode in ("noautocreate", "delayed") else "default"
             broker = self.running.get(kind)
             if broker is None or not broker.alive():
                 settings = dict(BROKER_SETTINGS)
                 if kind == "noautocreate":
                     settings["auto.create.topics.enable"] = "false"
+                elif kind == "delayed":
+                    settings["group.initial.rebalance.delay.ms"] = "3000"
                 broker = self.running[kind] = Broker(settings)
                 broker.start()
             return broker
