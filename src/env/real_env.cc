@@ -79,8 +79,9 @@ void RealEnv::end() {
   world_->signals.clear();
   // Works first: they may use what tasks own.
   world_->pool.stop();
+  for (auto& shard : world_->shards) shard->end();
   for (auto shard = world_->shards.rbegin(); shard != world_->shards.rend(); ++shard)
-    (*shard)->end();
+    (*shard)->destroy_tasks();
 }
 
 Shard& RealEnv::shard(size_t index) {

@@ -105,7 +105,6 @@ void RealShard::end() {
   dropped.clear();
   local_.clear();
   timers_.clear();
-  tasks_.destroy_all();
 }
 
 bool RealShard::run_posted() {

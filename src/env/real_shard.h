@@ -18,7 +18,7 @@
 namespace paceline::env {
 
 // One loop on one thread: its own posts, posts from elsewhere, due timers, then sockets. Before
-// run() and after end() the thread that owns the RealEnv counts as the shard's own.
+// run() and after it the thread that owns the RealEnv counts as the shard's own.
 class RealShard final : public Shard {
  public:
   RealShard(unsigned index, uint64_t seed, BlockingPool& pool, Disk& disk);
@@ -39,8 +39,10 @@ class RealShard final : public Shard {
   void begin() { running_loop_ = true; }  // before the threads start: only they own shards now
   void run();   // until stop(), on the thread that becomes the shard's own
   void stop();  // from any thread
-  // Drops posts and timers, destroys the tasks. Once all shards' run() have returned.
+  // Drops posts and timers for good; once all shards' run() have returned. Then destroy_tasks(), when
+  // all shards have ended: a frame may hold the last reference to what belongs to another shard.
   void end();
+  void destroy_tasks() { tasks_.destroy_all(); }
   boost::asio::io_context& io() { return io_; }
 
  private:

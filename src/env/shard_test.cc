@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 
+#include "env/sync.h"
 #include "env/test_world.h"
 
 namespace paceline::env {
@@ -167,6 +168,23 @@ TEST_P(ShardContract, TheEndOfTheWorldDestroysSuspendedTasksAllTheWayDown) {
   world->run(leave_suspended(world->shard(0), count));
   EXPECT_EQ(count, 0);
   world.reset();
+}
+
+Task<void> wait_with_deadline(Shard& shard, Event& event) {
+  co_await event.wait_until(shard.now() + 100h);
+}
+Task<void> keep_event(Shard& shard, std::shared_ptr<Event>) {
+  co_await sleep_for(shard, 100h);
+}
+Task<void> share_event(Shard& home, Shard& other) {
+  auto event = std::make_shared<Event>(home);
+  home.spawn(wait_with_deadline(home, *event));
+  other.post([&other, event] { other.spawn(keep_event(other, event)); });
+  co_await sleep_for(home, 20ms);
+}
+TEST_P(ShardContract, AFrameOfOneShardMayHoldTheLastReferenceToAnothersEvent) {
+  make(2);
+  world->run(share_event(world->shard(0), world->shard(1)));
 }
 
 Task<void> never_runs(Counted) {
