@@ -1,5 +1,7 @@
 #include "app/client.h"
 
+#include "app/config.h"
+
 namespace paceline::app {
 namespace {
 
@@ -8,10 +10,11 @@ constexpr int32_t kAnswerBytesMax = 256 << 20;
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string host, uint16_t port) {
-  auto socket = co_await shard.network().connect(host, port, shard.now() + std::chrono::seconds(10));
+Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string bootstrap) {
+  CO_TRY(meta::Endpoint at, parse_address(bootstrap));
+  auto socket = co_await shard.network().connect(at.host, at.port, shard.now() + std::chrono::seconds(10));
   if (!socket)
-    co_return fail(socket.error().code, fmt::format("cannot reach a broker at {}:{}: {}", host, port, socket.error().message));
+    co_return fail(socket.error().code, fmt::format("cannot reach a broker at {}: {}", bootstrap, socket.error().message));
   co_return std::unique_ptr<Client>(new Client(shard, std::move(*socket)));
 }
 

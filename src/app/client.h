@@ -11,7 +11,8 @@ namespace paceline::app {
 // A small Kafka client for the command line: one connection, one request at a time.
 class Client {
  public:
-  static Task<Result<std::unique_ptr<Client>>> connect(env::Shard& shard, std::string host, uint16_t port);
+  // `bootstrap` is "host:port".
+  static Task<Result<std::unique_ptr<Client>>> connect(env::Shard& shard, std::string bootstrap);
 
   // Sends a request at `version` and decodes its answer. Bounded by 30 s a call.
   template <class Response, class Request>

@@ -1,6 +1,5 @@
 #include "app/client.h"
 #include "app/commands.h"
-#include "app/config.h"
 #include "app/print.h"
 #include "protocol/gen/describe_configs.h"
 #include "protocol/gen/describe_groups.h"
@@ -14,11 +13,6 @@
 
 namespace paceline::app {
 namespace {
-
-Task<Result<std::unique_ptr<Client>>> reach(env::Shard& shard, std::string bootstrap) {
-  CO_TRY(meta::Endpoint endpoint, parse_address(bootstrap));
-  co_return co_await Client::connect(shard, endpoint.host, endpoint.port);
-}
 
 std::string name_of(int16_t code) {
   return std::string(record::kafka_error_name(static_cast<record::KafkaError>(code)));
@@ -53,7 +47,7 @@ constexpr std::string_view kSources[] = {"?", "topic", "dynamic-broker", "dynami
 }  // namespace
 
 Task<int> group_list(env::Shard& shard, Target target) {
-  auto client = co_await reach(shard, target.bootstrap);
+  auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   protocol::ListGroupsRequest request;
   auto response = co_await (*client)->call<protocol::ListGroupsResponse>(5, request);
@@ -68,7 +62,7 @@ Task<int> group_list(env::Shard& shard, Target target) {
 }
 
 Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
-  auto client = co_await reach(shard, target.bootstrap);
+  auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   protocol::DescribeGroupsRequest describe;
   describe.groups.push_back(group);
@@ -103,7 +97,7 @@ Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
 Task<int> config_get(env::Shard& shard, Target target, std::string resource) {
   auto what = parse_resource(resource);
   if (!what) co_return complain(kUsage, what.error().message);
-  auto client = co_await reach(shard, target.bootstrap);
+  auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   protocol::DescribeConfigsRequest request;
   auto& asked = request.resources.emplace_back();
@@ -129,7 +123,7 @@ Task<int> config_get(env::Shard& shard, Target target, std::string resource) {
 Task<int> config_set(env::Shard& shard, Target target, std::string resource, std::vector<std::string> values) {
   auto what = parse_resource(resource);
   if (!what) co_return complain(kUsage, what.error().message);
-  auto client = co_await reach(shard, target.bootstrap);
+  auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   protocol::IncrementalAlterConfigsRequest request;
   auto& asked = request.resources.emplace_back();

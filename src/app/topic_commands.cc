@@ -1,6 +1,5 @@
 #include "app/client.h"
 #include "app/commands.h"
-#include "app/config.h"
 #include "app/print.h"
 #include "protocol/gen/create_topics.h"
 #include "protocol/gen/delete_topics.h"
@@ -14,11 +13,6 @@ namespace {
 std::string words(int16_t code, const std::optional<std::string>& message) {
   const std::string name(record::kafka_error_name(static_cast<record::KafkaError>(code)));
   return message && !message->empty() ? fmt::format("{} ({})", *message, name) : name;
-}
-
-Task<Result<std::unique_ptr<Client>>> reach(env::Shard& shard, std::string bootstrap) {
-  CO_TRY(meta::Endpoint endpoint, parse_address(bootstrap));
-  co_return co_await Client::connect(shard, endpoint.host, endpoint.port);
 }
 
 Task<Result<protocol::MetadataResponse>> metadata(Client& client, std::optional<std::string> name) {
@@ -63,7 +57,7 @@ int complain(int code, const std::string& message) {
 }
 
 Task<int> topic_list(env::Shard& shard, Target target) {
-  auto client = co_await reach(shard, target.bootstrap);
+  auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   auto response = co_await metadata(**client, std::nullopt);
   if (!response) co_return complain(kFailed, response.error().message);
@@ -78,7 +72,7 @@ Task<int> topic_list(env::Shard& shard, Target target) {
 }
 
 Task<int> topic_create(env::Shard& shard, Target target, TopicSpec topic) {
-  auto client = co_await reach(shard, target.bootstrap);
+  auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   protocol::CreateTopicsRequest request;
   auto& asked = request.topics.emplace_back();
@@ -104,7 +98,7 @@ Task<int> topic_create(env::Shard& shard, Target target, TopicSpec topic) {
 }
 
 Task<int> topic_describe(env::Shard& shard, Target target, std::string name) {
-  auto client = co_await reach(shard, target.bootstrap);
+  auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   auto response = co_await metadata(**client, name);
   if (!response) co_return complain(kFailed, response.error().message);
@@ -130,7 +124,7 @@ Task<int> topic_describe(env::Shard& shard, Target target, std::string name) {
 }
 
 Task<int> topic_delete(env::Shard& shard, Target target, std::string name) {
-  auto client = co_await reach(shard, target.bootstrap);
+  auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   protocol::DeleteTopicsRequest request;
   auto& asked = request.topics.emplace_back();
