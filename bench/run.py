@@ -55,11 +55,18 @@ def cpu_seconds(pid):
 
 
 class Server:
-    def __init__(self, command, port):
+    def __init__(self, command, port, banner=False):
         self.port = port
-        self.started = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.ready_s = wait_port(port, self.process)
+        started = time.monotonic()
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE if banner else subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, text=True)
+        if banner:  # the port is bound before recovery; the banner comes after it
+            while not (line := self.process.stdout.readline()).startswith("Try:"):
+                if not line:
+                    raise SystemExit("the broker ended before it was ready")
+            self.ready_s = time.monotonic() - started
+        else:
+            self.ready_s = wait_port(port, self.process)
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -75,7 +82,7 @@ def broker(folder, port, *more):
                "-o", "paceline.admin.listen=none", "-o", "num.partitions=64"]
     for option in more:
         command += ["-o", option]
-    return Server(command, port)
+    return Server(command, port, banner=True)
 
 
 def null_broker(port, file=None):
