@@ -142,6 +142,16 @@ Task<std::optional<Refusal>> change(Request& request, int8_t type, std::string n
   co_return std::nullopt;
 }
 
+// What became of one resource; both forms of AlterConfigs answer alike.
+template <class Asked, class Answer>
+void tell(const Asked& asked, const std::optional<Refusal>& refusal, Answer& answer) {
+  answer.resource_type = asked.resource_type;
+  answer.resource_name = std::string(asked.resource_name);
+  if (!refusal) return;
+  answer.error_code = wire(refusal->error);
+  answer.error_message = refusal->message;
+}
+
 }  // namespace
 
 Task<Reply> handle_describe_configs(Request& request) {
@@ -188,13 +198,7 @@ Task<Reply> handle_incremental_alter_configs(Request& request) {
                          config.value ? std::optional(std::string(*config.value)) : std::nullopt});
     auto refusal = co_await change(request, asked.resource_type, std::string(asked.resource_name),
                                    std::move(changes), false, message.validate_only);
-    auto& answer = response.responses.emplace_back();
-    answer.resource_type = asked.resource_type;
-    answer.resource_name = std::string(asked.resource_name);
-    if (refusal) {
-      answer.error_code = wire(refusal->error);
-      answer.error_message = refusal->message;
-    }
+    tell(asked, refusal, response.responses.emplace_back());
   }
   co_return reply_with(request, response);
 }
@@ -209,13 +213,7 @@ Task<Reply> handle_alter_configs(Request& request) {
                          config.value ? std::optional(std::string(*config.value)) : std::nullopt});
     auto refusal = co_await change(request, asked.resource_type, std::string(asked.resource_name),
                                    std::move(changes), true, message.validate_only);
-    auto& answer = response.responses.emplace_back();
-    answer.resource_type = asked.resource_type;
-    answer.resource_name = std::string(asked.resource_name);
-    if (refusal) {
-      answer.error_code = wire(refusal->error);
-      answer.error_message = refusal->message;
-    }
+    tell(asked, refusal, response.responses.emplace_back());
   }
   co_return reply_with(request, response);
 }
