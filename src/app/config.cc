@@ -126,23 +126,9 @@ class Values {
   const Given& given_;
 };
 
-std::vector<std::string_view> split(std::string_view list) {
-  std::vector<std::string_view> words;
-  while (!list.empty()) {
-    const size_t comma = list.find(',');
-    std::string_view word = list.substr(0, comma);
-    while (!word.empty() && word.front() == ' ') word.remove_prefix(1);
-    while (!word.empty() && word.back() == ' ') word.remove_suffix(1);
-    if (!word.empty()) words.push_back(word);
-    if (comma == std::string_view::npos) break;
-    list.remove_prefix(comma + 1);
-  }
-  return words;
-}
-
 Result<std::vector<meta::Endpoint>> parse_listeners(std::string_view key, std::string_view list) {
   std::vector<meta::Endpoint> endpoints;
-  for (std::string_view text : split(list)) {
+  for (std::string_view text : broker::split_list(list)) {
     const size_t colon = text.find("://");
     if (colon == std::string_view::npos)
       return refuse(fmt::format("{}: '{}' is not of the form NAME://host:port", key, text));
@@ -155,7 +141,7 @@ Result<std::vector<meta::Endpoint>> parse_listeners(std::string_view key, std::s
 
 Result<void> read_listeners(Config& config, const Values& values, const ServeOptions& options) {
   std::map<std::string, std::string, std::less<>> protocols;
-  for (std::string_view pair : split(values.text("listener.security.protocol.map").value_or(""))) {
+  for (std::string_view pair : broker::split_list(values.text("listener.security.protocol.map").value_or(""))) {
     const size_t colon = pair.find(':');
     if (colon == std::string_view::npos)
       return refuse(fmt::format("listener.security.protocol.map: '{}' is not of the form NAME:PROTOCOL", pair));

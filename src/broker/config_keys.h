@@ -47,6 +47,8 @@ const KeySpec* find_broker_key(std::string_view name);
 std::optional<std::string> refused_value(std::string_view key, std::string_view value);
 // The known key most like a mistyped one; "" if none is near.
 std::string_view nearest_broker_key(std::string_view name);
+// The words of a comma-separated value, without blanks around them; empty ones are left out.
+std::vector<std::string_view> split_list(std::string_view text);
 // Whether `value` is one of the type's.
 Result<void> check_type(std::string_view key, ConfigType type, std::string_view value);
 

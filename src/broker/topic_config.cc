@@ -20,20 +20,6 @@ std::optional<double> parse_real(std::string_view text) {
   return value;
 }
 
-std::vector<std::string_view> split(std::string_view text) {
-  std::vector<std::string_view> words;
-  while (!text.empty()) {
-    const size_t comma = text.find(',');
-    std::string_view word = text.substr(0, comma);
-    while (!word.empty() && word.front() == ' ') word.remove_prefix(1);
-    while (!word.empty() && word.back() == ' ') word.remove_suffix(1);
-    if (!word.empty()) words.push_back(word);
-    if (comma == std::string_view::npos) break;
-    text.remove_prefix(comma + 1);
-  }
-  return words;
-}
-
 const std::string* find(const std::map<std::string, std::string>& map, std::string_view key) {
   auto found = map.find(std::string(key));
   return found == map.end() ? nullptr : &found->second;
@@ -57,13 +43,13 @@ Result<void> check_topic_value(const TopicKeySpec& spec, std::string_view value)
                   bad_value(spec.key.name, value, fmt::format("Value must be no more than {}", spec.maximum)));
   }
   if (!spec.allowed.empty()) {
-    const auto allowed = split(spec.allowed);
-    for (std::string_view word : split(value)) {
+    const auto allowed = split_list(spec.allowed);
+    for (std::string_view word : split_list(value)) {
       if (std::find(allowed.begin(), allowed.end(), word) == allowed.end())
         return fail(Code::invalid_argument,
                     bad_value(spec.key.name, value, fmt::format("String must be one of: {}", spec.allowed)));
     }
-    if (spec.key.type == ConfigType::string && split(value).size() != 1)
+    if (spec.key.type == ConfigType::string && split_list(value).size() != 1)
       return fail(Code::invalid_argument,
                   bad_value(spec.key.name, value, fmt::format("String must be one of: {}", spec.allowed)));
   }
@@ -81,6 +67,20 @@ struct Found {
 };
 
 }  // namespace
+
+std::vector<std::string_view> split_list(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    std::string_view word = text.substr(0, comma);
+    while (!word.empty() && word.front() == ' ') word.remove_prefix(1);
+    while (!word.empty() && word.back() == ' ') word.remove_suffix(1);
+    if (!word.empty()) words.push_back(word);
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return words;
+}
 
 Result<void> check_type(std::string_view key, ConfigType type, std::string_view value) {
   auto refuse = [&](std::string_view why) {
@@ -276,7 +276,7 @@ partition::Config TopicConfigs::partition_config(const cluster::TopicImage& topi
   config.timestamp_before_max_ms = number("message.timestamp.before.max.ms");
   config.timestamp_after_max_ms = number("message.timestamp.after.max.ms");
   const std::string policy = value("cleanup.policy", topic, image);
-  const auto policies = split(policy);
+  const auto policies = split_list(policy);
   config.compact = std::find(policies.begin(), policies.end(), "compact") != policies.end();
   config.delete_old = std::find(policies.begin(), policies.end(), "delete") != policies.end();
   config.retention_ms = number("retention.ms");
