@@ -1,7 +1,8 @@
 #include "app/check_command.h"
 
-#include <nlohmann/json.hpp>
 #include <openssl/evp.h>
+
+#include <nlohmann/json.hpp>
 
 #include "app/commands.h"
 #include "app/print.h"
@@ -32,7 +33,8 @@ Result<Ledger> read_ledger(env::Disk& disk, const std::string& path) {
     ++number;
     if (line.empty()) continue;
     const auto entry = nlohmann::json::parse(line, nullptr, false);
-    if (!entry.is_object() || !entry.contains("topic") || !entry.contains("partition") || !entry.contains("offset")) {
+    if (!entry.is_object() || !entry.contains("topic") || !entry.contains("partition") ||
+        !entry.contains("offset")) {
       if (at >= text.size()) break;  // a last line cut by a kill was never counted as acknowledged
       return fail(Code::corrupt, fmt::format("{} line {}: no ledger entry", path, number));
     }
@@ -40,7 +42,8 @@ Result<Ledger> read_ledger(env::Disk& disk, const std::string& path) {
         {entry["offset"].get<int64_t>(), entry.value("sha256", "")});
   }
   for (auto& [key, entries] : ledger)
-    std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+    std::sort(entries.begin(), entries.end(),
+              [](const auto& a, const auto& b) { return a.offset < b.offset; });
   return ledger;
 }
 
@@ -60,8 +63,8 @@ struct LedgerVerdict {
 };
 
 // Walks the records of one partition beside its ledger.
-Task<Result<void>> judge(stream::Inspected inspected, StreamId stream, const std::vector<Acknowledged>* entries,
-                         LedgerVerdict* verdict) {
+Task<Result<void>> judge(stream::Inspected inspected, StreamId stream,
+                         const std::vector<Acknowledged>* entries, LedgerVerdict* verdict) {
   size_t next = 0;
   auto visit = [&](const stream::Batch& batch) -> Result<void> {
     TRY(auto view, record::BatchView::parse(batch.bytes.bytes()));
@@ -69,7 +72,8 @@ Task<Result<void>> judge(stream::Inspected inspected, StreamId stream, const std
     for (;;) {
       TRY(auto one, reader.next());
       if (!one) return {};
-      for (; next < entries->size() && (*entries)[next].offset < one->offset.value; ++next) ++verdict->lost;
+      for (; next < entries->size() && (*entries)[next].offset < one->offset.value; ++next)
+        ++verdict->lost;
       for (; next < entries->size() && (*entries)[next].offset == one->offset.value; ++next) {
         const std::string& expected = (*entries)[next].sha256;
         if (!expected.empty() && sha256(one->value.value_or("")) != expected) ++verdict->changed;
@@ -94,7 +98,8 @@ Task<Result<Opened>> open(env::Shard& shard, std::string data) {
   env::Disk& disk = shard.disk();
   Opened opened;
   CO_TRY(bool there, disk.exists(data + "/metadata.sqlite"));
-  if (!there) co_return fail(Code::not_found, fmt::format("{} is no data folder of a broker", data));
+  if (!there)
+    co_return fail(Code::not_found, fmt::format("{} is no data folder of a broker", data));
   auto lock = disk.lock(data + "/LOCK");
   if (!lock) co_return fail(Code::in_use, fmt::format("a broker is using {}; stop it first", data));
   opened.lock = std::move(*lock);
@@ -110,7 +115,8 @@ Task<Result<Opened>> open(env::Shard& shard, std::string data) {
   co_return opened;
 }
 
-Task<Result<std::map<std::string, meta::TopicRecord>>> topics_of(meta::Store& store, env::Shard& shard) {
+Task<Result<std::map<std::string, meta::TopicRecord>>> topics_of(meta::Store& store,
+                                                                 env::Shard& shard) {
   CO_TRY(auto range, co_await meta::range_prefix(store, shard, meta::topics_prefix()));
   std::map<std::string, meta::TopicRecord> topics;
   for (const meta::Entry& entry : range.entries) {
@@ -120,27 +126,32 @@ Task<Result<std::map<std::string, meta::TopicRecord>>> topics_of(meta::Store& st
   co_return topics;
 }
 
-void print_report(const stream::CheckReport& report, const std::map<std::string, meta::TopicRecord>& topics, bool json) {
+void print_report(const stream::CheckReport& report,
+                  const std::map<std::string, meta::TopicRecord>& topics, bool json) {
   std::map<Uuid, std::string> names;
   for (const auto& [name, topic] : topics) names[topic.topic_id] = name;
-  Listing listing("CheckReport", {"topic", "partition", "start_offset", "end_offset", "bytes", "problem"});
+  Listing listing("CheckReport",
+                  {"topic", "partition", "start_offset", "end_offset", "bytes", "problem"});
   for (const auto& stream : report.streams) {
     auto name = names.find(stream.id.owner);
     auto row = [&](Cell problem) {
-      listing.row({name == names.end() ? Cell::none() : Cell::of(name->second), Cell::of(int64_t{stream.id.index}),
-                   Cell::of(stream.start.value), Cell::of(stream.end.value),
-                   Cell::of(static_cast<int64_t>(stream.bytes)), std::move(problem)});
+      listing.row({name == names.end() ? Cell::none() : Cell::of(name->second),
+                   Cell::of(int64_t{stream.id.index}), Cell::of(stream.start.value),
+                   Cell::of(stream.end.value), Cell::of(static_cast<int64_t>(stream.bytes)),
+                   std::move(problem)});
     };
     if (stream.problems.empty()) row(Cell::none());
     for (const std::string& problem : stream.problems) row(Cell::of(problem));
   }
   for (const std::string& problem : report.problems)
-    listing.row({Cell::none(), Cell::none(), Cell::none(), Cell::none(), Cell::none(), Cell::of(problem)});
+    listing.row(
+        {Cell::none(), Cell::none(), Cell::none(), Cell::none(), Cell::none(), Cell::of(problem)});
   listing.print(json);
-  std::fprintf(stderr, "%zu streams, %llu objects with %llu blocks, %llu WAL groups verified; %zu orphans\n",
-               report.streams.size(), static_cast<unsigned long long>(report.object_count),
-               static_cast<unsigned long long>(report.block_count),
-               static_cast<unsigned long long>(report.group_count), report.orphans.size());
+  std::fprintf(
+      stderr, "%zu streams, %llu objects with %llu blocks, %llu WAL groups verified; %zu orphans\n",
+      report.streams.size(), static_cast<unsigned long long>(report.object_count),
+      static_cast<unsigned long long>(report.block_count),
+      static_cast<unsigned long long>(report.group_count), report.orphans.size());
 }
 
 }  // namespace
@@ -148,9 +159,10 @@ void print_report(const stream::CheckReport& report, const std::map<std::string,
 Task<int> check(env::Shard& shard, CheckOptions options) {
   auto opened = co_await open(shard, options.data);
   if (!opened)
-    co_return complain(opened.error().code == Code::in_use ? kRefused : kFailed, opened.error().message);
-  stream::Inspected inspected{&shard, opened->metadata.get(), opened->objects.get(), opened->wal.get(),
-                              BrokerId(options.broker)};
+    co_return complain(opened.error().code == Code::in_use ? kRefused : kFailed,
+                       opened.error().message);
+  stream::Inspected inspected{&shard, opened->metadata.get(), opened->objects.get(),
+                              opened->wal.get(), BrokerId(options.broker)};
   auto topics = co_await topics_of(*opened->metadata, shard);
   if (!topics) co_return complain(kUnhealthy, topics.error().message);
   auto report = co_await stream::check(inspected);
@@ -168,12 +180,16 @@ Task<int> check(env::Shard& shard, CheckOptions options) {
         verdict.lost += entries.size();
         continue;
       }
-      auto judged = co_await judge(inspected, StreamId{topic->second.topic_id, static_cast<uint32_t>(key.second)},
-                                   &entries, &verdict);
-      if (!judged) complain(kUnhealthy, fmt::format("{}-{}: {}", key.first, key.second, judged.error().message));
+      auto judged = co_await judge(
+          inspected, StreamId{topic->second.topic_id, static_cast<uint32_t>(key.second)}, &entries,
+          &verdict);
+      if (!judged)
+        complain(kUnhealthy,
+                 fmt::format("{}-{}: {}", key.first, key.second, judged.error().message));
     }
     std::fprintf(stderr, "ledger: %llu acknowledged records judged, %llu lost, %llu changed\n",
-                 static_cast<unsigned long long>(verdict.judged), static_cast<unsigned long long>(verdict.lost),
+                 static_cast<unsigned long long>(verdict.judged),
+                 static_cast<unsigned long long>(verdict.lost),
                  static_cast<unsigned long long>(verdict.changed));
     if (verdict.lost + verdict.changed > 0) exit_code = kUnhealthy;
   }

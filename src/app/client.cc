@@ -12,9 +12,11 @@ constexpr int32_t kAnswerBytesMax = 256 << 20;
 
 Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string bootstrap) {
   CO_TRY(meta::Endpoint at, parse_address(bootstrap));
-  auto socket = co_await shard.network().connect(at.host, at.port, shard.now() + std::chrono::seconds(10));
+  auto socket =
+      co_await shard.network().connect(at.host, at.port, shard.now() + std::chrono::seconds(10));
   if (!socket)
-    co_return fail(socket.error().code, fmt::format("cannot reach a broker at {}: {}", bootstrap, socket.error().message));
+    co_return fail(socket.error().code, fmt::format("cannot reach a broker at {}: {}", bootstrap,
+                                                    socket.error().message));
   co_return std::unique_ptr<Client>(new Client(shard, std::move(*socket)));
 }
 
@@ -35,7 +37,8 @@ Task<Result<Slice>> Client::exchange(std::vector<Slice> frame) {
     std::byte length[4];
     CO_TRY_VOID(co_await self->read_exactly(length));
     const auto size = load_be<int32_t>(length);
-    if (size < 4 || size > kAnswerBytesMax) co_return fail(Code::corrupt, "the peer does not speak Kafka's protocol");
+    if (size < 4 || size > kAnswerBytesMax)
+      co_return fail(Code::corrupt, "the peer does not speak Kafka's protocol");
     Buffer answer = Buffer::allocate(static_cast<size_t>(size));
     CO_TRY_VOID(co_await self->read_exactly(answer.writable()));
     co_return Slice(std::move(answer));

@@ -21,8 +21,10 @@ class Client {
     if (!frame) co_return fail(frame.error());
     CO_TRY(Slice answer, co_await exchange(std::move(*frame)));
     protocol::Cursor cursor(answer);
-    CO_TRY(int32_t correlation, protocol::decode_response_header(Request::kApiKey, version, cursor));
-    if (correlation != correlation_) co_return fail(Code::corrupt, "the broker answered another request");
+    CO_TRY(int32_t correlation,
+           protocol::decode_response_header(Request::kApiKey, version, cursor));
+    if (correlation != correlation_)
+      co_return fail(Code::corrupt, "the broker answered another request");
     answer_ = answer.subslice(answer.size() - cursor.remaining(), cursor.remaining());
     co_return Response::decode(version, protocol::Cursor(answer_));
   }

@@ -42,7 +42,8 @@ Task<int> group_describe(env::Shard& shard, Target target, std::string group);
 
 // `resource`: "topic/NAME" or "broker/ID" or "broker".
 Task<int> config_get(env::Shard& shard, Target target, std::string resource);
-Task<int> config_set(env::Shard& shard, Target target, std::string resource, std::vector<std::string> values);
+Task<int> config_set(env::Shard& shard, Target target, std::string resource,
+                     std::vector<std::string> values);
 
 // Prints `message` to standard error and returns the exit code.
 int complain(int code, const std::string& message);

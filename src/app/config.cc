@@ -11,14 +11,18 @@ namespace {
 using broker::KeyClass;
 using Given = std::map<std::string, std::string>;
 
-std::unexpected<Error> refuse(std::string why) { return fail(Code::invalid_argument, std::move(why)); }
+std::unexpected<Error> refuse(std::string why) {
+  return fail(Code::invalid_argument, std::move(why));
+}
 
 // Set by Kafka's images and by Java; not keys of a broker.
 bool not_a_key(std::string_view name) {
-  constexpr std::string_view kIgnored[] = {"KAFKA_HEAP_OPTS", "KAFKA_JMX_OPTS", "KAFKA_GC_LOG_OPTS",
-                                           "KAFKA_JVM_PERFORMANCE_OPTS", "KAFKA_OPTS", "KAFKA_JMX_HOSTNAME",
-                                           "KAFKA_JMX_PORT", "KAFKA_VERSION", "KAFKA_HOME",
-                                           "KAFKA_TOOLS_LOG4J_LOGLEVEL", "KAFKA_PATH"};
+  constexpr std::string_view kIgnored[] = {"KAFKA_HEAP_OPTS",   "KAFKA_JMX_OPTS",
+                                           "KAFKA_GC_LOG_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS",
+                                           "KAFKA_OPTS",        "KAFKA_JMX_HOSTNAME",
+                                           "KAFKA_JMX_PORT",    "KAFKA_VERSION",
+                                           "KAFKA_HOME",        "KAFKA_TOOLS_LOG4J_LOGLEVEL",
+                                           "KAFKA_PATH"};
   return name.starts_with("KAFKA_LOG4J") ||
          std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
 }
@@ -56,7 +60,8 @@ Result<Given> merge(const ServeOptions& options, ReadFile read) {
     for (const Property& property : *properties) {
       auto [found, fresh] = of_file.emplace(property.key, property.value);
       if (!fresh && found->second != property.value)
-        return refuse(fmt::format("{} line {}: '{}' is set twice with different values", path, property.line, property.key));
+        return refuse(fmt::format("{} line {}: '{}' is set twice with different values", path,
+                                  property.line, property.key));
     }
     for (auto& [key, value] : of_file) given[key] = value;
   }
@@ -81,22 +86,24 @@ Result<Given> merge(const ServeOptions& options, ReadFile read) {
 Result<void> classify(Config& config, bool strict) {
   std::string accepted;
   for (const auto& [key, value] : config.given) {
-    if (auto why = broker::refused_value(key, value)) return refuse(fmt::format("{}={}: {}", key, value, *why));
+    if (auto why = broker::refused_value(key, value))
+      return refuse(fmt::format("{}={}: {}", key, value, *why));
     const broker::KeySpec* spec = broker::find_broker_key(key);
     if (!spec) {
       const auto near = broker::nearest_broker_key(key);
-      const std::string text = near.empty() ? fmt::format("unknown key '{}'", key)
-                                            : fmt::format("unknown key '{}', did you mean '{}'?", key, near);
+      const std::string text = near.empty()
+                                   ? fmt::format("unknown key '{}'", key)
+                                   : fmt::format("unknown key '{}', did you mean '{}'?", key, near);
       if (strict) return refuse(text);
       config.notices.push_back(text);
       continue;
     }
-    if (spec->key_class == KeyClass::refused) return refuse(fmt::format("{}: {}", key, spec->documentation));
+    if (spec->key_class == KeyClass::refused)
+      return refuse(fmt::format("{}: {}", key, spec->documentation));
     if (spec->key_class == KeyClass::accepted) accepted += (accepted.empty() ? "" : ", ") + key;
     if (!value.empty()) TRY_VOID(broker::check_type(key, spec->type, value));
   }
-  if (!accepted.empty())
-    config.notices.push_back("accepted, but without effect here: " + accepted);
+  if (!accepted.empty()) config.notices.push_back("accepted, but without effect here: " + accepted);
   return {};
 }
 
@@ -141,10 +148,12 @@ Result<std::vector<meta::Endpoint>> parse_listeners(std::string_view key, std::s
 
 Result<void> read_listeners(Config& config, const Values& values, const ServeOptions& options) {
   std::map<std::string, std::string, std::less<>> protocols;
-  for (std::string_view pair : broker::split_list(values.text("listener.security.protocol.map").value_or(""))) {
+  for (std::string_view pair :
+       broker::split_list(values.text("listener.security.protocol.map").value_or(""))) {
     const size_t colon = pair.find(':');
     if (colon == std::string_view::npos)
-      return refuse(fmt::format("listener.security.protocol.map: '{}' is not of the form NAME:PROTOCOL", pair));
+      return refuse(fmt::format(
+          "listener.security.protocol.map: '{}' is not of the form NAME:PROTOCOL", pair));
     protocols[std::string(pair.substr(0, colon))] = std::string(pair.substr(colon + 1));
   }
   std::string controllers = "," + values.text("controller.listener.names").value_or("") + ",";
@@ -154,27 +163,37 @@ Result<void> read_listeners(Config& config, const Values& values, const ServeOpt
     endpoint.listener = "PLAINTEXT";
     bound = {endpoint};
   } else {
-    TRY(bound, parse_listeners("listeners", values.text("listeners").value_or("PLAINTEXT://127.0.0.1:9092")));
+    TRY(bound, parse_listeners("listeners",
+                               values.text("listeners").value_or("PLAINTEXT://127.0.0.1:9092")));
   }
   // The controller's listener has no meaning here and is not opened.
-  std::erase_if(bound, [&](const meta::Endpoint& e) { return controllers.find("," + e.listener + ",") != std::string::npos; });
+  std::erase_if(bound, [&](const meta::Endpoint& e) {
+    return controllers.find("," + e.listener + ",") != std::string::npos;
+  });
   if (bound.empty()) return refuse("listeners: none is left for clients");
   for (const meta::Endpoint& endpoint : bound) {
     auto mapped = protocols.find(endpoint.listener);
     const std::string protocol = mapped == protocols.end() ? endpoint.listener : mapped->second;
     if (protocol == "SSL" || protocol == "SASL_PLAINTEXT" || protocol == "SASL_SSL")
-      return refuse(fmt::format("listener {}: {} is not built yet; use PLAINTEXT on a private address", endpoint.listener, protocol));
+      return refuse(
+          fmt::format("listener {}: {} is not built yet; use PLAINTEXT on a private address",
+                      endpoint.listener, protocol));
     if (protocol != "PLAINTEXT")
-      return refuse(fmt::format("listener {}: unknown security protocol '{}'", endpoint.listener, protocol));
+      return refuse(
+          fmt::format("listener {}: unknown security protocol '{}'", endpoint.listener, protocol));
   }
   auto& advertised = config.settings.advertised;
   if (!options.listen) {
-    TRY(advertised, parse_listeners("advertised.listeners", values.text("advertised.listeners").value_or("")));
+    TRY(advertised,
+        parse_listeners("advertised.listeners", values.text("advertised.listeners").value_or("")));
   }
-  std::erase_if(advertised, [&](const meta::Endpoint& e) { return controllers.find("," + e.listener + ",") != std::string::npos; });
+  std::erase_if(advertised, [&](const meta::Endpoint& e) {
+    return controllers.find("," + e.listener + ",") != std::string::npos;
+  });
   for (const meta::Endpoint& endpoint : bound) {
-    const bool told = std::any_of(advertised.begin(), advertised.end(),
-                                  [&](const meta::Endpoint& e) { return e.listener == endpoint.listener; });
+    const bool told =
+        std::any_of(advertised.begin(), advertised.end(),
+                    [&](const meta::Endpoint& e) { return e.listener == endpoint.listener; });
     if (told) continue;
     meta::Endpoint own = endpoint;
     // Clients cannot connect to "any address"; the machine itself can be reached at this one.
@@ -200,20 +219,27 @@ void read_settings(Config& config, const Values& values) {
   settings.auto_create_topics = values.flag("auto.create.topics.enable");
   settings.delete_topics = values.flag("delete.topic.enable");
   settings.partitions_default = static_cast<uint32_t>(values.number("num.partitions"));
-  settings.replication_factor_default = static_cast<int16_t>(values.number("default.replication.factor"));
-  settings.offsets_topic_partitions = static_cast<uint32_t>(values.number("offsets.topic.num.partitions"));
+  settings.replication_factor_default =
+      static_cast<int16_t>(values.number("default.replication.factor"));
+  settings.offsets_topic_partitions =
+      static_cast<uint32_t>(values.number("offsets.topic.num.partitions"));
   settings.retention_check_ms = values.number("log.retention.check.interval.ms");
-  settings.group.session_timeout_min_ms = static_cast<int32_t>(values.number("group.min.session.timeout.ms"));
-  settings.group.session_timeout_max_ms = static_cast<int32_t>(values.number("group.max.session.timeout.ms"));
+  settings.group.session_timeout_min_ms =
+      static_cast<int32_t>(values.number("group.min.session.timeout.ms"));
+  settings.group.session_timeout_max_ms =
+      static_cast<int32_t>(values.number("group.max.session.timeout.ms"));
   settings.group.group_size_max = static_cast<size_t>(values.number("group.max.size"));
-  settings.group.initial_rebalance_delay_ms = static_cast<int32_t>(values.number("group.initial.rebalance.delay.ms"));
-  settings.group.offset_metadata_bytes_max = static_cast<size_t>(values.number("offset.metadata.max.bytes"));
+  settings.group.initial_rebalance_delay_ms =
+      static_cast<int32_t>(values.number("group.initial.rebalance.delay.ms"));
+  settings.group.offset_metadata_bytes_max =
+      static_cast<size_t>(values.number("offset.metadata.max.bytes"));
   settings.group.offsets_retention_ms = values.number("offsets.retention.minutes") * 60'000;
   config.shards = static_cast<unsigned>(values.number("paceline.shards"));
   config.memory_bytes = static_cast<uint64_t>(values.number("paceline.memory.bytes"));
   // A quarter for requests, as Kafka's operators would bound queued.max.request.bytes; never so
   // little that the largest request would not fit.
-  settings.request_memory_bytes = std::max<uint64_t>(config.memory_bytes / 4, settings.request_bytes_max + 4096ull);
+  settings.request_memory_bytes =
+      std::max<uint64_t>(config.memory_bytes / 4, settings.request_bytes_max + 4096ull);
   config.upload_bytes = static_cast<uint64_t>(values.number("paceline.upload.bytes"));
   settings.unuploaded_bytes_high = 3 * config.upload_bytes;
   config.upload_age_ms = values.number("paceline.upload.age.ms");
@@ -246,7 +272,8 @@ Result<meta::Endpoint> parse_address(std::string_view text) {
     return refuse(fmt::format("'{}' is not of the form host:port", text));
   std::string_view host = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   endpoint.host = std::string(host);
   auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
   if (error != std::errc{} || end != port.data() + port.size())
@@ -266,7 +293,8 @@ Result<Config> load_config(const ServeOptions& options, ReadFile read) {
   if (auto id = values.text("cluster.id")) {
     config.cluster_id = Uuid::parse(*id);
     if (!config.cluster_id)
-      return refuse(fmt::format("cluster.id='{}' is not a cluster id (22 characters of base64)", *id));
+      return refuse(
+          fmt::format("cluster.id='{}' is not a cluster id (22 characters of base64)", *id));
   }
   const std::string admin = values.text("paceline.admin.listen").value_or("127.0.0.1:9644");
   if (admin != "none") {

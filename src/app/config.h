@@ -14,18 +14,18 @@ namespace paceline::app {
 struct ServeOptions {
   std::vector<std::string> config_files;
   std::string data = "./paceline-data";
-  std::optional<std::string> listen;       // HOST:PORT, stronger than the listeners key
-  std::vector<std::string> overrides;      // key=value
+  std::optional<std::string> listen;               // HOST:PORT, stronger than the listeners key
+  std::vector<std::string> overrides;              // key=value
   std::map<std::string, std::string> environment;  // KAFKA_* and CLUSTER_ID
-  bool strict = false;                     // unknown keys are an error
+  bool strict = false;                             // unknown keys are an error
 };
 
 struct Config {
   broker::Settings settings;
   std::string data;
   std::optional<Uuid> cluster_id;
-  std::optional<meta::Endpoint> admin;     // nothing = none
-  unsigned shards = 0;                     // 0 = one a core
+  std::optional<meta::Endpoint> admin;  // nothing = none
+  unsigned shards = 0;                  // 0 = one a core
   uint64_t memory_bytes = 0;
   uint64_t upload_bytes = 0;
   int64_t upload_age_ms = 0;

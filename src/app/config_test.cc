@@ -33,7 +33,8 @@ std::string refusal(std::string text, std::vector<std::string> overrides = {},
 
 TEST(Properties, JavasRules) {
   auto parsed = parse_properties(
-      "# a comment\n! another\n\n  key = value \nother:thing\nbare word\nlong=a,\\\n   b\\\n\tc\nu=\\u00e9\\t!\n"
+      "# a comment\n! another\n\n  key = value \nother:thing\nbare word\nlong=a,\\\n   "
+      "b\\\n\tc\nu=\\u00e9\\t!\n"
       "esc\\=aped=1\r\nempty=\n");
   ASSERT_TRUE(parsed) << parsed.error().message;
   std::map<std::string, std::string> map;
@@ -52,17 +53,22 @@ TEST(Properties, JavasRules) {
 // What a Kafka 4 single node ships with, in our own words: the keys and values matter.
 TEST(Config, TheKeysOfAKafka4SingleNodeStartUnchanged) {
   auto config = load(
-      "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093\n"
+      "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:"
+      "9093\n"
       "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ninter.broker.listener.name=PLAINTEXT\n"
       "advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n"
       "controller.listener.names=CONTROLLER\n"
-      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,"
+      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_"
+      "PLAINTEXT:SASL_PLAINTEXT,"
       "SASL_SSL:SASL_SSL\n"
-      "num.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\nsocket.receive.buffer.bytes=102400\n"
+      "num.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\nsocket.receive."
+      "buffer.bytes=102400\n"
       "socket.request.max.bytes=104857600\nlog.dirs=/tmp/kraft-combined-logs\nnum.partitions=1\n"
       "num.recovery.threads.per.data.dir=1\noffsets.topic.replication.factor=1\n"
-      "share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr=1\n"
-      "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\nlog.retention.hours=168\n"
+      "share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr="
+      "1\n"
+      "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\nlog.retention."
+      "hours=168\n"
       "log.segment.bytes=1073741824\nlog.retention.check.interval.ms=300000\n");
   ASSERT_TRUE(config) << config.error().message;
   ASSERT_EQ(config->settings.listeners.size(), 1u);
@@ -74,8 +80,9 @@ TEST(Config, TheKeysOfAKafka4SingleNodeStartUnchanged) {
 }
 
 TEST(Config, TheStrongerSourceWins) {
-  auto config = load("num.partitions=2\nnode.id=5\n", {"num.partitions=4"},
-                     {{"KAFKA_NUM_PARTITIONS", "3"}, {"KAFKA_BROKER_RACK", "r1"}, {"KAFKA_HEAP_OPTS", "-Xmx1g"}});
+  auto config = load(
+      "num.partitions=2\nnode.id=5\n", {"num.partitions=4"},
+      {{"KAFKA_NUM_PARTITIONS", "3"}, {"KAFKA_BROKER_RACK", "r1"}, {"KAFKA_HEAP_OPTS", "-Xmx1g"}});
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->settings.partitions_default, 4u);
   EXPECT_EQ(config->settings.broker, BrokerId(5));
@@ -85,16 +92,20 @@ TEST(Config, TheStrongerSourceWins) {
 
 TEST(Config, WhatWouldWeakenOrPromiseTooMuchIsRefusedWithOneSentence) {
   EXPECT_NE(refusal("zookeeper.connect=z:2181\n").find("ZooKeeper is not used"), std::string::npos);
-  EXPECT_NE(refusal("process.roles=controller\n").find("no separate controller"), std::string::npos);
-  EXPECT_NE(refusal("unclean.leader.election.enable=true\n").find("clean leader"), std::string::npos);
+  EXPECT_NE(refusal("process.roles=controller\n").find("no separate controller"),
+            std::string::npos);
+  EXPECT_NE(refusal("unclean.leader.election.enable=true\n").find("clean leader"),
+            std::string::npos);
   EXPECT_NE(refusal("ssl.keystore.location=/x\n").find("TLS is not built yet"), std::string::npos);
   EXPECT_NE(refusal("authorizer.class.name=x\n").find("access control"), std::string::npos);
   EXPECT_NE(refusal("listeners=SSL://:9093\n").find("not built yet"), std::string::npos);
-  EXPECT_NE(refusal("listeners=ODD://:9093\n").find("unknown security protocol"), std::string::npos);
+  EXPECT_NE(refusal("listeners=ODD://:9093\n").find("unknown security protocol"),
+            std::string::npos);
   EXPECT_NE(refusal("num.partitions=1\nnum.partitions=2\n").find("set twice"), std::string::npos);
   EXPECT_NE(refusal("num.partitions=many\n").find("Not a number"), std::string::npos);
   EXPECT_NE(refusal("num.partitions=0\n").find("at least 1"), std::string::npos);
-  EXPECT_NE(refusal("", {}, {{"KAFKA_OPTS", "-Djava.security.auth.login.config=/x"}}).find("JAAS"), std::string::npos);
+  EXPECT_NE(refusal("", {}, {{"KAFKA_OPTS", "-Djava.security.auth.login.config=/x"}}).find("JAAS"),
+            std::string::npos);
   EXPECT_EQ(refusal("unclean.leader.election.enable=false\n"), "accepted");
 }
 

@@ -35,7 +35,8 @@ struct EventLog::Writer {
 
   void write(std::string_view line) {
     if (!file) {
-      auto opened = disk.open(path, {.create = env::OpenMode::Create::if_missing, .writable = true});
+      auto opened =
+          disk.open(path, {.create = env::OpenMode::Create::if_missing, .writable = true});
       if (!opened) return;  // events are a courtesy: the broker goes on without them
       file = std::move(*opened);
       size = file->size().value_or(0);
@@ -50,9 +51,12 @@ struct EventLog::Writer {
 
 EventLog::EventLog(env::Shard& shard, env::Disk& disk, std::string folder)
     : shard_(shard),
-      writer_(std::make_shared<Writer>(disk, folder + "/events.jsonl", folder + "/events.old.jsonl")) {}
+      writer_(
+          std::make_shared<Writer>(disk, folder + "/events.jsonl", folder + "/events.old.jsonl")) {}
 
-void EventLog::set_cause(std::string cause) { cause_ = std::move(cause); }
+void EventLog::set_cause(std::string cause) {
+  cause_ = std::move(cause);
+}
 
 void EventLog::record(std::string_view name, std::string_view detail) {
   std::string line = fmt::format(
@@ -61,7 +65,8 @@ void EventLog::record(std::string_view name, std::string_view detail) {
   log_debug("event {}: {}", name, detail);
   shard_.post([this, text = std::move(line)]() mutable {
     text += fmt::format("{}}}\n", shard_.wall_ms());
-    shard_.offload(kLane, [writer = writer_, moved = std::move(text)] { writer->write(moved); }, [] {});
+    shard_.offload(
+        kLane, [writer = writer_, moved = std::move(text)] { writer->write(moved); }, [] {});
   });
 }
 

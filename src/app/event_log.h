@@ -10,10 +10,11 @@
 
 namespace paceline::app {
 
-// What happened inside, one JSON object a line, in `folder`/events.jsonl: steps of recovery, uploads,
-// moves. Each line names the cause that it belongs to (the life of this broker), so that a later
-// question can be answered from the file. Bounded: at 4 MiB the file becomes events.old.jsonl. Any
-// shard may record; losing the last lines in a crash is accepted, blocking for them is not.
+// What happened inside, one JSON object a line, in `folder`/events.jsonl: steps of recovery,
+// uploads, moves. Each line names the cause that it belongs to (the life of this broker), so that a
+// later question can be answered from the file. Bounded: at 4 MiB the file becomes
+// events.old.jsonl. Any shard may record; losing the last lines in a crash is accepted, blocking
+// for them is not.
 class EventLog {
  public:
   EventLog(env::Shard& shard, env::Disk& disk, std::string folder);

@@ -39,10 +39,12 @@ Result<Resource> parse_resource(const std::string& text) {
   if (text.starts_with("topic/")) return Resource{2, text.substr(6)};
   if (text.starts_with("broker/")) return Resource{4, text.substr(7)};
   if (text == "broker") return Resource{4, ""};
-  return fail(Code::invalid_argument, fmt::format("'{}' is neither topic/NAME nor broker/ID nor broker", text));
+  return fail(Code::invalid_argument,
+              fmt::format("'{}' is neither topic/NAME nor broker/ID nor broker", text));
 }
 
-constexpr std::string_view kSources[] = {"?", "topic", "dynamic-broker", "dynamic-default", "static", "default"};
+constexpr std::string_view kSources[] = {"?",      "topic",  "dynamic-broker", "dynamic-default",
+                                         "static", "default"};
 
 }  // namespace
 
@@ -56,7 +58,8 @@ Task<int> group_list(env::Shard& shard, Target target) {
   std::sort(response->groups.begin(), response->groups.end(),
             [](const auto& a, const auto& b) { return a.group_id < b.group_id; });
   for (const auto& group : response->groups)
-    listing.row({Cell::of(group.group_id), Cell::of(group.group_state), Cell::of(group.protocol_type)});
+    listing.row(
+        {Cell::of(group.group_id), Cell::of(group.group_state), Cell::of(group.protocol_type)});
   listing.print(target.json);
   co_return kDone;
 }
@@ -78,8 +81,10 @@ Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
   if (found.group_state == "Dead" && fetched->topics.empty())
     co_return complain(kNotFound, fmt::format("there is no group '{}'", group));
   if (!target.json)
-    std::printf("group %s  state %s  members %zu\n", group.c_str(), found.group_state.c_str(), found.members.size());
-  Listing listing("GroupDescription", {"topic", "partition", "committed_offset", "end_offset", "lag", "metadata"});
+    std::printf("group %s  state %s  members %zu\n", group.c_str(), found.group_state.c_str(),
+                found.members.size());
+  Listing listing("GroupDescription",
+                  {"topic", "partition", "committed_offset", "end_offset", "lag", "metadata"});
   for (const auto& topic : fetched->topics) {
     for (const auto& partition : topic.partitions) {
       auto end = co_await end_offset(**client, topic.name, partition.partition_index);
@@ -108,8 +113,9 @@ Task<int> config_get(env::Shard& shard, Target target, std::string resource) {
   if (!response) co_return complain(kFailed, response.error().message);
   const auto& answer = response->results.front();
   if (answer.error_code != 0)
-    co_return complain(answer.error_code == 3 ? kNotFound : kFailed,
-                       fmt::format("{}: {}", resource, answer.error_message.value_or(name_of(answer.error_code))));
+    co_return complain(
+        answer.error_code == 3 ? kNotFound : kFailed,
+        fmt::format("{}: {}", resource, answer.error_message.value_or(name_of(answer.error_code))));
   Listing listing("Config", {"key", "value", "source", "read_only"});
   for (const auto& config : answer.configs) {
     const auto source = static_cast<size_t>(std::clamp<int>(config.config_source, 0, 5));
@@ -120,7 +126,8 @@ Task<int> config_get(env::Shard& shard, Target target, std::string resource) {
   co_return kDone;
 }
 
-Task<int> config_set(env::Shard& shard, Target target, std::string resource, std::vector<std::string> values) {
+Task<int> config_set(env::Shard& shard, Target target, std::string resource,
+                     std::vector<std::string> values) {
   auto what = parse_resource(resource);
   if (!what) co_return complain(kUsage, what.error().message);
   auto client = co_await Client::connect(shard, target.bootstrap);
@@ -141,8 +148,9 @@ Task<int> config_set(env::Shard& shard, Target target, std::string resource, std
   if (!response) co_return complain(kFailed, response.error().message);
   const auto& answer = response->responses.front();
   if (answer.error_code != 0)
-    co_return complain(answer.error_code == 3 ? kNotFound : kFailed,
-                       fmt::format("{}: {}", resource, answer.error_message.value_or(name_of(answer.error_code))));
+    co_return complain(
+        answer.error_code == 3 ? kNotFound : kFailed,
+        fmt::format("{}: {}", resource, answer.error_message.value_or(name_of(answer.error_code))));
   co_return kDone;
 }
 

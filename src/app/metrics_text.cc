@@ -31,7 +31,7 @@ class Text {
   std::string out_;
 };
 
-uint64_t total(broker::Node& node, std::atomic<uint64_t> Metrics::*counter) {
+uint64_t total(broker::Node& node, std::atomic<uint64_t> Metrics::* counter) {
   uint64_t sum = 0;
   for (size_t shard = 0; shard < node.shard_count(); ++shard)
     sum += (node.host(shard).metrics.*counter).load(std::memory_order_relaxed);
@@ -59,10 +59,14 @@ void requests(Text& text, broker::Node& node) {
     }
     rows.push_back(row);
   }
-  for (const Row& row : rows) text.value("paceline_requests_total", fmt::format("api=\"{}\"", row.name), row.count);
-  text.describe("paceline_request_errors_total", "counter", "Requests with an error in the answer, by API.");
-  for (const Row& row : rows) text.value("paceline_request_errors_total", fmt::format("api=\"{}\"", row.name), row.errors);
-  text.describe("paceline_request_seconds", "histogram", "From the request read to the answer made, by API.");
+  for (const Row& row : rows)
+    text.value("paceline_requests_total", fmt::format("api=\"{}\"", row.name), row.count);
+  text.describe("paceline_request_errors_total", "counter",
+                "Requests with an error in the answer, by API.");
+  for (const Row& row : rows)
+    text.value("paceline_request_errors_total", fmt::format("api=\"{}\"", row.name), row.errors);
+  text.describe("paceline_request_seconds", "histogram",
+                "From the request read to the answer made, by API.");
   for (const Row& row : rows) {
     uint64_t cumulative = 0;
     for (size_t bucket = 0; bucket < row.buckets.size(); ++bucket) {
@@ -70,23 +74,30 @@ void requests(Text& text, broker::Node& node) {
       const std::string bound = bucket + 1 == row.buckets.size()
                                     ? "+Inf"
                                     : fmt::format("{}", static_cast<double>(1ull << bucket) / 1e6);
-      text.value("paceline_request_seconds_bucket", fmt::format("api=\"{}\",le=\"{}\"", row.name, bound), cumulative);
+      text.value("paceline_request_seconds_bucket",
+                 fmt::format("api=\"{}\",le=\"{}\"", row.name, bound), cumulative);
     }
-    text.value("paceline_request_seconds_sum", fmt::format("api=\"{}\"", row.name), static_cast<double>(row.sum_us) / 1e6);
+    text.value("paceline_request_seconds_sum", fmt::format("api=\"{}\"", row.name),
+               static_cast<double>(row.sum_us) / 1e6);
     text.value("paceline_request_seconds_count", fmt::format("api=\"{}\"", row.name), cumulative);
   }
 }
 
 void storage(Text& text, broker::Node& node) {
   const stream::Stats stats = node.storage().stats();
-  text.one("paceline_unuploaded_bytes", "gauge", "Durable in the WAL, not yet in objects.", stats.unuploaded_bytes);
+  text.one("paceline_unuploaded_bytes", "gauge", "Durable in the WAL, not yet in objects.",
+           stats.unuploaded_bytes);
   text.one("paceline_log_cache_bytes", "gauge", "Memory of the log cache.", stats.log_cache_bytes);
-  text.one("paceline_block_cache_bytes", "gauge", "Memory of the block cache.", stats.block_cache_bytes);
+  text.one("paceline_block_cache_bytes", "gauge", "Memory of the block cache.",
+           stats.block_cache_bytes);
   text.one("paceline_cache_hits_total", "counter", "Reads answered from memory.", stats.cache_hits);
-  text.one("paceline_cache_misses_total", "counter", "Reads that went to the object store.", stats.cache_misses);
+  text.one("paceline_cache_misses_total", "counter", "Reads that went to the object store.",
+           stats.cache_misses);
   text.one("paceline_uploads_total", "counter", "Objects committed.", stats.uploads);
-  text.one("paceline_upload_failures_total", "counter", "Attempts to upload that failed.", stats.upload_failures);
-  text.one("paceline_uploaded_bytes_total", "counter", "Bytes of committed objects.", stats.uploaded_bytes);
+  text.one("paceline_upload_failures_total", "counter", "Attempts to upload that failed.",
+           stats.upload_failures);
+  text.one("paceline_uploaded_bytes_total", "counter", "Bytes of committed objects.",
+           stats.uploaded_bytes);
 }
 
 struct PartitionRow {
@@ -103,7 +114,8 @@ Task<std::vector<PartitionRow>> partitions_of(broker::ShardHost* host) {
   for (const auto& [id, hosted] : host->hosted) {
     if (hosted->partition) {
       rows.push_back({hosted->topic, hosted->index, hosted->partition->log_start().value,
-                      hosted->partition->high_watermark().value, hosted->partition->bytes(), false});
+                      hosted->partition->high_watermark().value, hosted->partition->bytes(),
+                      false});
     } else {
       rows.push_back({hosted->topic, hosted->index, -1, -1, 0, !hosted->offline.empty()});
     }
@@ -115,27 +127,38 @@ Task<std::vector<PartitionRow>> partitions_of(broker::ShardHost* host) {
 constexpr size_t kPartitionSeriesMax = 2'000;
 
 void partitions(Text& text, const std::vector<PartitionRow>& rows) {
-  const auto offline = std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.offline; });
+  const auto offline =
+      std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.offline; });
   const auto leaders = static_cast<int64_t>(rows.size()) - offline;
-  text.one("kafka_server_replicamanager_leadercount", "gauge", "Partitions this broker leads.", leaders);
-  text.one("kafka_server_replicamanager_partitioncount", "gauge", "Partitions this broker holds.", rows.size());
-  text.one("kafka_server_replicamanager_underreplicatedpartitions", "gauge", "Durability is the store's.", 0);
-  text.one("kafka_server_replicamanager_underminisrpartitioncount", "gauge", "Durability is the store's.", 0);
-  text.one("kafka_controller_kafkacontroller_activecontrollercount", "gauge", "One broker: itself.", 1);
-  text.one("kafka_controller_kafkacontroller_offlinepartitionscount", "gauge", "Partitions that cannot be served.", offline);
+  text.one("kafka_server_replicamanager_leadercount", "gauge", "Partitions this broker leads.",
+           leaders);
+  text.one("kafka_server_replicamanager_partitioncount", "gauge", "Partitions this broker holds.",
+           rows.size());
+  text.one("kafka_server_replicamanager_underreplicatedpartitions", "gauge",
+           "Durability is the store's.", 0);
+  text.one("kafka_server_replicamanager_underminisrpartitioncount", "gauge",
+           "Durability is the store's.", 0);
+  text.one("kafka_controller_kafkacontroller_activecontrollercount", "gauge", "One broker: itself.",
+           1);
+  text.one("kafka_controller_kafkacontroller_offlinepartitionscount", "gauge",
+           "Partitions that cannot be served.", offline);
   text.one("kafka_controller_controllerstats_uncleanleaderelections_total", "counter", "Never.", 0);
-  text.one("kafka_log_logmanager_offlinelogdirectorycount", "gauge", "There are no log folders.", 0);
+  text.one("kafka_log_logmanager_offlinelogdirectorycount", "gauge", "There are no log folders.",
+           0);
   text.one("kafka_brokers", "gauge", "Live brokers.", 1);
   if (rows.size() > kPartitionSeriesMax) return;
   text.describe("kafka_topic_partition_current_offset", "gauge", "The high watermark.");
   for (const auto& row : rows)
-    text.value("kafka_topic_partition_current_offset", fmt::format("topic=\"{}\",partition=\"{}\"", row.topic, row.index), row.end);
+    text.value("kafka_topic_partition_current_offset",
+               fmt::format("topic=\"{}\",partition=\"{}\"", row.topic, row.index), row.end);
   text.describe("kafka_topic_partition_oldest_offset", "gauge", "The log start.");
   for (const auto& row : rows)
-    text.value("kafka_topic_partition_oldest_offset", fmt::format("topic=\"{}\",partition=\"{}\"", row.topic, row.index), row.start);
+    text.value("kafka_topic_partition_oldest_offset",
+               fmt::format("topic=\"{}\",partition=\"{}\"", row.topic, row.index), row.start);
   text.describe("kafka_log_log_size", "gauge", "Retained bytes.");
   for (const auto& row : rows)
-    text.value("kafka_log_log_size", fmt::format("topic=\"{}\",partition=\"{}\"", row.topic, row.index), row.bytes);
+    text.value("kafka_log_log_size",
+               fmt::format("topic=\"{}\",partition=\"{}\"", row.topic, row.index), row.bytes);
 }
 
 }  // namespace
@@ -158,19 +181,23 @@ Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Insta
            total(node, &Metrics::bytes_in));
   text.one("kafka_server_brokertopicmetrics_bytesout_total", "counter", "Bytes of records fetched.",
            total(node, &Metrics::bytes_out));
-  text.one("kafka_server_brokertopicmetrics_failedproducerequests_total", "counter", "Partitions refused.",
-           total(node, &Metrics::produce_failed));
-  text.one("kafka_server_brokertopicmetrics_failedfetchrequests_total", "counter", "Fetches with an error.",
-           total(node, &Metrics::fetch_failed));
+  text.one("kafka_server_brokertopicmetrics_failedproducerequests_total", "counter",
+           "Partitions refused.", total(node, &Metrics::produce_failed));
+  text.one("kafka_server_brokertopicmetrics_failedfetchrequests_total", "counter",
+           "Fetches with an error.", total(node, &Metrics::fetch_failed));
   int64_t connections = 0;
   for (size_t index = 0; index < node.shard_count(); ++index)
     connections += node.host(index).metrics.connections.load(std::memory_order_relaxed);
-  text.one("kafka_server_socket_server_metrics_connection_count", "gauge", "Open connections.", connections);
+  text.one("kafka_server_socket_server_metrics_connection_count", "gauge", "Open connections.",
+           connections);
   text.one("paceline_connections_refused_total", "counter", "Connections over a limit.",
            total(node, &Metrics::connections_refused));
-  text.one("paceline_bad_frames_total", "counter", "Frames that could not be read.", total(node, &Metrics::bad_frames));
-  text.one("paceline_request_memory_bytes", "gauge", "Memory of requests in flight.", node.memory().bytes_held());
-  text.one("paceline_request_memory_bytes_max", "gauge", "Their budget.", node.memory().bytes_max());
+  text.one("paceline_bad_frames_total", "counter", "Frames that could not be read.",
+           total(node, &Metrics::bad_frames));
+  text.one("paceline_request_memory_bytes", "gauge", "Memory of requests in flight.",
+           node.memory().bytes_held());
+  text.one("paceline_request_memory_bytes_max", "gauge", "Their budget.",
+           node.memory().bytes_max());
   const auto up = std::chrono::duration<double>(shard.now() - started);
   text.one("paceline_uptime_seconds", "gauge", "Since the process started.", up.count());
   co_return text.take();

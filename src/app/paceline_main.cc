@@ -26,7 +26,8 @@ std::map<std::string, std::string> kafka_environment() {
     const std::string_view text(*at);
     const size_t equals = text.find('=');
     const std::string_view name = text.substr(0, equals);
-    if (name.starts_with("KAFKA_") || name == "CLUSTER_ID") variables[std::string(name)] = text.substr(equals + 1);
+    if (name.starts_with("KAFKA_") || name == "CLUSTER_ID")
+      variables[std::string(name)] = text.substr(equals + 1);
   }
   return variables;
 }
@@ -55,16 +56,24 @@ void add_target(CLI::App& command, Format& format) {
   command.add_option("-b,--bootstrap-server,--brokers", format.bootstrap, "a broker, HOST:PORT")
       ->capture_default_str()
       ->envname("PACELINE_BROKERS");
-  command.add_option("--format", format.format, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
+  command.add_option("--format", format.format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
 }
 
 void add_serve(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ServeOptions>();
   CLI::App& serve_command = *app.add_subcommand("serve", "run a broker");
-  serve_command.add_option("--config", options->config_files, "a server.properties; later files win")->envname("PACELINE_CONFIG");
-  serve_command.add_option("--data", options->data, "the folder of everything")->capture_default_str()->envname("PACELINE_DATA");
-  serve_command.add_option("--listen", options->listen, "HOST:PORT, instead of the listeners key")->envname("PACELINE_LISTEN");
-  serve_command.add_option("-o,--override", options->overrides, "key=value, stronger than files; repeatable");
+  serve_command
+      .add_option("--config", options->config_files, "a server.properties; later files win")
+      ->envname("PACELINE_CONFIG");
+  serve_command.add_option("--data", options->data, "the folder of everything")
+      ->capture_default_str()
+      ->envname("PACELINE_DATA");
+  serve_command.add_option("--listen", options->listen, "HOST:PORT, instead of the listeners key")
+      ->envname("PACELINE_LISTEN");
+  serve_command.add_option("-o,--override", options->overrides,
+                           "key=value, stronger than files; repeatable");
   serve_command.add_flag("--strict-config", options->strict, "an unknown key is an error");
   serve_command.callback([options, &exit_code] {
     options->environment = kafka_environment();
@@ -87,17 +96,22 @@ void add_topic(CLI::App& app, int& exit_code) {
   CLI::App& create = *topic.add_subcommand("create", "a new topic");
   add_target(create, *format);
   create.add_option("name", spec->name)->required();
-  create.add_option("-p,--partitions", spec->partitions, "how many; the broker's default otherwise");
-  create.add_option("-r,--replication-factor", spec->replication_factor, "reported; durability is the store's");
+  create.add_option("-p,--partitions", spec->partitions,
+                    "how many; the broker's default otherwise");
+  create.add_option("-r,--replication-factor", spec->replication_factor,
+                    "reported; durability is the store's");
   create.add_option("-c,--config", spec->configs, "key=value of the topic; repeatable");
   create.callback([format, spec, &exit_code] {
-    exit_code = run_command([&](env::Shard& shard) { return topic_create(shard, format->target(), *spec); });
+    exit_code = run_command(
+        [&](env::Shard& shard) { return topic_create(shard, format->target(), *spec); });
   });
-  CLI::App& describe = *topic.add_subcommand("describe", "partitions, leaders and offsets of a topic");
+  CLI::App& describe =
+      *topic.add_subcommand("describe", "partitions, leaders and offsets of a topic");
   add_target(describe, *format);
   describe.add_option("name", spec->name)->required();
   describe.callback([format, spec, &exit_code] {
-    exit_code = run_command([&](env::Shard& shard) { return topic_describe(shard, format->target(), spec->name); });
+    exit_code = run_command(
+        [&](env::Shard& shard) { return topic_describe(shard, format->target(), spec->name); });
   });
   CLI::App& remove = *topic.add_subcommand("delete", "a topic and all its records");
   add_target(remove, *format);
@@ -106,10 +120,13 @@ void add_topic(CLI::App& app, int& exit_code) {
   remove.add_flag("--yes", *yes, "without it nothing is deleted");
   remove.callback([format, spec, yes, &exit_code] {
     if (!*yes) {
-      exit_code = complain(kRefused, fmt::format("this deletes topic '{}' with all its records; say --yes to do it", spec->name));
+      exit_code = complain(
+          kRefused, fmt::format("this deletes topic '{}' with all its records; say --yes to do it",
+                                spec->name));
       return;
     }
-    exit_code = run_command([&](env::Shard& shard) { return topic_delete(shard, format->target(), spec->name); });
+    exit_code = run_command(
+        [&](env::Shard& shard) { return topic_delete(shard, format->target(), spec->name); });
   });
 }
 
@@ -127,7 +144,8 @@ void add_group(CLI::App& app, int& exit_code) {
   add_target(describe, *format);
   describe.add_option("group", *name)->required();
   describe.callback([format, name, &exit_code] {
-    exit_code = run_command([&](env::Shard& shard) { return group_describe(shard, format->target(), *name); });
+    exit_code = run_command(
+        [&](env::Shard& shard) { return group_describe(shard, format->target(), *name); });
   });
 }
 
@@ -137,18 +155,22 @@ void add_config(CLI::App& app, int& exit_code) {
   auto format = std::make_shared<Format>();
   auto resource = std::make_shared<std::string>();
   auto values = std::make_shared<std::vector<std::string>>();
-  CLI::App& get = *config.add_subcommand("get", "every key of topic/NAME or broker/ID, with its source");
+  CLI::App& get =
+      *config.add_subcommand("get", "every key of topic/NAME or broker/ID, with its source");
   add_target(get, *format);
   get.add_option("resource", *resource)->required();
   get.callback([format, resource, &exit_code] {
-    exit_code = run_command([&](env::Shard& shard) { return config_get(shard, format->target(), *resource); });
+    exit_code = run_command(
+        [&](env::Shard& shard) { return config_get(shard, format->target(), *resource); });
   });
-  CLI::App& set = *config.add_subcommand("set", "key=value sets, key alone goes back to the default");
+  CLI::App& set =
+      *config.add_subcommand("set", "key=value sets, key alone goes back to the default");
   add_target(set, *format);
   set.add_option("resource", *resource)->required();
   set.add_option("values", *values)->required();
   set.callback([format, resource, values, &exit_code] {
-    exit_code = run_command([&](env::Shard& shard) { return config_set(shard, format->target(), *resource, *values); });
+    exit_code = run_command(
+        [&](env::Shard& shard) { return config_set(shard, format->target(), *resource, *values); });
   });
   CLI::App& lint = *config.add_subcommand("lint", "what serve would say of a server.properties");
   lint.add_option("file", *resource)->required();
@@ -167,11 +189,16 @@ void add_config(CLI::App& app, int& exit_code) {
 void add_check(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<CheckOptions>();
   auto format = std::make_shared<std::string>("table");
-  CLI::App& command = *app.add_subcommand("check", "prove a data folder: every offset once, every checksum");
-  command.add_option("--data", options->data, "the folder")->capture_default_str()->envname("PACELINE_DATA");
+  CLI::App& command =
+      *app.add_subcommand("check", "prove a data folder: every offset once, every checksum");
+  command.add_option("--data", options->data, "the folder")
+      ->capture_default_str()
+      ->envname("PACELINE_DATA");
   command.add_option("--broker", options->broker, "whose data it is")->capture_default_str();
   command.add_option("--ledger", options->ledger, "JSON lines of acknowledged records to look for");
-  command.add_option("--format", *format, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
+  command.add_option("--format", *format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
   command.callback([options, format, &exit_code] {
     options->json = *format == "json";
     exit_code = run_command([&](env::Shard& shard) { return check(shard, *options); });

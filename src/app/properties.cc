@@ -5,7 +5,9 @@
 namespace paceline::app {
 namespace {
 
-bool blank(char c) { return c == ' ' || c == '\t' || c == '\f'; }
+bool blank(char c) {
+  return c == ' ' || c == '\t' || c == '\f';
+}
 
 void append_utf8(std::string& out, uint32_t code) {
   if (code < 0x80) {
@@ -50,15 +52,24 @@ Result<std::string> unescape(std::string_view text, int line) {
     }
     const char c = text[++at];
     switch (c) {
-      case 't': out += '\t'; break;
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 'f': out += '\f'; break;
+      case 't':
+        out += '\t';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 'f':
+        out += '\f';
+        break;
       case 'u': {
         uint32_t code = 0;
         const char* from = text.data() + at + 1;
         const size_t left = text.size() - at - 1;
-        if (left < 4) return fail(Code::invalid_argument, fmt::format("line {}: \\u needs four digits", line));
+        if (left < 4)
+          return fail(Code::invalid_argument, fmt::format("line {}: \\u needs four digits", line));
         auto [end, error] = std::from_chars(from, from + 4, code, 16);
         if (error != std::errc{} || end != from + 4)
           return fail(Code::invalid_argument, fmt::format("line {}: \\u needs four digits", line));
@@ -66,7 +77,8 @@ Result<std::string> unescape(std::string_view text, int line) {
         at += 4;
         break;
       }
-      default: out += c;
+      default:
+        out += c;
     }
   }
   return out;
@@ -92,7 +104,8 @@ Result<std::vector<Property>> parse_properties(std::string_view text) {
     TRY(std::string key, unescape(std::string_view(line).substr(0, end), number));
     TRY(std::string text_value, unescape(std::string_view(line).substr(value), number));
     while (!text_value.empty() && blank(text_value.back())) text_value.pop_back();
-    if (key.empty()) return fail(Code::invalid_argument, fmt::format("line {}: a value without a key", number));
+    if (key.empty())
+      return fail(Code::invalid_argument, fmt::format("line {}: a value without a key", number));
     properties.push_back({std::move(key), std::move(text_value), number});
   }
   return properties;

@@ -56,7 +56,8 @@ Result<void> bind_ports(Life& life, Config& config) {
     TRY(auto listener, life.shard.network().listen(endpoint.host, endpoint.port));
     // Port 0 asks for any: clients must be told the real one.
     for (meta::Endpoint& advertised : config.settings.advertised) {
-      if (advertised.listener == endpoint.listener && advertised.port == 0) advertised.port = listener->port();
+      if (advertised.listener == endpoint.listener && advertised.port == 0)
+        advertised.port = listener->port();
     }
     endpoint.port = listener->port();
     life.listeners.push_back(std::move(listener));
@@ -82,7 +83,8 @@ Result<void> open_folder(Life& life, const Config& config) {
 }
 
 Task<Result<void>> open_storage(Life& life, const Config& config) {
-  CO_TRY(life.metadata, meta::open_sqlite_store(*life.disk, life.shard, config.data + "/metadata.sqlite"));
+  CO_TRY(life.metadata,
+         meta::open_sqlite_store(*life.disk, life.shard, config.data + "/metadata.sqlite"));
   CO_TRY(life.objects, object::open_folder_store(*life.disk, config.data + "/objects"));
   cluster::Options join{config.settings.broker, config.settings.advertised, config.settings.rack,
                         config.cluster_id};
@@ -102,8 +104,8 @@ Task<Result<void>> open_storage(Life& life, const Config& config) {
   auto events = [log = life.events.get()](std::string_view name, std::string detail) {
     log->record(name, detail);
   };
-  CO_TRY(life.storage, co_await stream::Storage::start(shards_of(life.env), *life.metadata, *life.objects,
-                                                       *life.wal, options, events));
+  CO_TRY(life.storage, co_await stream::Storage::start(shards_of(life.env), *life.metadata,
+                                                       *life.objects, *life.wal, options, events));
   Life* self = &life;
   life.storage->on_lost([self](Error why) {
     self->lost = std::move(why);
@@ -121,36 +123,43 @@ net::HttpResponse text_response(int status, std::string body) {
 }
 
 Task<net::HttpResponse> admin_answer(Life* life, net::HttpRequest request) {
-  if (request.target == "/livez" || request.target == "/startupz") co_return text_response(200, "ok\n");
+  if (request.target == "/livez" || request.target == "/startupz")
+    co_return text_response(200, "ok\n");
   if (request.target == "/readyz" || request.target == "/v1/status/ready")
-    co_return life->ready ? text_response(200, "ready\n") : text_response(503, "not ready: recovery is running\n");
+    co_return life->ready ? text_response(200, "ready\n")
+                          : text_response(503, "not ready: recovery is running\n");
   if (request.target == "/metrics" && life->ready)
-    co_return text_response(200, co_await metrics_text(life->broker->node(), life->shard, life->started));
-  if (request.target == "/metrics") co_return text_response(503, "not ready: recovery is running\n");
+    co_return text_response(
+        200, co_await metrics_text(life->broker->node(), life->shard, life->started));
+  if (request.target == "/metrics")
+    co_return text_response(503, "not ready: recovery is running\n");
   co_return text_response(404, "there are /metrics, /readyz, /livez and /startupz\n");
 }
 
 Result<void> start_admin(Life& life, const Config& config) {
   if (!config.admin) return {};
   Life* self = &life;
-  life.admin = std::make_unique<net::HttpServer>(
-      life.shard, [self](net::HttpRequest request) { return admin_answer(self, std::move(request)); });
+  life.admin = std::make_unique<net::HttpServer>(life.shard, [self](net::HttpRequest request) {
+    return admin_answer(self, std::move(request));
+  });
   return life.admin->listen(config.admin->host, config.admin->port);
 }
 
 void print_banner(const Life& life, const Config& config) {
   std::string addresses;
   for (const meta::Endpoint& endpoint : config.settings.advertised)
-    addresses += fmt::format("{}{}:{}", addresses.empty() ? "" : "  ", endpoint.host, endpoint.port);
-  std::string text =
-      fmt::format("paceline {}   cluster {}   broker {}, data in {}\n  kafka    {}\n", kVersion,
-                  life.cluster->cluster_id().to_string(), config.settings.broker.value, config.data, addresses);
+    addresses +=
+        fmt::format("{}{}:{}", addresses.empty() ? "" : "  ", endpoint.host, endpoint.port);
+  std::string text = fmt::format(
+      "paceline {}   cluster {}   broker {}, data in {}\n  kafka    {}\n", kVersion,
+      life.cluster->cluster_id().to_string(), config.settings.broker.value, config.data, addresses);
   if (life.admin)
-    text += fmt::format("  admin    http://{}:{}   (metrics /metrics, health /readyz)\n", config.admin->host,
-                        life.admin->port());
+    text += fmt::format("  admin    http://{}:{}   (metrics /metrics, health /readyz)\n",
+                        config.admin->host, life.admin->port());
   const std::string first = fmt::format("{}:{}", config.settings.advertised.front().host,
                                         config.settings.advertised.front().port);
-  text += fmt::format("Try:  kcat -b {} -L      paceline topic create orders -p 12 -b {}\n", first, first);
+  text += fmt::format("Try:  kcat -b {} -L      paceline topic create orders -p 12 -b {}\n", first,
+                      first);
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
 }
@@ -166,7 +175,8 @@ Task<Result<void>> start_broker(Life& life, Config& config) {
   co_await life.broker->start();
   auto materialise = [](Life* self) -> Task<void> {
     Result<void> done = co_await self->cluster->materialise(self->shard);
-    if (!done) log_warn("the terms of partitions are not written down yet: {}", done.error().message);
+    if (!done)
+      log_warn("the terms of partitions are not written down yet: {}", done.error().message);
   };
   life.shard.spawn(materialise(&life));
   co_return Result<void>{};
@@ -176,7 +186,8 @@ Task<void> stop_broker(Life& life) {
   life.ready = false;
   if (life.admin) life.admin->close();
   if (life.broker) co_await life.broker->stop();
-  if (life.storage) co_await life.storage->stop(life.shard, life.shard.now() + std::chrono::seconds(10));
+  if (life.storage)
+    co_await life.storage->stop(life.shard, life.shard.now() + std::chrono::seconds(10));
   if (life.cluster) co_await life.cluster->stop(life.shard);
 }
 

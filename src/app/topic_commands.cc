@@ -28,7 +28,8 @@ Task<Result<protocol::MetadataResponse>> metadata(Client& client, std::optional<
   co_return co_await client.call<protocol::MetadataResponse>(12, request);
 }
 
-Task<Result<std::vector<int64_t>>> offsets(Client& client, const std::string& topic, size_t count, int64_t which) {
+Task<Result<std::vector<int64_t>>> offsets(Client& client, const std::string& topic, size_t count,
+                                           int64_t which) {
   protocol::ListOffsetsRequest request;
   request.replica_id = -1;
   auto& asked = request.topics.emplace_back();
@@ -65,7 +66,8 @@ Task<int> topic_list(env::Shard& shard, Target target) {
   std::sort(response->topics.begin(), response->topics.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
   for (const auto& topic : response->topics)
-    listing.row({Cell::of(topic.name.value_or("")), Cell::of(static_cast<int64_t>(topic.partitions.size())),
+    listing.row({Cell::of(topic.name.value_or("")),
+                 Cell::of(static_cast<int64_t>(topic.partitions.size())),
                  Cell::of(topic.is_internal), Cell::of(topic.topic_id.to_string())});
   listing.print(target.json);
   co_return kDone;
@@ -81,7 +83,8 @@ Task<int> topic_create(env::Shard& shard, Target target, TopicSpec topic) {
   asked.replication_factor = topic.replication_factor;
   for (const std::string& config : topic.configs) {
     const size_t equals = config.find('=');
-    if (equals == std::string::npos) co_return complain(kUsage, fmt::format("'{}' is not of the form key=value", config));
+    if (equals == std::string::npos)
+      co_return complain(kUsage, fmt::format("'{}' is not of the form key=value", config));
     auto& one = asked.configs.emplace_back();
     one.name = std::string_view(config).substr(0, equals);
     one.value = std::string_view(config).substr(equals + 1);
@@ -90,9 +93,11 @@ Task<int> topic_create(env::Shard& shard, Target target, TopicSpec topic) {
   if (!response) co_return complain(kFailed, response.error().message);
   const auto& answer = response->topics.front();
   if (answer.error_code != 0)
-    co_return complain(answer.error_code == 36 ? kRefused : kFailed, words(answer.error_code, answer.error_message));
+    co_return complain(answer.error_code == 36 ? kRefused : kFailed,
+                       words(answer.error_code, answer.error_message));
   Listing listing("TopicCreated", {"topic", "partitions", "topic_id"});
-  listing.row({Cell::of(topic.name), Cell::of(int64_t{answer.num_partitions}), Cell::of(answer.topic_id.to_string())});
+  listing.row({Cell::of(topic.name), Cell::of(int64_t{answer.num_partitions}),
+               Cell::of(answer.topic_id.to_string())});
   listing.print(target.json);
   co_return kDone;
 }
@@ -110,13 +115,15 @@ Task<int> topic_describe(env::Shard& shard, Target target, std::string name) {
   auto starts = co_await offsets(**client, name, count, -2);
   auto ends = co_await offsets(**client, name, count, -1);
   if (!starts || !ends) co_return complain(kFailed, (starts ? ends : starts).error().message);
-  Listing listing("TopicDescription", {"partition", "leader", "leader_epoch", "start_offset", "end_offset", "records"});
+  Listing listing("TopicDescription",
+                  {"partition", "leader", "leader_epoch", "start_offset", "end_offset", "records"});
   for (size_t index = 0; index < count; ++index) {
     const auto& partition = topic.partitions[index];
     const auto at = static_cast<size_t>(partition.partition_index);
     if (at >= count) continue;
-    listing.row({Cell::of(int64_t{partition.partition_index}), Cell::of(int64_t{partition.leader_id}),
-                 Cell::of(int64_t{partition.leader_epoch}), Cell::of((*starts)[at]), Cell::of((*ends)[at]),
+    listing.row({Cell::of(int64_t{partition.partition_index}),
+                 Cell::of(int64_t{partition.leader_id}), Cell::of(int64_t{partition.leader_epoch}),
+                 Cell::of((*starts)[at]), Cell::of((*ends)[at]),
                  Cell::of((*ends)[at] - (*starts)[at])});
   }
   listing.print(target.json);
@@ -134,8 +141,9 @@ Task<int> topic_delete(env::Shard& shard, Target target, std::string name) {
   if (!response) co_return complain(kFailed, response.error().message);
   const auto& answer = response->responses.front();
   if (answer.error_code != 0)
-    co_return complain(answer.error_code == 3 ? kNotFound : kFailed,
-                       fmt::format("topic '{}': {}", name, words(answer.error_code, answer.error_message)));
+    co_return complain(
+        answer.error_code == 3 ? kNotFound : kFailed,
+        fmt::format("topic '{}': {}", name, words(answer.error_code, answer.error_message)));
   if (!target.json) std::printf("topic %s deleted\n", name.c_str());
   co_return kDone;
 }

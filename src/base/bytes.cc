@@ -9,7 +9,9 @@ namespace {
 constexpr std::align_val_t kAlignment{64};
 
 struct Heap final : Buffer::Origin {
-  void release(std::byte* memory, size_t) noexcept override { ::operator delete(memory, kAlignment); }
+  void release(std::byte* memory, size_t) noexcept override {
+    ::operator delete(memory, kAlignment);
+  }
 };
 Heap heap;
 

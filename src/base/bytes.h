@@ -22,7 +22,9 @@ inline Bytes as_bytes(std::string_view text) {
 inline std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline std::string to_string(Bytes bytes) { return std::string(as_text(bytes)); }
+inline std::string to_string(Bytes bytes) {
+  return std::string(as_text(bytes));
+}
 
 // A reference-counted block of memory. The last Slice or Buffer that refers to it returns it to
 // where it came from (the heap, or a pool). Counting is atomic: a block may be held by several
@@ -39,7 +41,7 @@ class Buffer {
   };
 
   Buffer() = default;
-  static Buffer allocate(size_t size);              // heap, 64-byte aligned, not zeroed
+  static Buffer allocate(size_t size);  // heap, 64-byte aligned, not zeroed
   static Buffer copy_of(Bytes bytes);
   // Takes over `memory`; `origin` must outlive every reference.
   static Buffer adopt(std::byte* memory, size_t size, Origin& origin);

@@ -9,8 +9,8 @@ namespace paceline {
 
 }  // namespace paceline
 
-#define CHECK(condition)                                                      \
-  do {                                                                        \
-    if (!(condition)) [[unlikely]]                                            \
-      ::paceline::check_failed(__FILE__, __LINE__, #condition);               \
+#define CHECK(condition)                                        \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      ::paceline::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -31,12 +31,13 @@ struct Strong {
   }
 };
 
-using Offset = Strong<struct OffsetTag, int64_t>;          // of a record in a stream, from 0
-using Position = Strong<struct PositionTag, uint64_t>;     // in a lane's WAL; grows in ack order
-using Epoch = Strong<struct EpochTag, int32_t>;            // leader epoch of a partition
+using Offset = Strong<struct OffsetTag, int64_t>;       // of a record in a stream, from 0
+using Position = Strong<struct PositionTag, uint64_t>;  // in a lane's WAL; grows in ack order
+using Epoch = Strong<struct EpochTag, int32_t>;         // leader epoch of a partition
 using BrokerId = Strong<struct BrokerIdTag, int32_t>;
-using Incarnation = Strong<struct IncarnationTag, uint64_t>;  // of a broker; from 1, +1 a registration
-using Revision = Strong<struct RevisionTag, int64_t>;      // of the metadata store; from 1
+using Incarnation =
+    Strong<struct IncarnationTag, uint64_t>;           // of a broker; from 1, +1 a registration
+using Revision = Strong<struct RevisionTag, int64_t>;  // of the metadata store; from 1
 
 // Everything that one incarnation of one broker writes. Written "3.7": broker 3, incarnation 7.
 struct Lane {

@@ -24,9 +24,15 @@ spdlog::logger& logger() {
 
 }  // namespace
 
-void set_log_level(LogLevel level) { threshold.store(level, std::memory_order_relaxed); }
-bool log_enabled(LogLevel level) { return level >= threshold.load(std::memory_order_relaxed); }
-void set_log_sink(LogSink sink) { sink_override.store(sink); }
+void set_log_level(LogLevel level) {
+  threshold.store(level, std::memory_order_relaxed);
+}
+bool log_enabled(LogLevel level) {
+  return level >= threshold.load(std::memory_order_relaxed);
+}
+void set_log_sink(LogSink sink) {
+  sink_override.store(sink);
+}
 
 void log_line(LogLevel level, std::string_view text) {
   if (LogSink sink = sink_override.load()) {

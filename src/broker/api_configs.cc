@@ -86,12 +86,16 @@ std::optional<Refusal> check_shape(const std::vector<KeyChange>& changes) {
   std::map<std::string, int> seen;
   for (const KeyChange& change : changes) {
     if (seen[change.name]++ > 0)
-      return Refusal{KafkaError::invalid_request, fmt::format("Duplicate config keys: {}", change.name)};
+      return Refusal{KafkaError::invalid_request,
+                     fmt::format("Duplicate config keys: {}", change.name)};
     if (change.operation != kDelete && !change.value)
-      return Refusal{KafkaError::invalid_request, fmt::format("Null value not supported for : {}", change.name)};
-    if ((change.operation == kAppend || change.operation == kSubtract) && !TopicConfigs::is_list(change.name))
-      return Refusal{KafkaError::invalid_config,
-                     fmt::format("Config value append is not allowed for config key: {}", change.name)};
+      return Refusal{KafkaError::invalid_request,
+                     fmt::format("Null value not supported for : {}", change.name)};
+    if ((change.operation == kAppend || change.operation == kSubtract) &&
+        !TopicConfigs::is_list(change.name))
+      return Refusal{
+          KafkaError::invalid_config,
+          fmt::format("Config value append is not allowed for config key: {}", change.name)};
     if (change.operation < kSet || change.operation > kSubtract)
       return Refusal{KafkaError::invalid_request, "Unknown config operation"};
   }
@@ -100,7 +104,8 @@ std::optional<Refusal> check_shape(const std::vector<KeyChange>& changes) {
 
 // Changes one resource. `replace`: what is not named is dropped (the old AlterConfigs).
 Task<std::optional<Refusal>> change(Request& request, int8_t type, std::string name,
-                                    std::vector<KeyChange> changes, bool replace, bool validate_only) {
+                                    std::vector<KeyChange> changes, bool replace,
+                                    bool validate_only) {
   if (auto refusal = check_shape(changes)) co_return refusal;
   const auto image = request.node.image();
   const TopicConfigs& all = request.node.topic_configs();
@@ -108,7 +113,8 @@ Task<std::optional<Refusal>> change(Request& request, int8_t type, std::string n
   std::optional<BrokerId> broker;
   if (type == kTopic) {
     const cluster::TopicImage* topic = image->topic(name);
-    if (!topic) co_return Refusal{KafkaError::unknown_topic_or_partition, "The topic does not exist."};
+    if (!topic)
+      co_return Refusal{KafkaError::unknown_topic_or_partition, "The topic does not exist."};
     before = topic->configs;
   } else if (type == kBroker) {
     const BrokerId self = request.node.settings().broker;
@@ -117,7 +123,8 @@ Task<std::optional<Refusal>> change(Request& request, int8_t type, std::string n
     if (!name.empty()) broker = self;
     before = broker ? image->broker_configs : image->default_broker_configs;
   } else {
-    co_return Refusal{KafkaError::invalid_request, fmt::format("Unsupported resource type: {}", type)};
+    co_return Refusal{KafkaError::invalid_request,
+                      fmt::format("Unsupported resource type: {}", type)};
   }
   auto make = [changes, replace, &all, image](Configs& configs) {
     if (replace) configs.clear();
@@ -136,8 +143,9 @@ Task<std::optional<Refusal>> change(Request& request, int8_t type, std::string n
   if (!checked) co_return Refusal{KafkaError::invalid_config, checked.error().message};
   if (validate_only) co_return std::nullopt;
   Result<void> done =
-      type == kTopic ? co_await request.node.cluster().change_topic_configs(request.shard, name, make)
-                     : co_await request.node.cluster().change_broker_configs(request.shard, broker, make);
+      type == kTopic
+          ? co_await request.node.cluster().change_topic_configs(request.shard, name, make)
+          : co_await request.node.cluster().change_broker_configs(request.shard, broker, make);
   if (!done) co_return Refusal{kafka_error(done.error().code), done.error().message};
   co_return std::nullopt;
 }
@@ -169,8 +177,8 @@ Task<Reply> handle_describe_configs(Request& request) {
     }
     for (ConfigValue& value : *values) {
       if (asked.configuration_keys && !asked.configuration_keys->empty() &&
-          std::find(asked.configuration_keys->begin(), asked.configuration_keys->end(), value.name) ==
-              asked.configuration_keys->end())
+          std::find(asked.configuration_keys->begin(), asked.configuration_keys->end(),
+                    value.name) == asked.configuration_keys->end())
         continue;
       auto& one = answer.configs.emplace_back();
       one.name = std::move(value.name);
@@ -179,10 +187,12 @@ Task<Reply> handle_describe_configs(Request& request) {
       one.config_source = static_cast<int8_t>(value.source);
       one.is_sensitive = value.sensitive;
       if (request.version >= 3) one.config_type = static_cast<int8_t>(value.type);
-      if (request.version >= 3 && message.include_documentation) one.documentation = std::move(value.documentation);
+      if (request.version >= 3 && message.include_documentation)
+        one.documentation = std::move(value.documentation);
       if (!message.include_synonyms) continue;
       for (ConfigSynonym& synonym : value.synonyms)
-        one.synonyms.push_back({std::move(synonym.name), std::move(synonym.value), static_cast<int8_t>(synonym.source)});
+        one.synonyms.push_back({std::move(synonym.name), std::move(synonym.value),
+                                static_cast<int8_t>(synonym.source)});
     }
   }
   co_return reply_with(request, response);

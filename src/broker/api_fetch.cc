@@ -132,7 +132,8 @@ Task<Reply> handle_fetch(Request& request) {
     response.error_code = wire(KafkaError::fetch_session_id_not_found);
     co_return reply_with(request, response);
   }
-  const int32_t replica = request.version >= 15 ? message.replica_state.replica_id : message.replica_id;
+  const int32_t replica =
+      request.version >= 15 ? message.replica_state.replica_id : message.replica_id;
   const auto image = request.node.image();
   FetchState state;
   for (const auto& topic : message.topics) {
@@ -149,7 +150,8 @@ Task<Reply> handle_fetch(Request& request) {
       }
       // Nobody replicates from us: a replica id is a forged one.
       if (replica >= 0) read.error = KafkaError::cluster_authorization_failed;
-      if (state.reads.size() >= settings.fetch_partitions_max) read.error = KafkaError::invalid_request;
+      if (state.reads.size() >= settings.fetch_partitions_max)
+        read.error = KafkaError::invalid_request;
       read.what.from = Offset(partition.fetch_offset);
       read.what.expected_epoch = Epoch(partition.current_leader_epoch);
       read.what.last_fetched_epoch = Epoch(partition.last_fetched_epoch);

@@ -97,7 +97,9 @@ Task<Reply> handle_join_group(Request& request) {
   join.supports_skip_assignment = request.version >= 9;
   join.reason = std::string(message.reason.value_or(""));
   const std::string group = join.group;
-  auto step = [&join](group::Coordinator& coordinator) { return coordinator.join(std::move(join)); };
+  auto step = [&join](group::Coordinator& coordinator) {
+    return coordinator.join(std::move(join));
+  };
   auto joined = co_await with_coordinator(request, group, step, [&message](KafkaError error) {
     group::JoinResponse refused;
     refused.error = error;
@@ -133,9 +135,12 @@ Task<Reply> handle_sync_group(Request& request) {
   sync.protocol_type = own(message.protocol_type);
   sync.protocol = own(message.protocol_name);
   for (const auto& assignment : message.assignments)
-    sync.assignments.emplace_back(std::string(assignment.member_id), to_string(assignment.assignment));
+    sync.assignments.emplace_back(std::string(assignment.member_id),
+                                  to_string(assignment.assignment));
   const std::string group = sync.group;
-  auto step = [&sync](group::Coordinator& coordinator) { return coordinator.sync(std::move(sync)); };
+  auto step = [&sync](group::Coordinator& coordinator) {
+    return coordinator.sync(std::move(sync));
+  };
   auto synced = co_await with_coordinator(request, group, step, [](KafkaError error) {
     group::SyncResponse refused;
     refused.error = error;
@@ -157,7 +162,9 @@ Task<Reply> handle_heartbeat(Request& request) {
   beat.member = std::string(message.member_id);
   beat.instance = own(message.group_instance_id);
   const std::string group = beat.group;
-  auto step = [&beat](group::Coordinator& coordinator) { return coordinator.heartbeat(std::move(beat)); };
+  auto step = [&beat](group::Coordinator& coordinator) {
+    return coordinator.heartbeat(std::move(beat));
+  };
   protocol::HeartbeatResponse response;
   response.error_code =
       wire(co_await with_coordinator(request, group, step, [](KafkaError error) { return error; }));
@@ -171,7 +178,8 @@ Task<Reply> handle_leave_group(Request& request) {
     members.push_back({std::string(message.member_id), std::nullopt, std::nullopt});
   } else {
     for (const auto& member : message.members)
-      members.push_back({std::string(member.member_id), own(member.group_instance_id), own(member.reason)});
+      members.push_back(
+          {std::string(member.member_id), own(member.group_instance_id), own(member.reason)});
   }
   const std::string group(message.group_id);
   auto step = [&group, &members](group::Coordinator& coordinator) {
@@ -182,10 +190,12 @@ Task<Reply> handle_leave_group(Request& request) {
   protocol::LeaveGroupResponse response;
   response.error_code = wire(error);
   if (request.version < 3) {
-    if (error == KafkaError::none && !members.empty()) response.error_code = wire(members.front().error);
+    if (error == KafkaError::none && !members.empty())
+      response.error_code = wire(members.front().error);
   } else if (error == KafkaError::none) {
     for (auto& member : members)
-      response.members.push_back({std::move(member.member), std::move(member.instance), wire(member.error)});
+      response.members.push_back(
+          {std::move(member.member), std::move(member.instance), wire(member.error)});
   }
   co_return reply_with(request, response);
 }

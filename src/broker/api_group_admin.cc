@@ -14,8 +14,9 @@ constexpr int32_t kGroupOperations = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 1
 
 std::string lower(std::string_view text) {
   std::string folded(text);
-  std::transform(folded.begin(), folded.end(), folded.begin(),
-                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+  std::transform(folded.begin(), folded.end(), folded.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  });
   return folded;
 }
 
@@ -41,9 +42,11 @@ Task<Reply> handle_list_groups(Request& request) {
       }
       co_return all;
     };
-    Listed all = co_await env::call_on(*host.shard, request.shard, [list, &host] { return list(&host); });
+    Listed all =
+        co_await env::call_on(*host.shard, request.shard, [list, &host] { return list(&host); });
     for (auto& group : all) {
-      if (!wanted(message.states_filter, group.state) || !wanted(message.types_filter, "classic")) continue;
+      if (!wanted(message.states_filter, group.state) || !wanted(message.types_filter, "classic"))
+        continue;
       auto& one = response.groups.emplace_back();
       one.group_id = std::move(group.group);
       one.protocol_type = std::move(group.protocol_type);
@@ -66,9 +69,8 @@ Task<Reply> handle_describe_groups(Request& request) {
     auto step = [&id](group::Coordinator& coordinator) -> Task<Described> {
       co_return Described{KafkaError::none, coordinator.describe(id)};
     };
-    Described described = co_await with_coordinator(request, id, step, [](KafkaError error) {
-      return Described{error, std::nullopt};
-    });
+    Described described = co_await with_coordinator(
+        request, id, step, [](KafkaError error) { return Described{error, std::nullopt}; });
     auto& answer = response.groups.emplace_back();
     answer.group_id = id;
     answer.error_code = wire(described.error);

@@ -25,9 +25,8 @@ Task<Fetched> fetch_group(Request& request, std::string group, Wanted wanted) {
     fetched.offsets = coordinator.fetch_offsets(group, wanted);
     co_return fetched;
   };
-  co_return co_await with_coordinator(request, group, step, [](KafkaError error) {
-    return Fetched{error, {}};
-  });
+  co_return co_await with_coordinator(request, group, step,
+                                      [](KafkaError error) { return Fetched{error, {}}; });
 }
 
 // Answers in Kafka's nested form, from a list in which a topic's partitions stand together.
@@ -40,7 +39,8 @@ void nest(Committed& offsets, Topics& topics) {
     one.committed_offset = committed.offset.value;
     one.committed_leader_epoch = committed.leader_epoch.value;
     // Nothing committed has empty metadata in Kafka's answers; what was committed keeps its null.
-    one.metadata = committed.offset.value < 0 ? std::optional<std::string>("") : std::move(committed.metadata);
+    one.metadata =
+        committed.offset.value < 0 ? std::optional<std::string>("") : std::move(committed.metadata);
   }
 }
 
@@ -49,7 +49,8 @@ Wanted flatten(const std::optional<Topics>& topics) {
   if (!topics) return std::nullopt;
   std::vector<TopicPartition> wanted;
   for (const auto& topic : *topics) {
-    for (int32_t index : topic.partition_indexes) wanted.push_back({std::string(topic.name), index});
+    for (int32_t index : topic.partition_indexes)
+      wanted.push_back({std::string(topic.name), index});
   }
   return wanted;
 }
@@ -86,9 +87,12 @@ Task<Reply> handle_offset_commit(Request& request) {
   }
   const std::string group = commit.group;
   const size_t count = commit.offsets.size();
-  auto step = [&commit](group::Coordinator& coordinator) { return coordinator.commit(std::move(commit)); };
+  auto step = [&commit](group::Coordinator& coordinator) {
+    return coordinator.commit(std::move(commit));
+  };
   std::vector<KafkaError> told = co_await with_coordinator(
-      request, group, step, [count](KafkaError error) { return std::vector<KafkaError>(count, error); });
+      request, group, step,
+      [count](KafkaError error) { return std::vector<KafkaError>(count, error); });
   for (size_t at = 0; at < asked.size() && at < told.size(); ++at) errors[asked[at]] = told[at];
 
   protocol::OffsetCommitResponse response;
@@ -123,7 +127,8 @@ Task<Reply> handle_offset_fetch(Request& request) {
     co_return reply_with(request, response);
   }
   for (const auto& asked : message.groups) {
-    Fetched fetched = co_await fetch_group(request, std::string(asked.group_id), flatten(asked.topics));
+    Fetched fetched =
+        co_await fetch_group(request, std::string(asked.group_id), flatten(asked.topics));
     auto& answer = response.groups.emplace_back();
     answer.group_id = std::string(asked.group_id);
     answer.error_code = wire(fetched.error);
@@ -156,7 +161,8 @@ Task<Reply> handle_offset_delete(Request& request) {
   };
   Answer told = co_await with_coordinator(request, group, step,
                                           [](KafkaError error) { return Answer{error, {}}; });
-  for (size_t at = 0; at < asked.size() && at < told.second.size(); ++at) errors[asked[at]] = told.second[at];
+  for (size_t at = 0; at < asked.size() && at < told.second.size(); ++at)
+    errors[asked[at]] = told.second[at];
 
   protocol::OffsetDeleteResponse response;
   response.error_code = wire(told.first);

@@ -15,8 +15,10 @@ namespace {
 // Topic: read 3, write 4, create 5, delete 6, alter 7, describe 8, describe-configs 10,
 // alter-configs 11. Cluster: create 5, alter 7, describe 8, cluster-action 9, describe-configs 10,
 // alter-configs 11, idempotent-write 12.
-constexpr int32_t kTopicOperations = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
-constexpr int32_t kClusterOperations = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
+constexpr int32_t kTopicOperations =
+    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+constexpr int32_t kClusterOperations =
+    1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 
 const meta::Endpoint* endpoint_of(const cluster::BrokerImage& broker, std::string_view listener) {
   for (const meta::Endpoint& endpoint : broker.endpoints) {

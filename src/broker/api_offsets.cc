@@ -122,8 +122,8 @@ Task<Reply> handle_delete_records(Request& request) {
     for (const auto& partition : topic.partitions) {
       KafkaError error = why_not_here(request.node, found, partition.partition_index);
       if (error == KafkaError::none && found->internal) error = KafkaError::policy_violation;
-      deletions.push_back({found ? found->id : Uuid{}, partition.partition_index, error,
-                           Offset(partition.offset)});
+      deletions.push_back(
+          {found ? found->id : Uuid{}, partition.partition_index, error, Offset(partition.offset)});
     }
   }
   auto step = [](Hosted& hosted, Deletion& deletion) -> Task<void> {
@@ -143,7 +143,8 @@ Task<Reply> handle_delete_records(Request& request) {
     answer.name = std::string(topic.name);
     for (const auto& partition : topic.partitions) {
       const Deletion& deletion = deletions[at++];
-      answer.partitions.push_back({partition.partition_index, deletion.low.value, wire(deletion.error)});
+      answer.partitions.push_back(
+          {partition.partition_index, deletion.low.value, wire(deletion.error)});
     }
   }
   co_return reply_with(request, response);
@@ -162,7 +163,8 @@ Task<Reply> handle_describe_producers(Request& request) {
   for (const auto& topic : message.topics) {
     const cluster::TopicImage* found = image->topic(topic.name);
     for (int32_t index : topic.partition_indexes)
-      questions.push_back({found ? found->id : Uuid{}, index, why_not_here(request.node, found, index)});
+      questions.push_back(
+          {found ? found->id : Uuid{}, index, why_not_here(request.node, found, index)});
   }
   auto step = [](Hosted& hosted, Question& question) -> Task<void> {
     question.answer = hosted.partition->producers();

@@ -140,7 +140,8 @@ Task<Reply> handle_produce(Request& request) {
   const bool failed = std::any_of(appends.begin(), appends.end(),
                                   [](const Append& a) { return a.error != KafkaError::none; });
   if (message.acks == 0) {
-    if (failed) co_return Reply::close("a produce with acks=0 failed, and the client must learn of it");
+    if (failed)
+      co_return Reply::close("a produce with acks=0 failed, and the client must learn of it");
     co_return Reply::nothing();
   }
   protocol::ProduceResponse response;

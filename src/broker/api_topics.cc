@@ -31,18 +31,21 @@ std::expected<cluster::NewTopic, Refusal> plan(const Request& request, const clu
   if (auto problem = topic_name_problem(asked.name); !problem.empty())
     return refuse(KafkaError::invalid_topic_exception, problem);
   if (image.topic(asked.name))
-    return refuse(KafkaError::topic_already_exists, fmt::format("Topic '{}' already exists.", asked.name));
+    return refuse(KafkaError::topic_already_exists,
+                  fmt::format("Topic '{}' already exists.", asked.name));
   if (asked.name == kOffsetsTopic)
     return refuse(KafkaError::invalid_topic_exception, "this topic is made by the broker itself");
   if (const auto* other = colliding_topic(asked.name, image))
-    return refuse(KafkaError::invalid_topic_exception,
-                  fmt::format("Topic '{}' collides with existing topic: {}", asked.name, other->name));
+    return refuse(
+        KafkaError::invalid_topic_exception,
+        fmt::format("Topic '{}' collides with existing topic: {}", asked.name, other->name));
   cluster::NewTopic topic;
   topic.name = std::string(asked.name);
-  topic.partition_count = asked.num_partitions == -1 ? settings.partitions_default
-                                                     : static_cast<uint32_t>(std::max(asked.num_partitions, 0));
-  topic.replication_factor =
-      asked.replication_factor == -1 ? settings.replication_factor_default : asked.replication_factor;
+  topic.partition_count = asked.num_partitions == -1
+                              ? settings.partitions_default
+                              : static_cast<uint32_t>(std::max(asked.num_partitions, 0));
+  topic.replication_factor = asked.replication_factor == -1 ? settings.replication_factor_default
+                                                            : asked.replication_factor;
   if (!asked.assignments.empty()) {
     if (asked.num_partitions != -1 || asked.replication_factor != -1)
       return refuse(KafkaError::invalid_request,
@@ -54,8 +57,9 @@ std::expected<cluster::NewTopic, Refusal> plan(const Request& request, const clu
       const auto index = static_cast<size_t>(assignment.partition_index);
       if (assignment.partition_index < 0 || index >= seen.size() || seen[index] ||
           assignment.broker_ids.empty())
-        return refuse(KafkaError::invalid_replica_assignment,
-                      "assignments must name each partition from 0 on once, with at least one broker");
+        return refuse(
+            KafkaError::invalid_replica_assignment,
+            "assignments must name each partition from 0 on once, with at least one broker");
       seen[index] = true;
     }
   }
@@ -63,12 +67,15 @@ std::expected<cluster::NewTopic, Refusal> plan(const Request& request, const clu
     return refuse(KafkaError::invalid_partitions, "Number of partitions must be larger than 0.");
   if (topic.partition_count > settings.partitions_create_max)
     return refuse(KafkaError::policy_violation,
-                  fmt::format("at most {} partitions can be created at once", settings.partitions_create_max));
+                  fmt::format("at most {} partitions can be created at once",
+                              settings.partitions_create_max));
   if (topic.replication_factor <= 0)
-    return refuse(KafkaError::invalid_replication_factor, "Replication factor must be larger than 0.");
+    return refuse(KafkaError::invalid_replication_factor,
+                  "Replication factor must be larger than 0.");
   for (const auto& config : asked.configs) {
     if (!config.value)
-      return refuse(KafkaError::invalid_config, fmt::format("Null value not supported for topic configs: {}", config.name));
+      return refuse(KafkaError::invalid_config,
+                    fmt::format("Null value not supported for topic configs: {}", config.name));
     topic.configs[std::string(config.name)] = std::string(*config.value);
   }
   if (auto checked = request.node.topic_configs().check_topic(topic.configs); !checked)
@@ -147,7 +154,8 @@ Task<Reply> handle_delete_topics(Request& request) {
   std::vector<Deletion> deletions;
   for (std::string_view name : message.topic_names) deletions.push_back({std::string(name), {}});
   for (const auto& topic : message.topics)
-    deletions.push_back({topic.name ? std::optional(std::string(*topic.name)) : std::nullopt, topic.topic_id});
+    deletions.push_back(
+        {topic.name ? std::optional(std::string(*topic.name)) : std::nullopt, topic.topic_id});
 
   protocol::DeleteTopicsResponse response;
   for (Deletion& deletion : deletions) {
@@ -214,7 +222,8 @@ Task<Reply> handle_create_partitions(Request& request) {
       answer.error_message = std::move(why);
     };
     if (!topic) {
-      refuse(KafkaError::unknown_topic_or_partition, "This server does not host this topic-partition.");
+      refuse(KafkaError::unknown_topic_or_partition,
+             "This server does not host this topic-partition.");
       continue;
     }
     const auto before = static_cast<int32_t>(topic->partitions.size());
@@ -222,18 +231,23 @@ Task<Reply> handle_create_partitions(Request& request) {
       refuse(KafkaError::invalid_partitions,
              asked.count == before
                  ? fmt::format("Topic already has {} partition(s).", before)
-                 : fmt::format("The topic {} currently has {} partition(s); {} would not be an increase.",
-                               asked.name, before, asked.count));
+                 : fmt::format(
+                       "The topic {} currently has {} partition(s); {} would not be an increase.",
+                       asked.name, before, asked.count));
       continue;
     }
-    if (asked.assignments && asked.assignments->size() != static_cast<size_t>(asked.count - before)) {
+    if (asked.assignments &&
+        asked.assignments->size() != static_cast<size_t>(asked.count - before)) {
       refuse(KafkaError::invalid_replica_assignment,
-             fmt::format("{} assignments are given for {} new partitions", asked.assignments->size(), asked.count - before));
+             fmt::format("{} assignments are given for {} new partitions",
+                         asked.assignments->size(), asked.count - before));
       continue;
     }
-    if (static_cast<uint32_t>(asked.count - before) > request.node.settings().partitions_create_max) {
+    if (static_cast<uint32_t>(asked.count - before) >
+        request.node.settings().partitions_create_max) {
       refuse(KafkaError::policy_violation,
-             fmt::format("at most {} partitions can be created at once", request.node.settings().partitions_create_max));
+             fmt::format("at most {} partitions can be created at once",
+                         request.node.settings().partitions_create_max));
       continue;
     }
     if (message.validate_only) continue;

@@ -1,7 +1,8 @@
+#include "protocol/gen/api_versions.h"
+
 #include "broker/api.h"
 #include "broker/errors.h"
 #include "protocol/gen/api.h"
-#include "protocol/gen/api_versions.h"
 
 namespace paceline::broker {
 namespace {
@@ -35,7 +36,8 @@ Task<Reply> handle_api_versions(Request& request) {
     response.error_code = wire(KafkaError::invalid_request);
   for (const protocol::Api& api : protocol::kApis) {
     if (!api.served) continue;
-    response.api_keys.push_back({static_cast<int16_t>(api.key), api.version_advertised, api.version_max});
+    response.api_keys.push_back(
+        {static_cast<int16_t>(api.key), api.version_advertised, api.version_max});
   }
   co_return reply_with(request, response);
 }

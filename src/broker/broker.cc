@@ -9,7 +9,9 @@
 namespace paceline::broker {
 namespace {
 
-std::string ip_of(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
+std::string ip_of(const std::string& peer) {
+  return peer.substr(0, peer.rfind(':'));
+}
 
 }  // namespace
 
@@ -36,7 +38,8 @@ Broker::~Broker() = default;
 
 Task<void> Broker::start() {
   co_await node_->start();
-  for (size_t index = 0; index < listeners_.size(); ++index) shards_.front()->spawn(accept_loop(index));
+  for (size_t index = 0; index < listeners_.size(); ++index)
+    shards_.front()->spawn(accept_loop(index));
 }
 
 // Connections go round the shards, one after the other.

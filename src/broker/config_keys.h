@@ -32,7 +32,7 @@ struct TopicKeySpec {
     std::string_view name;
     int64_t factor = 1;
   };
-  Synonym synonyms[3];  // "" ends the list
+  Synonym synonyms[3];            // "" ends the list
   std::string_view allowed = "";  // of strings and lists: the legal words, separated by commas
   double minimum = -9.3e18;
   double maximum = 9.3e18;

@@ -63,7 +63,8 @@ Task<Result<Slice>> Connection::read_frame() {
       if (size < 8 || static_cast<uint32_t>(size) > bytes_max) {
         metrics_.bad_frames.fetch_add(1, std::memory_order_relaxed);
         co_return fail(Code::invalid_argument,
-                       fmt::format("a frame of {} bytes (8 to {} are allowed){}", size, bytes_max, hint(size)));
+                       fmt::format("a frame of {} bytes (8 to {} are allowed){}", size, bytes_max,
+                                   hint(size)));
       }
       want = 4 + static_cast<size_t>(size);
       if (have >= want) {
@@ -79,7 +80,8 @@ Task<Result<Slice>> Connection::read_frame() {
         frame_permit_ = co_await node_.memory().acquire(shard_, want);
       // Grows with what has arrived: a length alone makes nobody allocate.
       const size_t room = std::max(kReceiveBytes, std::min(want, 4 * have));
-      Buffer bigger = receive_.unique() && receive_.size() >= room ? receive_ : Buffer::allocate(room);
+      Buffer bigger =
+          receive_.unique() && receive_.size() >= room ? receive_ : Buffer::allocate(room);
       std::memmove(bigger.data(), receive_.data() + from_, have);
       receive_ = std::move(bigger);
       from_ = 0;
@@ -134,7 +136,8 @@ Task<bool> Connection::admit(const Slice& frame) {
   auto answer = std::make_shared<Answer>();
   answers_.push_back(answer);
   if (request.api_key == kProduceKey) {
-    shard_.spawn(run_produce(answer, std::move(request), frame, std::move(permit), inside_.enter()));
+    shard_.spawn(
+        run_produce(answer, std::move(request), frame, std::move(permit), inside_.enter()));
     co_return true;
   }
   const env::Instant since = shard_.now();
@@ -144,8 +147,8 @@ Task<bool> Connection::admit(const Slice& frame) {
   co_return !ended_;
 }
 
-// The object store is slower than the producers: they are held, not refused, because a refusal costs
-// them a back-off. Bounded, so that a store that is gone is told as what it is.
+// The object store is slower than the producers: they are held, not refused, because a refusal
+// costs them a back-off. Bounded, so that a store that is gone is told as what it is.
 Task<void> Connection::wait_for_uploads() {
   const env::Instant deadline = shard_.now() + std::chrono::seconds(20);
   while (!ended_ && shard_.now() < deadline &&
@@ -176,7 +179,9 @@ void Connection::settle(const std::shared_ptr<Answer>& answer, Reply reply) {
   unsent_bytes_ += answer->bytes;
   if (!writing_ && answers_.front()->ready) {
     writing_ = true;
-    auto write = [](Connection* self, env::Gate::Pass) -> Task<void> { co_await self->write_answers(); };
+    auto write = [](Connection* self, env::Gate::Pass) -> Task<void> {
+      co_await self->write_answers();
+    };
     shard_.spawn(write(this, inside_.enter()));
   }
 }
@@ -217,7 +222,8 @@ void Connection::record(const Request& request, const Reply& reply, env::Instant
 void Connection::end(std::string reason) {
   if (ended_) return;
   ended_ = true;
-  if (!reason.empty()) log_info("connection of {} ({}) ends: {}", peer_.address, peer_.principal, reason);
+  if (!reason.empty())
+    log_info("connection of {} ({}) ends: {}", peer_.address, peer_.principal, reason);
   socket_->close();
   changed_.notify_all();
 }

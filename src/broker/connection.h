@@ -48,12 +48,13 @@ class Connection {
   Peer peer_;
   Metrics& metrics_;
 
-  Buffer receive_;        // what was read and not yet made a frame: [from_, to_)
+  Buffer receive_;  // what was read and not yet made a frame: [from_, to_)
   size_t from_ = 0;
   size_t to_ = 0;
-  env::Budget::Permit frame_permit_;  // for a frame bigger than the receive buffer, while it arrives
-  env::Instant last_progress_;    // of reading or answering, for the idle bound
-  bool inside_frame_ = false;     // a frame has begun: the shorter bound holds
+  env::Budget::Permit
+      frame_permit_;            // for a frame bigger than the receive buffer, while it arrives
+  env::Instant last_progress_;  // of reading or answering, for the idle bound
+  bool inside_frame_ = false;   // a frame has begun: the shorter bound holds
 
   std::deque<std::shared_ptr<Answer>> answers_;  // in the order of requests
   size_t unsent_bytes_ = 0;

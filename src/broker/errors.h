@@ -10,6 +10,8 @@ using record::KafkaError;
 // The one table from our errors to Kafka's, for what storage and metadata answer.
 KafkaError kafka_error(Code code);
 
-constexpr int16_t wire(KafkaError error) { return static_cast<int16_t>(error); }
+constexpr int16_t wire(KafkaError error) {
+  return static_cast<int16_t>(error);
+}
 
 }  // namespace paceline::broker

@@ -19,15 +19,15 @@ auto with_coordinator(Request& request, std::string group, Step step, Otherwise 
   if (topic->partitions[static_cast<size_t>(index)].leader != request.node.settings().broker)
     co_return otherwise(KafkaError::not_coordinator);
   ShardHost& host = request.node.home_of(topic->id, index);
-  auto run = [](ShardHost* where, Uuid id, int32_t partition, Step* one) -> Task<std::optional<Answer>> {
+  auto run = [](ShardHost* where, Uuid id, int32_t partition,
+                Step* one) -> Task<std::optional<Answer>> {
     Hosted* hosted = where->find(id, partition);
     if (!hosted) co_return std::nullopt;
     co_return co_await (*one)(*hosted->coordinator);
   };
-  std::optional<Answer> answer =
-      co_await env::call_on(*host.shard, request.shard, [run, &host, id = topic->id, index, &step] {
-        return run(&host, id, index, &step);
-      });
+  std::optional<Answer> answer = co_await env::call_on(
+      *host.shard, request.shard,
+      [run, &host, id = topic->id, index, &step] { return run(&host, id, index, &step); });
   if (!answer) co_return otherwise(KafkaError::coordinator_load_in_progress);
   co_return std::move(*answer);
 }

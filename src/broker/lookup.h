@@ -23,7 +23,8 @@ template <class Item, class Step>
 Task<void> on_home_shards(Request& request, std::vector<Item>& items, Step step) {
   auto run = [](Node* node, ShardHost* host, std::vector<Item>* all, Step one) -> Task<void> {
     for (Item& item : *all) {
-      if (item.error != KafkaError::none || &node->home_of(item.topic_id, item.index) != host) continue;
+      if (item.error != KafkaError::none || &node->home_of(item.topic_id, item.index) != host)
+        continue;
       Hosted* hosted = host->find(item.topic_id, item.index);
       if (!hosted) {
         item.error = KafkaError::leader_not_available;

@@ -33,7 +33,8 @@ ShardHost& Node::home_of(const Uuid& topic_id, int32_t index) {
 }
 
 Task<void> Node::start() {
-  cluster_.on_image([this](std::shared_ptr<const cluster::Image> image) { follow(std::move(image)); });
+  cluster_.on_image(
+      [this](std::shared_ptr<const cluster::Image> image) { follow(std::move(image)); });
   follow(cluster_.image());
   shard_.spawn(apply_images());
   while (!applied_) co_await applied_event_.wait();
@@ -140,11 +141,13 @@ Task<void> Node::close_on(ShardHost& host, StreamId id, bool erase) {
   // Out of the map first: nobody finds it any more; those inside are waited for.
   std::unique_ptr<Hosted> hosted = std::move(found->second);
   host.hosted.erase(found);
-  if (hosted->coordinator && hosted->partition && !stopping()) co_await hosted->coordinator->close();
+  if (hosted->coordinator && hosted->partition && !stopping())
+    co_await hosted->coordinator->close();
   if (hosted->partition) co_await hosted->partition->close();
   if (!erase) co_return;
   Result<void> erased = co_await storage_.erase(*host.shard, id);
-  if (!erased) log_warn("cannot erase {}-{} yet: {}", hosted->topic, hosted->index, erased.error().message);
+  if (!erased)
+    log_warn("cannot erase {}-{} yet: {}", hosted->topic, hosted->index, erased.error().message);
 }
 
 Task<void> Node::release_waiters() {
@@ -155,7 +158,8 @@ Task<void> Node::release_waiters() {
         if (hosted->coordinator && hosted->partition) co_await hosted->coordinator->close();
       }
     };
-    co_await env::call_on(*host->shard, shard_, [close_all, target = host.get()] { return close_all(target); });
+    co_await env::call_on(*host->shard, shard_,
+                          [close_all, target = host.get()] { return close_all(target); });
   }
 }
 
@@ -169,8 +173,9 @@ Task<void> Node::stop() {
       for (const auto& [id, hosted] : target->hosted) ids.push_back(id);
       for (const StreamId& id : ids) co_await node->close_on(*target, id, false);
     };
-    co_await env::call_on(*host->shard, shard_,
-                          [close_all, this, target = host.get()] { return close_all(this, target); });
+    co_await env::call_on(*host->shard, shard_, [close_all, this, target = host.get()] {
+      return close_all(this, target);
+    });
   }
 }
 
@@ -193,9 +198,8 @@ Task<bool> Node::wait_open(env::Shard& home, Uuid topic_id, env::Instant deadlin
       if (!co_await node->applied_event_.wait_until(until)) co_return false;
     }
   };
-  co_return co_await env::call_on(shard_, home, [wait, this, topic_id, deadline] {
-    return wait(this, topic_id, deadline);
-  });
+  co_return co_await env::call_on(
+      shard_, home, [wait, this, topic_id, deadline] { return wait(this, topic_id, deadline); });
 }
 
 Task<std::shared_ptr<const cluster::TopicImage>> Node::offsets_topic(env::Shard& home) {
@@ -208,7 +212,8 @@ Task<std::shared_ptr<const cluster::TopicImage>> Node::offsets_topic(env::Shard&
   created.name = kOffsetsTopic;
   created.partition_count = settings_.offsets_topic_partitions;
   created.internal = true;
-  created.configs = {{"cleanup.policy", "compact"}, {"compression.type", "producer"},
+  created.configs = {{"cleanup.policy", "compact"},
+                     {"compression.type", "producer"},
                      {"segment.bytes", "104857600"}};
   Result<Uuid> id = co_await cluster_.create_topic(home, std::move(created));
   if (!id && id.error().code != Code::already_exists) {
@@ -255,7 +260,8 @@ void Node::auto_create(env::Shard& home, std::string name) {
 }
 
 Task<void> Node::create_in_background(std::string name) {
-  if (stopping_ || creating_.contains(name) || creating_.size() >= settings_.auto_create_pending_max)
+  if (stopping_ || creating_.contains(name) ||
+      creating_.size() >= settings_.auto_create_pending_max)
     co_return;
   auto pass = background_.enter();
   creating_.emplace(name, true);

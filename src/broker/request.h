@@ -17,7 +17,7 @@ class Node;
 struct Peer {
   std::string principal = "User:ANONYMOUS";
   std::string listener;
-  std::string address;  // "host:port"
+  std::string address;   // "host:port"
   std::string software;  // of the client, once ApiVersions told it
 };
 
@@ -61,8 +61,8 @@ Reply reply_with(const Request& request, const Response& response) {
 
 // Declares `name` as the decoded message of the request, or ends the connection: a request that
 // does not decode leaves no telling where the next one starts.
-#define PACELINE_DECODE(Message, name)                                      \
-  auto name##_decoded = request.decode<protocol::Message>();                \
+#define PACELINE_DECODE(Message, name)                                         \
+  auto name##_decoded = request.decode<protocol::Message>();                   \
   if (!name##_decoded) co_return Reply::close(name##_decoded.error().message); \
   [[maybe_unused]] protocol::Message& name = *name##_decoded
 

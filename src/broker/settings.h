@@ -22,8 +22,8 @@ struct Settings {
   std::vector<meta::Endpoint> advertised;  // what clients are told, by listener name
 
   // Limits; every one is finite (defaults: Kafka's where Kafka's is finite).
-  uint32_t request_bytes_max = 100u << 20;       // socket.request.max.bytes
-  uint32_t fetch_bytes_max = 55u << 20;          // fetch.max.bytes
+  uint32_t request_bytes_max = 100u << 20;  // socket.request.max.bytes
+  uint32_t fetch_bytes_max = 55u << 20;     // fetch.max.bytes
   int64_t fetch_wait_max_ms = 60'000;
   uint32_t fetch_partitions_max = 50'000;
   uint32_t connections_max = 20'000;             // max.connections
@@ -33,9 +33,10 @@ struct Settings {
   uint64_t response_bytes_max = 64u << 20;       // unsent on one connection: then it is not read
   uint32_t produce_pipeline_max = 256;           // produce requests of one connection in flight
   uint64_t request_memory_bytes = 512ull << 20;  // of all requests together
-  // Above this produce requests wait for uploads to catch up; well below where storage refuses them.
+  // Above this produce requests wait for uploads to catch up; well below where storage refuses
+  // them.
   uint64_t unuploaded_bytes_high = 192ull << 20;
-  uint32_t partitions_create_max = 10'000;       // of one CreateTopics
+  uint32_t partitions_create_max = 10'000;  // of one CreateTopics
   uint32_t auto_create_pending_max = 100;
 
   bool auto_create_topics = true;

@@ -36,25 +36,30 @@ Result<void> check_topic_value(const TopicKeySpec& spec, std::string_view value)
       spec.key.type != ConfigType::boolean) {
     const double number = *parse_real(value);
     if (number < spec.minimum)
-      return fail(Code::invalid_argument,
-                  bad_value(spec.key.name, value, fmt::format("Value must be at least {}", spec.minimum)));
+      return fail(
+          Code::invalid_argument,
+          bad_value(spec.key.name, value, fmt::format("Value must be at least {}", spec.minimum)));
     if (number > spec.maximum)
       return fail(Code::invalid_argument,
-                  bad_value(spec.key.name, value, fmt::format("Value must be no more than {}", spec.maximum)));
+                  bad_value(spec.key.name, value,
+                            fmt::format("Value must be no more than {}", spec.maximum)));
   }
   if (!spec.allowed.empty()) {
     const auto allowed = split_list(spec.allowed);
     for (std::string_view word : split_list(value)) {
       if (std::find(allowed.begin(), allowed.end(), word) == allowed.end())
         return fail(Code::invalid_argument,
-                    bad_value(spec.key.name, value, fmt::format("String must be one of: {}", spec.allowed)));
+                    bad_value(spec.key.name, value,
+                              fmt::format("String must be one of: {}", spec.allowed)));
     }
     if (spec.key.type == ConfigType::string && split_list(value).size() != 1)
-      return fail(Code::invalid_argument,
-                  bad_value(spec.key.name, value, fmt::format("String must be one of: {}", spec.allowed)));
+      return fail(
+          Code::invalid_argument,
+          bad_value(spec.key.name, value, fmt::format("String must be one of: {}", spec.allowed)));
   }
   if ((spec.key.name == "unclean.leader.election.enable") && value == "true")
-    return fail(Code::invalid_argument, "unclean.leader.election.enable=true: a clean leader always exists");
+    return fail(Code::invalid_argument,
+                "unclean.leader.election.enable=true: a clean leader always exists");
   if (spec.key.name == "remote.storage.enable" && value == "true")
     return fail(Code::invalid_argument,
                 "remote.storage.enable=true: all data is already in the object store");
@@ -88,13 +93,15 @@ Result<void> check_type(std::string_view key, ConfigType type, std::string_view 
   };
   switch (type) {
     case ConfigType::boolean:
-      if (value != "true" && value != "false") return refuse("Expected value to be either true or false");
+      if (value != "true" && value != "false")
+        return refuse("Expected value to be either true or false");
       break;
     case ConfigType::int16:
     case ConfigType::int32: {
       const auto number = parse_int(value);
       const int64_t bound = type == ConfigType::int16 ? INT16_MAX : INT32_MAX;
-      if (!number || *number > bound || *number < -bound - 1) return refuse("Not a number of type INT");
+      if (!number || *number > bound || *number < -bound - 1)
+        return refuse("Not a number of type INT");
       break;
     }
     case ConfigType::int64:
@@ -103,7 +110,8 @@ Result<void> check_type(std::string_view key, ConfigType type, std::string_view 
     case ConfigType::real:
       if (!parse_real(value)) return refuse("Not a number of type DOUBLE");
       break;
-    default: break;
+    default:
+      break;
   }
   return {};
 }
@@ -139,8 +147,10 @@ std::vector<ConfigSynonym> defaults_of(const TopicKeySpec& spec,
   look(image.broker_configs, ConfigSource::dynamic_broker);
   look(image.default_broker_configs, ConfigSource::dynamic_default);
   look(given, ConfigSource::static_broker);
-  const std::string_view name = spec.synonyms[0].name.empty() ? spec.key.name : spec.synonyms[0].name;
-  all.push_back({std::string(name), std::string(spec.key.default_value), ConfigSource::default_value});
+  const std::string_view name =
+      spec.synonyms[0].name.empty() ? spec.key.name : spec.synonyms[0].name;
+  all.push_back(
+      {std::string(name), std::string(spec.key.default_value), ConfigSource::default_value});
   return all;
 }
 
@@ -176,7 +186,8 @@ std::vector<ConfigValue> TopicConfigs::describe_topic(const cluster::TopicImage&
   return values;
 }
 
-std::vector<ConfigValue> TopicConfigs::describe_broker(BrokerId id, const cluster::Image& image) const {
+std::vector<ConfigValue> TopicConfigs::describe_broker(BrokerId id,
+                                                       const cluster::Image& image) const {
   std::vector<ConfigValue> values;
   for (const KeySpec& spec : broker_keys()) {
     if (spec.name.ends_with('*')) continue;
@@ -192,7 +203,8 @@ std::vector<ConfigValue> TopicConfigs::describe_broker(BrokerId id, const cluste
     add(find(image.default_broker_configs, spec.name), ConfigSource::dynamic_default);
     add(find(static_, spec.name), ConfigSource::static_broker);
     if (spec.has_default)
-      value.synonyms.push_back({value.name, std::string(spec.default_value), ConfigSource::default_value});
+      value.synonyms.push_back(
+          {value.name, std::string(spec.default_value), ConfigSource::default_value});
     if (spec.name == "node.id" || spec.name == "broker.id") {
       value.synonyms = {{value.name, std::to_string(id.value), ConfigSource::static_broker}};
     }
@@ -205,10 +217,11 @@ std::vector<ConfigValue> TopicConfigs::describe_broker(BrokerId id, const cluste
       for (ConfigSynonym& synonym : value.synonyms) synonym.value.reset();
     }
     // What gives topics their defaults changes while we run; the rest is read once.
-    value.read_only = std::none_of(topic_keys().begin(), topic_keys().end(), [&](const TopicKeySpec& topic) {
-      return std::any_of(std::begin(topic.synonyms), std::end(topic.synonyms),
-                         [&](const auto& synonym) { return synonym.name == spec.name; });
-    });
+    value.read_only =
+        std::none_of(topic_keys().begin(), topic_keys().end(), [&](const TopicKeySpec& topic) {
+          return std::any_of(std::begin(topic.synonyms), std::end(topic.synonyms),
+                             [&](const auto& synonym) { return synonym.name == spec.name; });
+        });
     values.push_back(std::move(value));
   }
   return values;
@@ -234,7 +247,8 @@ std::vector<ConfigValue> TopicConfigs::describe_broker_defaults(const cluster::I
 Result<void> TopicConfigs::check_topic(const std::map<std::string, std::string>& configs) const {
   for (const auto& [key, value] : configs) {
     const TopicKeySpec* spec = find_topic_key(key);
-    if (!spec) return fail(Code::invalid_argument, fmt::format("Unknown topic config name: {}", key));
+    if (!spec)
+      return fail(Code::invalid_argument, fmt::format("Unknown topic config name: {}", key));
     TRY_VOID(check_topic_value(*spec, value));
   }
   const std::string* lag_min = find(configs, "min.compaction.lag.ms");
@@ -242,7 +256,8 @@ Result<void> TopicConfigs::check_topic(const std::map<std::string, std::string>&
   if (lag_min && lag_max && *parse_int(*lag_min) > *parse_int(*lag_max))
     return fail(Code::invalid_argument,
                 fmt::format("conflict topic config setting min.compaction.lag.ms ({}) > "
-                            "max.compaction.lag.ms ({})", *lag_min, *lag_max));
+                            "max.compaction.lag.ms ({})",
+                            *lag_min, *lag_max));
   return {};
 }
 
@@ -258,7 +273,8 @@ Result<void> TopicConfigs::check_broker(const std::map<std::string, std::string>
     }
     if (dynamic) continue;
     const KeySpec* spec = find_broker_key(key);
-    if (!spec) return fail(Code::invalid_argument, fmt::format("Unknown broker config name: {}", key));
+    if (!spec)
+      return fail(Code::invalid_argument, fmt::format("Unknown broker config name: {}", key));
     if (spec->key_class != KeyClass::accepted)
       return fail(Code::invalid_argument,
                   fmt::format("Cannot update these configs dynamically: {}", key));
@@ -269,7 +285,9 @@ Result<void> TopicConfigs::check_broker(const std::map<std::string, std::string>
 
 partition::Config TopicConfigs::partition_config(const cluster::TopicImage& topic,
                                                  const cluster::Image& image) const {
-  auto number = [&](std::string_view key) { return parse_int(value(key, topic, image)).value_or(0); };
+  auto number = [&](std::string_view key) {
+    return parse_int(value(key, topic, image)).value_or(0);
+  };
   partition::Config config;
   config.max_message_bytes = static_cast<uint32_t>(number("max.message.bytes"));
   config.log_append_time = value("message.timestamp.type", topic, image) == "LogAppendTime";
@@ -283,7 +301,8 @@ partition::Config TopicConfigs::partition_config(const cluster::TopicImage& topi
   config.retention_bytes = number("retention.bytes");
   config.compression_type = value("compression.type", topic, image);
   if (const std::string* expiry = find(static_, "producer.id.expiration.ms"))
-    config.producer_id_expiration_ms = parse_int(*expiry).value_or(config.producer_id_expiration_ms);
+    config.producer_id_expiration_ms =
+        parse_int(*expiry).value_or(config.producer_id_expiration_ms);
   return config;
 }
 

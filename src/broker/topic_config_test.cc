@@ -27,7 +27,8 @@ TEST(TopicConfigs, EveryKnownKeyIsDescribed) {
     EXPECT_EQ(value.source, ConfigSource::default_value) << value.name;
     EXPECT_FALSE(value.synonyms.empty()) << value.name;
     // The default itself must be a legal value, or read-modify-write of a tool would be refused.
-    EXPECT_TRUE(configs.check_topic({{value.name, *value.value}})) << value.name << "=" << *value.value;
+    EXPECT_TRUE(configs.check_topic({{value.name, *value.value}}))
+        << value.name << "=" << *value.value;
   }
 }
 
@@ -56,13 +57,15 @@ TEST(TopicConfigs, RefusesWithKafkasWords) {
     return checked ? std::string("accepted") : checked.error().message;
   };
   EXPECT_EQ(why("no.such.key", "1"), "Unknown topic config name: no.such.key");
-  EXPECT_NE(why("retention.ms", "soon").find("Invalid value soon for configuration retention.ms"), std::string::npos);
+  EXPECT_NE(why("retention.ms", "soon").find("Invalid value soon for configuration retention.ms"),
+            std::string::npos);
   EXPECT_NE(why("retention.ms", "-2").find("at least -1"), std::string::npos);
   EXPECT_NE(why("cleanup.policy", "shred").find("String must be one of"), std::string::npos);
   EXPECT_EQ(why("cleanup.policy", "compact,delete"), "accepted");
   EXPECT_NE(why("unclean.leader.election.enable", "true"), "accepted");
   EXPECT_NE(why("remote.storage.enable", "true"), "accepted");
-  EXPECT_FALSE(configs.check_topic({{"min.compaction.lag.ms", "9"}, {"max.compaction.lag.ms", "5"}}));
+  EXPECT_FALSE(
+      configs.check_topic({{"min.compaction.lag.ms", "9"}, {"max.compaction.lag.ms", "5"}}));
 }
 
 TEST(TopicConfigs, BrokerKeysKnowWhatIsDynamicAndWhatIsSecret) {
@@ -81,8 +84,9 @@ TEST(TopicConfigs, BrokerKeysKnowWhatIsDynamicAndWhatIsSecret) {
 
 TEST(TopicNames, KafkasRule) {
   EXPECT_TRUE(valid_topic_name("a-b_c.D9"));
-  for (std::string bad : {std::string(""), std::string("."), std::string(".."), std::string("a b"), std::string("a/b"),
-                          std::string(250, 'x'), std::string("\xc3\xa9"), std::string("a\0b", 3)})
+  for (std::string bad :
+       {std::string(""), std::string("."), std::string(".."), std::string("a b"),
+        std::string("a/b"), std::string(250, 'x'), std::string("\xc3\xa9"), std::string("a\0b", 3)})
     EXPECT_FALSE(valid_topic_name(bad)) << bad;
   EXPECT_TRUE(valid_topic_name(std::string(249, 'x')));
   cluster::Image image;

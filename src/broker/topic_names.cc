@@ -21,13 +21,16 @@ std::string topic_name_problem(std::string_view name) {
   if (name.empty()) return "the topic name is empty";
   if (name == "." || name == "..") return "a topic cannot be named '.' or '..'";
   if (name.size() > kNameBytesMax)
-    return fmt::format("the topic name has {} characters, at most {} are allowed", name.size(), kNameBytesMax);
+    return fmt::format("the topic name has {} characters, at most {} are allowed", name.size(),
+                       kNameBytesMax);
   if (!std::all_of(name.begin(), name.end(), legal))
     return "the topic name has characters other than letters, digits, '.', '_' and '-'";
   return "";
 }
 
-bool valid_topic_name(std::string_view name) { return topic_name_problem(name).empty(); }
+bool valid_topic_name(std::string_view name) {
+  return topic_name_problem(name).empty();
+}
 
 const cluster::TopicImage* colliding_topic(std::string_view name, const cluster::Image& image) {
   if (name.find_first_of("._") == std::string_view::npos) return nullptr;

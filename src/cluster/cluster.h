@@ -20,7 +20,7 @@ namespace paceline::cluster {
 
 struct PartitionImage {
   BrokerId leader;
-  Epoch epoch;  // the leader epoch in force, the chain of sealed lanes included
+  Epoch epoch;                     // the leader epoch in force, the chain of sealed lanes included
   std::vector<BrokerId> replicas;  // the leader, then those that would succeed it
 };
 struct TopicImage {
@@ -56,7 +56,7 @@ struct Options {
   BrokerId broker;
   std::vector<meta::Endpoint> endpoints;  // advertised
   std::string rack;
-  std::optional<Uuid> cluster_id;         // demanded; refuse to run in another cluster
+  std::optional<Uuid> cluster_id;  // demanded; refuse to run in another cluster
 };
 
 struct NewTopic {

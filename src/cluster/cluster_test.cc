@@ -14,24 +14,27 @@ class LossyStore final : public meta::Store {
  public:
   enum class Loss { none, after_commit, before_commit };
   explicit LossyStore(std::unique_ptr<meta::Store> store) : store_(std::move(store)) {}
-  std::atomic<Loss> next = Loss::none;    // of the next commit that writes `key`
+  std::atomic<Loss> next = Loss::none;  // of the next commit that writes `key`
   std::string key;
 
   Task<Result<std::optional<meta::Entry>>> get(env::Shard& shard, std::string wanted) override {
     co_return co_await store_->get(shard, std::move(wanted));
   }
-  Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to, size_t count_max) override {
+  Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to,
+                                  size_t count_max) override {
     co_return co_await store_->range(shard, std::move(from), std::move(to), count_max);
   }
   Task<Result<Revision>> commit(env::Shard& shard, meta::Transaction transaction) override {
-    const bool hit = std::ranges::any_of(transaction.writes, [&](const auto& write) { return write.key == key; });
+    const bool hit = std::ranges::any_of(transaction.writes,
+                                         [&](const auto& write) { return write.key == key; });
     const Loss loss = hit ? next.exchange(Loss::none) : Loss::none;
     if (loss == Loss::before_commit) co_return fail(Code::maybe_written, "lost");
     auto done = co_await store_->commit(shard, std::move(transaction));
     if (loss == Loss::after_commit) co_return fail(Code::maybe_written, "lost");
     co_return done;
   }
-  Result<std::unique_ptr<meta::Watch>> watch(env::Shard& shard, std::string prefix, Revision after) override {
+  Result<std::unique_ptr<meta::Watch>> watch(env::Shard& shard, std::string prefix,
+                                             Revision after) override {
     return store_->watch(shard, std::move(prefix), after);
   }
 
@@ -63,7 +66,9 @@ class ClusterTest : public testing::Test {
   template <class T>
   T wait(Task<T> task, size_t on = 0) {
     std::optional<T> value;
-    auto body = [](Task<T> inner, std::optional<T>* out) -> Task<void> { out->emplace(co_await std::move(inner)); };
+    auto body = [](Task<T> inner, std::optional<T>* out) -> Task<void> {
+      out->emplace(co_await std::move(inner));
+    };
     world_.run(on, body(std::move(task), &value));
     return std::move(*value);
   }
@@ -94,7 +99,9 @@ class ClusterTest : public testing::Test {
     topic.partition_count = count;
     return wait(cluster.create_topic(world_.shard(on), topic), on);
   }
-  std::optional<meta::Entry> get(std::string key) { return *wait(store_->get(world_.shard(0), std::move(key))); }
+  std::optional<meta::Entry> get(std::string key) {
+    return *wait(store_->get(world_.shard(0), std::move(key)));
+  }
   size_t count_under(std::string prefix) {
     return wait(meta::range_prefix(*store_, world_.shard(0), std::move(prefix)))->entries.size();
   }
@@ -140,7 +147,9 @@ TEST_F(ClusterTest, ARegistrationWhoseAnswerIsLostIsNeverUsedTwice) {
   store_->key = meta::broker_key(BrokerId(1));
   store_->next = LossyStore::Loss::after_commit;
   EXPECT_EQ(join().lane().incarnation, Incarnation(3));
-  EXPECT_TRUE(meta::decode<meta::LaneRecord>(get(meta::lane_key({BrokerId(1), Incarnation(2)}))->value)->sealed);
+  EXPECT_TRUE(
+      meta::decode<meta::LaneRecord>(get(meta::lane_key({BrokerId(1), Incarnation(2)}))->value)
+          ->sealed);
   store_->next = LossyStore::Loss::before_commit;
   EXPECT_EQ(join().lane().incarnation, Incarnation(4));
 }
@@ -278,7 +287,8 @@ TEST_F(ClusterTest, ListenersHearEveryImageInOrder) {
   Cluster& cluster = join();
   auto heard = std::make_shared<std::vector<int64_t>>();
   auto listen = [](Cluster* which, std::shared_ptr<std::vector<int64_t>> into) -> Task<void> {
-    which->on_image([into](std::shared_ptr<const Image> image) { into->push_back(image->revision.value); });
+    which->on_image(
+        [into](std::shared_ptr<const Image> image) { into->push_back(image->revision.value); });
     co_return;
   };
   world_.run(0, listen(&cluster, heard));

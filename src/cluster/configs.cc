@@ -63,7 +63,8 @@ Task<Result<void>> Member::edit_broker_configs(std::optional<BrokerId> id, Confi
     }
     change(record.configs);
     const std::string value = meta::encode(record);
-    if (entry && value == entry->value) co_return co_await wait_seen(Part::configs, entry->modified);
+    if (entry && value == entry->value)
+      co_return co_await wait_seen(Part::configs, entry->modified);
     meta::Transaction transaction = guarded();
     if (entry)
       transaction.if_modified_at(key, entry->modified);

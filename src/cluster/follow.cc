@@ -12,9 +12,17 @@ constexpr env::Duration kRetryAfter = std::chrono::milliseconds(200);
 
 Member::Member(env::Shard& shard, meta::Store& store, Options options, Uuid cluster_id,
                Registration registration)
-    : shard_(shard), store_(store), options_(std::move(options)), cluster_id_(cluster_id),
-      registration_(registration), model_(options_.broker, cluster_id), turn_(shard), seen_(shard),
-      producer_ids_(shard), stop_(shard), background_(shard) {}
+    : shard_(shard),
+      store_(store),
+      options_(std::move(options)),
+      cluster_id_(cluster_id),
+      registration_(registration),
+      model_(options_.broker, cluster_id),
+      turn_(shard),
+      seen_(shard),
+      producer_ids_(shard),
+      stop_(shard),
+      background_(shard) {}
 
 Task<Result<void>> Member::start() {
   for (Part part : kParts) CO_TRY_VOID(co_await list(part));
@@ -59,7 +67,8 @@ Task<void> Member::follow(Part part) {
       continue;
     }
     if (changes.error().code != Code::compacted)
-      log_warn("metadata under '{}' cannot be followed: {}", part_prefix(part), changes.error().to_string());
+      log_warn("metadata under '{}' cannot be followed: {}", part_prefix(part),
+               changes.error().to_string());
     for (;;) {
       auto listed = co_await list(part);
       if (listed) break;

@@ -20,8 +20,9 @@ Task<Result<Uuid>> settle_cluster_id(env::Shard& shard, meta::Store& store,
     if (entry) {
       CO_TRY(auto record, meta::decode<meta::ClusterRecord>(entry->value));
       if (demanded && *demanded != record.cluster_id)
-        co_return fail(Code::in_use, fmt::format("the metadata belong to cluster {}, not to {}",
-                                                 record.cluster_id.to_string(), demanded->to_string()));
+        co_return fail(Code::in_use,
+                       fmt::format("the metadata belong to cluster {}, not to {}",
+                                   record.cluster_id.to_string(), demanded->to_string()));
       co_return record.cluster_id;
     }
     meta::ClusterRecord record;
@@ -37,8 +38,8 @@ Task<Result<Uuid>> settle_cluster_id(env::Shard& shard, meta::Store& store,
 }
 
 // Adds to `fence` what ends `lane`, if it is open.
-Task<Result<void>> add_seal(env::Shard& shard, meta::Store& store, meta::Transaction* fence, Lane lane,
-                            meta::Successor successor) {
+Task<Result<void>> add_seal(env::Shard& shard, meta::Store& store, meta::Transaction* fence,
+                            Lane lane, meta::Successor successor) {
   const std::string key = meta::lane_key(lane);
   CO_TRY(auto entry, co_await store.get(shard, key));
   if (!entry) {

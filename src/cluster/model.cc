@@ -41,7 +41,8 @@ template <class Record>
 std::optional<Record> decode_or_log(std::string_view key, std::string_view value) {
   Result<Record> record = meta::decode<Record>(value);
   if (record) return std::move(*record);
-  log_error("metadata record '{}' cannot be read and is left out: {}", key, record.error().to_string());
+  log_error("metadata record '{}' cannot be read and is left out: {}", key,
+            record.error().to_string());
   return std::nullopt;
 }
 
@@ -49,11 +50,16 @@ std::optional<Record> decode_or_log(std::string_view key, std::string_view value
 
 std::string part_prefix(Part part) {
   switch (part) {
-    case Part::topics: return meta::topics_prefix();
-    case Part::pages: return "pages/";
-    case Part::brokers: return "brokers/";
-    case Part::lanes: return "lanes/";
-    case Part::configs: return "configs/brokers/";
+    case Part::topics:
+      return meta::topics_prefix();
+    case Part::pages:
+      return "pages/";
+    case Part::brokers:
+      return "brokers/";
+    case Part::lanes:
+      return "lanes/";
+    case Part::configs:
+      return "configs/brokers/";
   }
   CHECK(false);
 }
@@ -72,7 +78,8 @@ void Model::put(Part part, std::string_view key, std::string_view value, Revisio
     auto record = at ? decode_or_log<meta::PageRecord>(key, value) : std::nullopt;
     if (!record) return;
     pages_[at->topic][at->page] = Page{std::move(*record), modified};
-    if (auto named = names_.find(at->topic); named != names_.end()) dirty_topics_.insert(named->second);
+    if (auto named = names_.find(at->topic); named != names_.end())
+      dirty_topics_.insert(named->second);
   } else if (part == Part::brokers) {
     const auto id = parse_broker_key(key);
     auto record = id ? decode_or_log<meta::BrokerRecord>(key, value) : std::nullopt;
@@ -130,10 +137,18 @@ void Model::clear(Part part) {
       topics_.clear();
       names_.clear();
       break;
-    case Part::pages: pages_.clear(); break;
-    case Part::brokers: brokers_.clear(); break;
-    case Part::lanes: lanes_.clear(); break;
-    case Part::configs: configs_.clear(); break;
+    case Part::pages:
+      pages_.clear();
+      break;
+    case Part::brokers:
+      brokers_.clear();
+      break;
+    case Part::lanes:
+      lanes_.clear();
+      break;
+    case Part::configs:
+      configs_.clear();
+      break;
   }
 }
 
@@ -159,7 +174,8 @@ std::vector<BrokerId> Model::replicas_of(BrokerId leader, const std::vector<Brok
   };
   if (leader.value >= 0) add(leader);
   for (BrokerId id : preferred)
-    if (auto found = brokers_.find(id); found != brokers_.end() && found->second.registered) add(id);
+    if (auto found = brokers_.find(id); found != brokers_.end() && found->second.registered)
+      add(id);
   for (const auto& [id, broker] : brokers_)
     if (broker.registered) add(id);
   return replicas;

@@ -7,8 +7,12 @@
 namespace paceline::cluster {
 namespace {
 
-Lane lane(int32_t broker, uint64_t incarnation) { return {BrokerId(broker), Incarnation(incarnation)}; }
-StreamId stream(uint32_t index) { return {Uuid{{1, 2, 3, 4}}, index}; }
+Lane lane(int32_t broker, uint64_t incarnation) {
+  return {BrokerId(broker), Incarnation(incarnation)};
+}
+StreamId stream(uint32_t index) {
+  return {Uuid{{1, 2, 3, 4}}, index};
+}
 
 class Lanes {
  public:

@@ -23,7 +23,8 @@ Task<Result<void>> Member::delete_topic(env::Shard& home, std::string name) {
   auto make = [this, name = std::move(name)]() mutable { return erase(std::move(name)); };
   co_return co_await env::call_on(shard_, home, std::move(make));
 }
-Task<Result<void>> Member::grow_topic(env::Shard& home, std::string name, uint32_t partition_count) {
+Task<Result<void>> Member::grow_topic(env::Shard& home, std::string name,
+                                      uint32_t partition_count) {
   auto make = [this, name = std::move(name), partition_count]() mutable {
     return grow(std::move(name), partition_count);
   };
@@ -50,8 +51,10 @@ Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) 
           CO_TRY(record, meta::decode<meta::PageRecord>(there->value));
         }
       }
-      std::erase_if(record.partitions, [&](const auto& partition) { return partition.index >= from; });
-      for (uint32_t index = std::max(from, page * kPerPage); index < std::min(to, (page + 1) * kPerPage); ++index)
+      std::erase_if(record.partitions,
+                    [&](const auto& partition) { return partition.index >= from; });
+      for (uint32_t index = std::max(from, page * kPerPage);
+           index < std::min(to, (page + 1) * kPerPage); ++index)
         record.partitions.push_back({index, {Epoch{0}, registration_.lane}, {options_.broker}});
       if (there)
         transaction.if_modified_at(key, there->modified);
@@ -68,7 +71,8 @@ Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) 
 Task<Result<Uuid>> Member::create(NewTopic topic) {
   auto turn = co_await take_turn();
   if (topic.partition_count == 0 || topic.partition_count > kPartitionsMax)
-    co_return fail(Code::invalid_argument, fmt::format("a topic has 1 to {} partitions", kPartitionsMax));
+    co_return fail(Code::invalid_argument,
+                   fmt::format("a topic has 1 to {} partitions", kPartitionsMax));
   if (model_.topics().contains(topic.name))
     co_return fail(Code::already_exists, fmt::format("topic '{}' is there already", topic.name));
   const uint64_t high = shard_.random();

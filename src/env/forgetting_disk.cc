@@ -29,13 +29,15 @@ class ForgettingFile final : public File {
     const uint64_t end = pending_->end();
     if (end > position + count) {
       const size_t longer = std::min<uint64_t>(into.size(), end - position);
-      std::memset(into.data() + count, 0, longer - count);  // a hole between what is there and what is not yet
+      std::memset(into.data() + count, 0,
+                  longer - count);  // a hole between what is there and what is not yet
       count = longer;
     }
     for (const auto& [at, bytes] : pending_->writes) {
       const uint64_t from = std::max(at, position);
       const uint64_t to = std::min(at + bytes.size(), position + into.size());
-      if (from < to) std::memcpy(into.data() + (from - position), bytes.data() + (from - at), to - from);
+      if (from < to)
+        std::memcpy(into.data() + (from - position), bytes.data() + (from - at), to - from);
     }
     return count;
   }
@@ -84,7 +86,8 @@ class ForgettingDisk final : public Disk {
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
     mode.direct = false;  // pending bytes have no alignment
     TRY(auto file, disk_.open(path, mode));
-    return std::unique_ptr<File>(std::make_unique<ForgettingFile>(std::move(file), pending_of(path)));
+    return std::unique_ptr<File>(
+        std::make_unique<ForgettingFile>(std::move(file), pending_of(path)));
   }
   Result<bool> exists(const std::string& path) override { return disk_.exists(path); }
   Result<void> remove(const std::string& path) override {
@@ -107,7 +110,9 @@ class ForgettingDisk final : public Disk {
   Result<void> make_dirs(const std::string& dir) override { return disk_.make_dirs(dir); }
   Result<void> remove_dir(const std::string& dir) override { return disk_.remove_dir(dir); }
   Result<void> sync_dir(const std::string& dir) override { return disk_.sync_dir(dir); }
-  Result<std::unique_ptr<FileLock>> lock(const std::string& path) override { return disk_.lock(path); }
+  Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
+    return disk_.lock(path);
+  }
   Result<uint64_t> free_bytes(const std::string& dir) override { return disk_.free_bytes(dir); }
 
  private:
@@ -135,6 +140,8 @@ class ForgettingDisk final : public Disk {
 
 }  // namespace
 
-std::unique_ptr<Disk> make_forgetting_disk(Disk& disk) { return std::make_unique<ForgettingDisk>(disk); }
+std::unique_ptr<Disk> make_forgetting_disk(Disk& disk) {
+  return std::make_unique<ForgettingDisk>(disk);
+}
 
 }  // namespace paceline::env

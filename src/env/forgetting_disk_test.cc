@@ -12,7 +12,8 @@ namespace {
 TEST(ForgettingDisk, WhatWasNotSyncedIsSeenByThisProcessAndByNobodyElse) {
   RealEnv world({.shards = 1});
   Disk& real = world.shard(0).disk();
-  const std::string folder = std::filesystem::temp_directory_path() / ("forget-" + std::to_string(getpid()));
+  const std::string folder =
+      std::filesystem::temp_directory_path() / ("forget-" + std::to_string(getpid()));
   ASSERT_TRUE(real.make_dirs(folder));
   {
     auto disk = make_forgetting_disk(real);

@@ -27,7 +27,8 @@ class Socket {
 class Listener {
  public:
   virtual ~Listener() = default;
-  // The next connection, already owned by `owner` (any shard of this process). closed after close().
+  // The next connection, already owned by `owner` (any shard of this process). closed after
+  // close().
   virtual Task<Result<std::unique_ptr<Socket>>> accept(Shard& owner) = 0;
   virtual void close() = 0;
   virtual uint16_t port() const = 0;  // the real one when 0 was asked for

@@ -39,8 +39,9 @@ class RealShard final : public Shard {
   void begin() { running_loop_ = true; }  // before the threads start: only they own shards now
   void run();   // until stop(), on the thread that becomes the shard's own
   void stop();  // from any thread
-  // Drops posts and timers for good; once all shards' run() have returned. Then destroy_tasks(), when
-  // all shards have ended: a frame may hold the last reference to what belongs to another shard.
+  // Drops posts and timers for good; once all shards' run() have returned. Then destroy_tasks(),
+  // when all shards have ended: a frame may hold the last reference to what belongs to another
+  // shard.
   void end();
   void destroy_tasks() { tasks_.destroy_all(); }
   boost::asio::io_context& io() { return io_; }

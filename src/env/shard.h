@@ -82,10 +82,14 @@ Suspend(Start) -> Suspend<Start>;
 }  // namespace shard_internal
 
 inline auto sleep_until(Shard& shard, Instant when) {
-  auto start = [&shard, when](std::coroutine_handle<> self) { shard.run_at(when, [self] { self.resume(); }); };
+  auto start = [&shard, when](std::coroutine_handle<> self) {
+    shard.run_at(when, [self] { self.resume(); });
+  };
   return shard_internal::Suspend{start};
 }
-inline auto sleep_for(Shard& shard, Duration duration) { return sleep_until(shard, shard.now() + duration); }
+inline auto sleep_for(Shard& shard, Duration duration) {
+  return sleep_until(shard, shard.now() + duration);
+}
 // Lets everything that is ready on this shard run first.
 inline auto yield(Shard& shard) {
   auto start = [&shard](std::coroutine_handle<> self) { shard.post([self] { self.resume(); }); };
@@ -98,7 +102,8 @@ Task<std::invoke_result_t<Work&>> offload(Shard& shard, Work work, uint64_t lane
   using T = std::invoke_result_t<Work&>;
   if constexpr (std::is_void_v<T>) {
     auto start = [&](std::coroutine_handle<> self) {
-      shard.offload(lane, [moved = std::move(work)]() mutable { moved(); }, [self] { self.resume(); });
+      shard.offload(
+          lane, [moved = std::move(work)]() mutable { moved(); }, [self] { self.resume(); });
     };
     co_await shard_internal::Suspend{start};
   } else {
@@ -109,7 +114,8 @@ Task<std::invoke_result_t<Work&>> offload(Shard& shard, Work work, uint64_t lane
     };
     auto state = std::make_shared<State>(State{std::move(work), std::nullopt});
     auto start = [&](std::coroutine_handle<> self) {
-      shard.offload(lane, [state] { state->value.emplace(state->work()); }, [self] { self.resume(); });
+      shard.offload(
+          lane, [state] { state->value.emplace(state->work()); }, [self] { self.resume(); });
     };
     co_await shard_internal::Suspend{start};
     co_return std::move(*state->value);
@@ -131,7 +137,8 @@ auto call_on(Shard& target, Shard& home, Make make) -> std::invoke_result_t<Make
   auto state = std::make_shared<State>(State{std::move(make), std::nullopt});
   auto start = [&target, &home, state](std::coroutine_handle<> self) {
     target.post([&target, &home, state, self]() mutable {
-      auto body = [](std::shared_ptr<State> shared, Shard& back, std::coroutine_handle<> caller) -> Task<void> {
+      auto body = [](std::shared_ptr<State> shared, Shard& back,
+                     std::coroutine_handle<> caller) -> Task<void> {
         if constexpr (std::is_void_v<T>) {
           co_await shared->make();
         } else {

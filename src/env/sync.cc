@@ -49,8 +49,12 @@ void Event::notify_all() {
   }
 }
 
-Task<bool> Event::wait_until(Instant deadline) { co_return co_await Awaiter{*this, deadline}; }
+Task<bool> Event::wait_until(Instant deadline) {
+  co_return co_await Awaiter{*this, deadline};
+}
 
-Task<void> Event::wait() { co_await Awaiter{*this, Instant::never()}; }
+Task<void> Event::wait() {
+  co_await Awaiter{*this, Instant::never()};
+}
 
 }  // namespace paceline::env

@@ -17,7 +17,9 @@ std::string uuid_text(uint64_t high, uint64_t low) {
                      high & 0xffff, low >> 48, low & 0xffffffffffffull);
 }
 
-env::Instant instant(int64_t ms) { return env::Instant{env::Duration(ms * kNanosPerMs)}; }
+env::Instant instant(int64_t ms) {
+  return env::Instant{env::Duration(ms * kNanosPerMs)};
+}
 
 }  // namespace
 
@@ -27,15 +29,19 @@ std::unique_ptr<Coordinator> Coordinator::create(env::Shard& shard, Options opti
 
 KafkaError group_error(KafkaError append) {
   switch (append) {
-    case KafkaError::none: return KafkaError::none;
+    case KafkaError::none:
+      return KafkaError::none;
     case KafkaError::not_coordinator:
     case KafkaError::not_leader_or_follower:
     case KafkaError::fenced_leader_epoch:
-    case KafkaError::kafka_storage_error: return KafkaError::not_coordinator;
+    case KafkaError::kafka_storage_error:
+      return KafkaError::not_coordinator;
     case KafkaError::message_too_large:
     case KafkaError::record_list_too_large:
-    case KafkaError::invalid_fetch_size: return KafkaError::unknown_server_error;
-    default: return KafkaError::coordinator_not_available;
+    case KafkaError::invalid_fetch_size:
+      return KafkaError::unknown_server_error;
+    default:
+      return KafkaError::coordinator_not_available;
   }
 }
 
@@ -55,7 +61,8 @@ GroupCoordinator::~GroupCoordinator() {
 void GroupCoordinator::restore(std::string_view snapshot) {
   CHECK(!bound_);
   if (image_.restore(snapshot)) return;
-  log_error("group: a snapshot of {} bytes cannot be read; its groups are not served", snapshot.size());
+  log_error("group: a snapshot of {} bytes cannot be read; its groups are not served",
+            snapshot.size());
   unreadable_ = snapshot;
 }
 
@@ -101,7 +108,9 @@ void GroupCoordinator::bind(partition::Partition& partition) {
   expire_offsets();
 }
 
-void GroupCoordinator::set_options(Options options) { options_ = options; }
+void GroupCoordinator::set_options(Options options) {
+  options_ = options;
+}
 
 Now GroupCoordinator::now() const {
   return {shard_.now().since_start.count() / kNanosPerMs, shard_.wall_ms()};
@@ -272,7 +281,8 @@ std::vector<Coordinator::Listed> GroupCoordinator::list() const {
   std::vector<Listed> listed;
   for (const auto& [name, entry] : groups_)
     if (entry->core.state() != State::dead)
-      listed.push_back({name, entry->core.protocol_type(), std::string(state_name(entry->core.state()))});
+      listed.push_back(
+          {name, entry->core.protocol_type(), std::string(state_name(entry->core.state()))});
   return listed;
 }
 

@@ -5,7 +5,7 @@
 namespace paceline::group {
 namespace {
 
-constexpr size_t kTopicBytesMax = 249;      // Kafka's legal names
+constexpr size_t kTopicBytesMax = 249;  // Kafka's legal names
 constexpr size_t kTombstonesPerBatch = 500;
 
 Record tombstone(const Key& key) {

@@ -21,7 +21,9 @@ class FakeShard final : public env::Shard {
   }
   unsigned index() const override { return 0; }
   env::Instant now() const override { return now_; }
-  int64_t wall_ms() const override { return 1'700'000'000'000 + now_.since_start.count() / 1'000'000; }
+  int64_t wall_ms() const override {
+    return 1'700'000'000'000 + now_.since_start.count() / 1'000'000;
+  }
   uint64_t random() override { return random_.next(); }
   void post(env::Callback callback) override { posts_.push_back(std::move(callback)); }
   TimerId run_at(env::Instant when, env::Callback callback) override {
@@ -95,8 +97,11 @@ class FakePartition final : public partition::Partition {
     co_await env::sleep_for(shard_, std::chrono::milliseconds(1));
     co_return partition::Appended{.base = base, .log_start = Offset(0)};
   }
-  Task<record::KafkaResult<partition::Fetched>> fetch(partition::FetchRequest) override { std::abort(); }
-  Task<record::KafkaResult<partition::TimestampAndOffset>> list_offset(int64_t, Epoch, bool) override {
+  Task<record::KafkaResult<partition::Fetched>> fetch(partition::FetchRequest) override {
+    std::abort();
+  }
+  Task<record::KafkaResult<partition::TimestampAndOffset>> list_offset(int64_t, Epoch,
+                                                                       bool) override {
     std::abort();
   }
   record::KafkaResult<partition::EpochEnd> epoch_end(Epoch, Epoch) override { std::abort(); }
@@ -207,7 +212,8 @@ class CoordinatorTest : public testing::Test {
 
   FakeShard shard;
   FakePartition partition{shard};
-  std::unique_ptr<GroupCoordinator> coordinator = std::make_unique<GroupCoordinator>(shard, Options{});
+  std::unique_ptr<GroupCoordinator> coordinator =
+      std::make_unique<GroupCoordinator>(shard, Options{});
   std::vector<LeavingMember> leaving_;
 };
 

@@ -114,7 +114,8 @@ TEST_F(CoordinatorTest, RequestsForUnknownGroupsGetTheirErrors) {
             KafkaError::unknown_member_id);
   EXPECT_EQ(leave("g", "m"), KafkaError::unknown_member_id);
   EXPECT_EQ(get(coordinator->delete_group("g")), KafkaError::group_id_not_found);
-  EXPECT_EQ(get(coordinator->delete_offsets("g", {{"t", 0}})).first, KafkaError::group_id_not_found);
+  EXPECT_EQ(get(coordinator->delete_offsets("g", {{"t", 0}})).first,
+            KafkaError::group_id_not_found);
   JoinRequest bad = join_of("g");
   bad.session_timeout_ms = 1;
   EXPECT_EQ(get(coordinator->join(bad)).error, KafkaError::invalid_session_timeout);
@@ -141,7 +142,8 @@ TEST_F(CoordinatorTest, ACommitOnItsWayDoesNotSurviveTheDeletionOfItsGroup) {
   commit("g", 1);
   auto pending = start(coordinator->commit(commit_of("g", 2, "u")));
   auto deleted = start(coordinator->delete_group("g"));
-  EXPECT_EQ((*get(coordinator->commit(commit_of("g", 3))).begin()), KafkaError::coordinator_not_available);
+  EXPECT_EQ((*get(coordinator->commit(commit_of("g", 3))).begin()),
+            KafkaError::coordinator_not_available);
   EXPECT_EQ(**deleted, KafkaError::none);
   EXPECT_TRUE(coordinator->fetch_offsets("g", std::nullopt).empty());
   EXPECT_TRUE(coordinator->list().empty());
@@ -151,10 +153,11 @@ TEST_F(CoordinatorTest, OffsetsOfSubscribedTopicsAreNotDeleted) {
   commit("g", 1, "t");
   commit("g", 2, "u");
   stable("g");
-  const auto [error, errors] = get(coordinator->delete_offsets("g", {{"t", 0}, {"u", 0}, {"v", 0}}));
+  const auto [error, errors] =
+      get(coordinator->delete_offsets("g", {{"t", 0}, {"u", 0}, {"v", 0}}));
   EXPECT_EQ(error, KafkaError::none);
-  EXPECT_EQ(errors, (std::vector<KafkaError>{KafkaError::group_subscribed_to_topic, KafkaError::none,
-                                             KafkaError::none}));
+  EXPECT_EQ(errors, (std::vector<KafkaError>{KafkaError::group_subscribed_to_topic,
+                                             KafkaError::none, KafkaError::none}));
   EXPECT_EQ(fetched(*coordinator, "g", "t"), 1);
   EXPECT_EQ(fetched(*coordinator, "g", "u"), -1);
 }
@@ -246,8 +249,8 @@ TEST_F(CoordinatorTest, RestoreAndReplayGiveTheSameStateAtEveryCut) {
     const std::string group = "g" + std::to_string(random.below(4));
     const uint64_t dice = random.below(10);
     if (dice < 6) {
-      pending.push_back(start(coordinator->commit(
-          commit_of(group, i, "t" + std::to_string(random.below(3))))));
+      pending.push_back(
+          start(coordinator->commit(commit_of(group, i, "t" + std::to_string(random.below(3))))));
     } else if (dice < 7) {
       start(coordinator->delete_group(group));
     } else if (dice < 8 && member.empty()) {

@@ -21,8 +21,10 @@ struct Player {
       : options(with), core("g", options, record, now) {}
 
   void take(Actions actions) {
-    for (auto& answer : actions.joins) EXPECT_TRUE(joined.emplace(answer.id, answer.response).second);
-    for (auto& answer : actions.syncs) EXPECT_TRUE(synced.emplace(answer.id, answer.response).second);
+    for (auto& answer : actions.joins)
+      EXPECT_TRUE(joined.emplace(answer.id, answer.response).second);
+    for (auto& answer : actions.syncs)
+      EXPECT_TRUE(synced.emplace(answer.id, answer.response).second);
     for (auto& write : actions.writes) writes.push_back(std::move(write));
   }
   static JoinRequest request(std::string member = "", std::string metadata = "m") {
@@ -41,7 +43,8 @@ struct Player {
     return last_id;
   }
   RequestId join(std::string member = "") { return join(request(std::move(member))); }
-  RequestId sync(const std::string& member, std::vector<std::pair<std::string, std::string>> with = {},
+  RequestId sync(const std::string& member,
+                 std::vector<std::pair<std::string, std::string>> with = {},
                  std::optional<int32_t> generation = {}) {
     SyncRequest out;
     out.group = "g";

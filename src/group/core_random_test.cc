@@ -27,8 +27,8 @@ class Model {
   void run() {
     for (int i = 0; i < 1'500; ++i) {
       step(clients_[random_.below(clients_.size())]);
-      if (random_.chance(0.4)) player_.write_all(random_.chance(0.1) ? KafkaError::not_coordinator
-                                                                     : KafkaError::none);
+      if (random_.chance(0.4))
+        player_.write_all(random_.chance(0.1) ? KafkaError::not_coordinator : KafkaError::none);
       if (random_.chance(0.5)) player_.pass(static_cast<int64_t>(random_.below(6'000)));
       collect();
       if (testing::Test::HasFailure()) return;
@@ -72,8 +72,10 @@ class Model {
 
   void collect() {
     for (Client& client : clients_) {
-      if (client.join && !player_.waits(*client.join)) on_join(client, player_.joined.at(*client.join));
-      if (client.sync && !player_.waits(*client.sync)) on_sync(client, player_.synced.at(*client.sync));
+      if (client.join && !player_.waits(*client.join))
+        on_join(client, player_.joined.at(*client.join));
+      if (client.sync && !player_.waits(*client.sync))
+        on_sync(client, player_.synced.at(*client.sync));
     }
   }
   void on_join(Client& client, const JoinResponse& answer) {
@@ -91,7 +93,8 @@ class Model {
       auto [known, first] = protocols_.emplace(answer.generation, *answer.protocol);
       EXPECT_EQ(known->second, *answer.protocol) << "two protocols in one generation";
       auto [leader, is_first] = leaders_.emplace(answer.generation, answer.leader);
-      if (single_leader_) EXPECT_EQ(leader->second, answer.leader) << "two leaders in one generation";
+      if (single_leader_)
+        EXPECT_EQ(leader->second, answer.leader) << "two leaders in one generation";
       EXPECT_EQ(client.leader, !answer.members.empty());
     }
   }

@@ -431,8 +431,7 @@ TEST(Expiry, FollowsTheKindOfGroup) {
   OffsetValue value;
   value.commit_time_ms = p.now.wall_ms;
   auto expired = [&](const std::string& topic, int64_t after) {
-    return p.core.expirable({topic, 0}, value, p.core.subscribed_topics(),
-                            p.now.wall_ms + after);
+    return p.core.expirable({topic, 0}, value, p.core.subscribed_topics(), p.now.wall_ms + after);
   };
   EXPECT_FALSE(expired("t", retention - 1)) << "a simple group counts from the commit";
   EXPECT_TRUE(expired("t", retention));

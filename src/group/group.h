@@ -28,8 +28,8 @@ struct Options {
   size_t member_metadata_bytes_max = 1u << 20;
   size_t offset_metadata_bytes_max = 4'096;
   int64_t offsets_retention_ms = 604'800'000;
-  size_t group_metadata_bytes_max = 64u << 20;   // of all members; and of the assignments of a sync
-  int64_t offsets_check_interval_ms = 600'000;   // between two looks for expired offsets
+  size_t group_metadata_bytes_max = 64u << 20;  // of all members; and of the assignments of a sync
+  int64_t offsets_check_interval_ms = 600'000;  // between two looks for expired offsets
 };
 
 struct JoinProtocol {
@@ -38,8 +38,8 @@ struct JoinProtocol {
 };
 struct JoinRequest {
   std::string group;
-  std::string member;                     // "" = first join
-  std::optional<std::string> instance;    // static member
+  std::string member;                   // "" = first join
+  std::optional<std::string> instance;  // static member
   std::string client_id;
   std::string client_host;
   int32_t session_timeout_ms = 0;
@@ -149,7 +149,8 @@ class Coordinator : public partition::Attached {
   virtual Task<std::vector<KafkaError>> commit(CommitRequest request) = 0;
   // nothing = all offsets of the group. An unknown group or partition is offset -1, no error.
   virtual std::vector<std::pair<TopicPartition, CommittedOffset>> fetch_offsets(
-      const std::string& group, const std::optional<std::vector<TopicPartition>>& partitions) const = 0;
+      const std::string& group,
+      const std::optional<std::vector<TopicPartition>>& partitions) const = 0;
   virtual Task<std::pair<KafkaError, std::vector<KafkaError>>> delete_offsets(
       std::string group, std::vector<TopicPartition> partitions) = 0;
   virtual Task<KafkaError> delete_group(std::string group) = 0;

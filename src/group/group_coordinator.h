@@ -74,7 +74,8 @@ class GroupCoordinator final : public Coordinator {
   KafkaError refusal(const std::string& group) const;
   EntryPtr find(const std::string& group) const;
   EntryPtr find_or_create(const std::string& group);
-  void perform(const EntryPtr& entry, Actions actions, std::shared_ptr<Reply<KafkaError>> last = {});
+  void perform(const EntryPtr& entry, Actions actions,
+               std::shared_ptr<Reply<KafkaError>> last = {});
   // Forgets a group of which nothing is left, in memory or in the log.
   void drop_if_unused(const EntryPtr& entry);
   void schedule(const EntryPtr& entry);

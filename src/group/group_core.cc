@@ -16,11 +16,16 @@ constexpr std::string_view kConsumerProtocol = "consumer";
 
 std::string_view state_name(State state) {
   switch (state) {
-    case State::empty: return "Empty";
-    case State::preparing_rebalance: return "PreparingRebalance";
-    case State::completing_rebalance: return "CompletingRebalance";
-    case State::stable: return "Stable";
-    case State::dead: return "Dead";
+    case State::empty:
+      return "Empty";
+    case State::preparing_rebalance:
+      return "PreparingRebalance";
+    case State::completing_rebalance:
+      return "CompletingRebalance";
+    case State::stable:
+      return "Stable";
+    case State::dead:
+      return "Dead";
   }
   return "Dead";
 }
@@ -60,7 +65,8 @@ KafkaError GroupCore::heartbeat(const HeartbeatRequest& request, Now now) {
   if (error != KafkaError::none) return error;
   if (request.generation != generation_) return KafkaError::illegal_generation;
   watch(members_.at(request.member), now);
-  return state_ == State::preparing_rebalance ? KafkaError::rebalance_in_progress : KafkaError::none;
+  return state_ == State::preparing_rebalance ? KafkaError::rebalance_in_progress
+                                              : KafkaError::none;
 }
 
 Actions GroupCore::leave(std::vector<LeavingMember>& members, Now now) {
@@ -78,8 +84,7 @@ Actions GroupCore::leave(std::vector<LeavingMember>& members, Now now) {
       if (owner != static_.end()) id = owner->second;
       leaving.error = id.empty() ? KafkaError::unknown_member_id : KafkaError::none;
     } else {
-      leaving.error =
-          pending_.contains(id) ? KafkaError::none : member_error(id, leaving.instance);
+      leaving.error = pending_.contains(id) ? KafkaError::none : member_error(id, leaving.instance);
     }
     if (leaving.error != KafkaError::none) continue;
     any = true;
@@ -104,8 +109,9 @@ KafkaError GroupCore::admit_commit(const CommitRequest& request, Now now) {
 
 KafkaError GroupCore::admit_offset_delete() const {
   if (state_ == State::dead) return KafkaError::group_id_not_found;
-  return state_ == State::empty || protocol_type_ == kConsumerProtocol ? KafkaError::none
-                                                                       : KafkaError::non_empty_group;
+  return state_ == State::empty || protocol_type_ == kConsumerProtocol
+             ? KafkaError::none
+             : KafkaError::non_empty_group;
 }
 
 KafkaError GroupCore::begin_delete() {
@@ -185,7 +191,8 @@ void GroupCore::enter(State state, Now now) {
   state_since_ms_ = now.wall_ms;
 }
 
-// Whoever waits for an answer of ours is alive as far as we know; everybody else has to be heard of.
+// Whoever waits for an answer of ours is alive as far as we know; everybody else has to be heard
+// of.
 void GroupCore::watch(Member& member, Now now) {
   unwatch(member);
   if (member.sync || (member.join && !member.is_new)) return;
@@ -221,7 +228,8 @@ SyncResponse GroupCore::assigned(const Member& member) const {
 
 int32_t GroupCore::rebalance_timeout_ms() const {
   int32_t longest = 0;
-  for (const auto& [id, member] : members_) longest = std::max(longest, member.rebalance_timeout_ms);
+  for (const auto& [id, member] : members_)
+    longest = std::max(longest, member.rebalance_timeout_ms);
   return longest;
 }
 

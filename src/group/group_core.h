@@ -17,7 +17,8 @@ using RequestId = uint64_t;
 enum class State { empty, preparing_rebalance, completing_rebalance, stable, dead };
 std::string_view state_name(State state);  // Kafka's
 
-// Both clocks at the moment of an event: `ms` is monotonic and decides, `wall_ms` goes into records.
+// Both clocks at the moment of an event: `ms` is monotonic and decides, `wall_ms` goes into
+// records.
 struct Now {
   int64_t ms = 0;
   int64_t wall_ms = 0;
@@ -57,9 +58,9 @@ struct Member {
   int64_t deadline_ms = std::numeric_limits<int64_t>::max();
 };
 
-// The classic group protocol of one group as Apache Kafka's coordinator plays it: events in, actions
-// out. Pure: no clock, no I/O, no randomness. Call wake() at next_wake_ms(). Offsets are not here,
-// only who may commit them.
+// The classic group protocol of one group as Apache Kafka's coordinator plays it: events in,
+// actions out. Pure: no clock, no I/O, no randomness. Call wake() at next_wake_ms(). Offsets are
+// not here, only who may commit them.
 class GroupCore {
  public:
   // `record`: what the group left when it was last durable, or null. Its members' sessions start
@@ -114,7 +115,8 @@ class GroupCore {
   bool supports(const JoinRequest& request) const;
   KafkaError member_error(const std::string& member,
                           const std::optional<std::string>& instance) const;
-  void join_new(RequestId id, JoinRequest request, const std::string& unique, Now now, Actions& out);
+  void join_new(RequestId id, JoinRequest request, const std::string& unique, Now now,
+                Actions& out);
   void join_known(RequestId id, JoinRequest request, Now now, Actions& out);
   void join_again(RequestId id, Member& member, JoinRequest request, Now now, Actions& out);
   void replace_static(RequestId id, JoinRequest request, const std::string& new_id, Now now,
@@ -162,14 +164,14 @@ class GroupCore {
   std::optional<std::string> protocol_;
   std::optional<std::string> leader_;
   std::map<std::string, Member> members_;
-  std::map<std::string, std::string> static_;          // instance -> member
-  std::map<std::string, size_t> supporters_;           // protocol -> members that know it
-  std::map<std::string, int64_t> pending_;             // ids handed out, with their deadline
+  std::map<std::string, std::string> static_;  // instance -> member
+  std::map<std::string, size_t> supporters_;   // protocol -> members that know it
+  std::map<std::string, int64_t> pending_;     // ids handed out, with their deadline
   std::set<std::string> pending_sync_;
   std::set<std::pair<int64_t, std::string>> deadlines_;  // of members and pending ids
   std::optional<int64_t> join_deadline_ms_;
   std::optional<int64_t> sync_deadline_ms_;
-  bool initial_ = false;           // the first join phase of an empty group: it may be extended
+  bool initial_ = false;  // the first join phase of an empty group: it may be extended
   bool new_member_added_ = false;
   int64_t initial_delay_ms_ = 0;
   int64_t initial_remaining_ms_ = 0;

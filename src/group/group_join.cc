@@ -96,7 +96,8 @@ bool GroupCore::has_room(const JoinRequest& request) const {
     case State::stable:
       return member || (request.instance && static_.contains(*request.instance)) ||
              members_.size() < options_.group_size_max;
-    default: return true;
+    default:
+      return true;
   }
 }
 
@@ -176,8 +177,8 @@ void GroupCore::join_again(RequestId id, Member& member, JoinRequest request, No
   rebalance_or_complete(now, out);
 }
 
-void GroupCore::replace_static(RequestId id, JoinRequest request, const std::string& new_id, Now now,
-                               Actions& out) {
+void GroupCore::replace_static(RequestId id, JoinRequest request, const std::string& new_id,
+                               Now now, Actions& out) {
   const std::string old_id = static_.at(*request.instance);
   const std::string leader_before = leader_.value_or("");
   Member& old = members_.at(old_id);

@@ -12,7 +12,8 @@ void GroupCore::rebalance_or_complete(Now now, Actions& out) {
 }
 
 void GroupCore::prepare_rebalance(Now now, Actions& out) {
-  if (state_ == State::completing_rebalance) fail_syncs(KafkaError::rebalance_in_progress, now, out);
+  if (state_ == State::completing_rebalance)
+    fail_syncs(KafkaError::rebalance_in_progress, now, out);
   sync_deadline_ms_.reset();
   pending_sync_.clear();
   initial_ = state_ == State::empty;
@@ -35,7 +36,8 @@ void GroupCore::complete_join_if_all(Now now, Actions& out) {
 void GroupCore::on_join_deadline(Now now, Actions& out) {
   if (!initial_ || !new_member_added_ || initial_remaining_ms_ == 0) return complete_join(now, out);
   new_member_added_ = false;
-  const int64_t delay = std::min<int64_t>(options_.initial_rebalance_delay_ms, initial_remaining_ms_);
+  const int64_t delay =
+      std::min<int64_t>(options_.initial_rebalance_delay_ms, initial_remaining_ms_);
   initial_remaining_ms_ = std::max<int64_t>(initial_remaining_ms_ - initial_delay_ms_, 0);
   initial_delay_ms_ = delay;
   join_deadline_ms_ = now.ms + delay;

@@ -5,8 +5,8 @@
 namespace paceline::group {
 namespace {
 
-// Snapshot: u8 version, varint count, then records: text key, text value, u8 flags (1: the metadata is
-// null). Lives as long as the partition; numbers never change.
+// Snapshot: u8 version, varint count, then records: text key, text value, u8 flags (1: the metadata
+// is null). Lives as long as the partition; numbers never change.
 constexpr uint8_t kSnapshotVersion = 1;
 constexpr uint8_t kNullMetadataFlag = 1;
 

@@ -11,9 +11,9 @@
 namespace paceline::group {
 
 // What the durable records of the partition say, and nothing else: the last record of every key.
-// Changes are kept in reverse above the end of the last snapshot, so a snapshot for any later end is
-// exact even when the image is ahead of it. The ends asked for must not go down; a snapshot for a
-// lower end would hold newer records too, which the replay above it repeats without harm.
+// Changes are kept in reverse above the end of the last snapshot, so a snapshot for any later end
+// is exact even when the image is ahead of it. The ends asked for must not go down; a snapshot for
+// a lower end would hold newer records too, which the replay above it repeats without harm.
 class Image {
  public:
   struct Group {

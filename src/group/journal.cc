@@ -100,11 +100,12 @@ Task<void> Journal::append(std::vector<Entry> entries) {
   }
   if (outcome != KafkaError::none)
     log_warn("group: append failed: {}", record::kafka_error_name(outcome));
-  for (Entry& entry : entries)
-    entry.done(entry.records.empty() ? KafkaError::none : outcome);
+  for (Entry& entry : entries) entry.done(entry.records.empty() ? KafkaError::none : outcome);
 }
 
-void Journal::settle(Offset end) { apply_until(end); }
+void Journal::settle(Offset end) {
+  apply_until(end);
+}
 
 void Journal::apply_until(Offset end) {
   while (flying_applied_ < flying_.size()) {

@@ -13,8 +13,8 @@
 namespace paceline::group {
 
 // Puts decisions into the partition, and into the image once they are durable. One batch is on its
-// way at a time; what is decided meanwhile goes together into the next, so the place of every record
-// is known and commits that arrive together share an append. On the coordinator's shard.
+// way at a time; what is decided meanwhile goes together into the next, so the place of every
+// record is known and commits that arrive together share an append. On the coordinator's shard.
 class Journal {
  public:
   // Told in the order of the writes, when the image holds the records or never will.

@@ -52,7 +52,8 @@ class Fields {
     return size < 0 ? std::string() : to_string(in_.raw(static_cast<size_t>(size)));
   }
   size_t count(size_t element_bytes_min) {
-    const uint64_t count = flexible_ ? in_.varint() : static_cast<uint32_t>(in_.get<int32_t>()) + 1ull;
+    const uint64_t count =
+        flexible_ ? in_.varint() : static_cast<uint32_t>(in_.get<int32_t>()) + 1ull;
     if (count == 0 || count - 1 > in_.remaining() / element_bytes_min) {
       in_.invalidate();
       return 0;

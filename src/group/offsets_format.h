@@ -9,8 +9,8 @@
 
 #include "group/group.h"
 
-// The records of __consumer_offsets, byte for byte Kafka's own, so that its tools read them. Written:
-// OffsetCommitKey 1, OffsetCommitValue 3 (1 where an expiry is given), GroupMetadataKey 2,
+// The records of __consumer_offsets, byte for byte Kafka's own, so that its tools read them.
+// Written: OffsetCommitKey 1, OffsetCommitValue 3 (1 where an expiry is given), GroupMetadataKey 2,
 // GroupMetadataValue 3. Read: every version up to 4 of the values. Big-endian, a version in front.
 
 namespace paceline::group {
@@ -56,8 +56,8 @@ struct GroupRecord {
   bool operator==(const GroupRecord&) const = default;
 };
 
-// A record as it goes to the partition. Kafka's schema cannot tell a null metadata from an empty one;
-// a record header (kNullMetadataHeader) does, which its readers pass over.
+// A record as it goes to the partition. Kafka's schema cannot tell a null metadata from an empty
+// one; a record header (kNullMetadataHeader) does, which its readers pass over.
 struct Record {
   std::string key;
   std::optional<std::string> value;  // nothing: a tombstone

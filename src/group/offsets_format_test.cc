@@ -57,16 +57,22 @@ TEST(OffsetsFormat, OlderAndNewerOffsetsAreRead) {
   led.leader_epoch = Epoch(5);
   // Version 4 is flexible: compact string, a tagged topic id.
   EXPECT_EQ(decode_offset(bytes("0004000000000000002a00000005026d0000018bcfe56800"
-                                "01001000112233445566778899aabbccddeeff"), false), led);
+                                "01001000112233445566778899aabbccddeeff"),
+                          false),
+            led);
   EXPECT_FALSE(decode_offset(bytes("0005000000000000002a00000005026d0000018bcfe5680000"), false));
   EXPECT_FALSE(decode_offset(bytes("0003000000000000002a000000050001"), false));
 }
 
 TEST(OffsetsFormat, NullAndEmptyMetadataStayApart) {
-  for (std::optional<std::string> metadata : {std::optional<std::string>(), std::optional<std::string>("")}) {
+  for (std::optional<std::string> metadata :
+       {std::optional<std::string>(), std::optional<std::string>("")}) {
     const OffsetValue value{Offset(1), Epoch(0), metadata, kTime, -1};
     const Record record = encode_offset(OffsetKey{"g", {"t", 0}}, value);
-    EXPECT_EQ(hex(*record.value), "0003000000000000000100000000" "0000" "0000018bcfe56800");
+    EXPECT_EQ(hex(*record.value),
+              "0003000000000000000100000000"
+              "0000"
+              "0000018bcfe56800");
     EXPECT_EQ(decode_offset(*record.value, record.null_metadata)->metadata, metadata);
   }
 }
@@ -74,10 +80,21 @@ TEST(OffsetsFormat, NullAndEmptyMetadataStayApart) {
 TEST(OffsetsFormat, AGroupIsVersion3) {
   const Record record = encode_group("g", sample());
   EXPECT_EQ(hex(*record.value),
-            "0003" "0008636f6e73756d6572" "00000003" "000572616e6765" "00036d2d31"
-            "0000018bcfe56800" "00000001"
-            "00036d2d31" "ffff" "000163" "00093132372e302e302e31" "000493e0" "0000afc8"
-            "000000020102" "00000001ff");
+            "0003"
+            "0008636f6e73756d6572"
+            "00000003"
+            "000572616e6765"
+            "00036d2d31"
+            "0000018bcfe56800"
+            "00000001"
+            "00036d2d31"
+            "ffff"
+            "000163"
+            "00093132372e302e302e31"
+            "000493e0"
+            "0000afc8"
+            "000000020102"
+            "00000001ff");
   EXPECT_EQ(decode_group(*record.value), sample());
 }
 
@@ -85,14 +102,36 @@ TEST(OffsetsFormat, OlderAndNewerGroupsAreRead) {
   GroupRecord oldest = sample();
   oldest.state_since_ms = -1;
   oldest.members[0].rebalance_timeout_ms = 45'000;
-  EXPECT_EQ(decode_group(bytes("0000" "0008636f6e73756d6572" "00000003" "000572616e6765"
-                               "00036d2d31" "00000001" "00036d2d31" "000163"
-                               "00093132372e302e302e31" "0000afc8" "000000020102" "00000001ff")),
+  EXPECT_EQ(decode_group(bytes("0000"
+                               "0008636f6e73756d6572"
+                               "00000003"
+                               "000572616e6765"
+                               "00036d2d31"
+                               "00000001"
+                               "00036d2d31"
+                               "000163"
+                               "00093132372e302e302e31"
+                               "0000afc8"
+                               "000000020102"
+                               "00000001ff")),
             oldest);
-  EXPECT_EQ(decode_group(bytes("0004" "09636f6e73756d6572" "00000003" "0672616e6765" "046d2d31"
-                               "0000018bcfe56800" "02" "046d2d31" "00" "0263"
-                               "0a3132372e302e302e31" "000493e0" "0000afc8" "030102" "02ff"
-                               "00" "00")),
+  EXPECT_EQ(decode_group(bytes("0004"
+                               "09636f6e73756d6572"
+                               "00000003"
+                               "0672616e6765"
+                               "046d2d31"
+                               "0000018bcfe56800"
+                               "02"
+                               "046d2d31"
+                               "00"
+                               "0263"
+                               "0a3132372e302e302e31"
+                               "000493e0"
+                               "0000afc8"
+                               "030102"
+                               "02ff"
+                               "00"
+                               "00")),
             sample());
 }
 
@@ -114,7 +153,8 @@ TEST(Subscription, TopicsAreReadAndOtherBytesAreNot) {
 }
 
 TEST(Image, ASnapshotHoldsExactlyWhatIsBelowItsEnd) {
-  // Every prefix of a history with overwrites and deletions, asked for when the image is at its end.
+  // Every prefix of a history with overwrites and deletions, asked for when the image is at its
+  // end.
   std::vector<Record> history;
   auto offset = [](int at, int partition) {
     return encode_offset(OffsetKey{"g", {"t", partition}},
@@ -130,7 +170,8 @@ TEST(Image, ASnapshotHoldsExactlyWhatIsBelowItsEnd) {
   history.push_back(Record{"junk", "junk"});
   history.push_back(encode_group("h", sample()));
   Image whole;
-  for (size_t i = 0; i < history.size(); ++i) whole.apply(history[i], Offset(static_cast<int64_t>(i)));
+  for (size_t i = 0; i < history.size(); ++i)
+    whole.apply(history[i], Offset(static_cast<int64_t>(i)));
   for (size_t end = 0; end <= history.size(); ++end) {
     Image prefix;
     for (size_t i = 0; i < end; ++i) prefix.apply(history[i], Offset(static_cast<int64_t>(i)));

@@ -14,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string bytes = std::visit([](const auto& known) { return encode_key(known); }, *key);
     CHECK(decode_key(bytes) == key);
   }
-  if (auto value = decode_offset(input, false); value && value->metadata->size() <= kStringBytesMax) {
+  if (auto value = decode_offset(input, false);
+      value && value->metadata->size() <= kStringBytesMax) {
     if (value->expire_at_ms < 0) value->expire_at_ms = -1;
     if (value->expire_at_ms >= 0) value->leader_epoch = Epoch(-1);
     const Record record = encode_offset(OffsetKey{"g", {"t", 0}}, *value);

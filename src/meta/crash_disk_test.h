@@ -13,9 +13,10 @@
 namespace paceline::meta {
 
 // A disk in memory that loses power and fails on demand. Bytes are durable after sync(), names
-// after sync_dir(). When the power goes, each unsynced write is there, torn or lost by chance, and of
-// the unsynced names an unknown number of first steps. A failed sync drops what it was to write from
-// the cache, as Linux does: it can still be read, and a later sync that succeeds does not write it.
+// after sync_dir(). When the power goes, each unsynced write is there, torn or lost by chance, and
+// of the unsynced names an unknown number of first steps. A failed sync drops what it was to write
+// from the cache, as Linux does: it can still be read, and a later sync that succeeds does not
+// write it.
 class CrashDisk final : public env::Disk {
  public:
   enum class Fault { none, power_off, io_error, no_space };
@@ -44,7 +45,9 @@ class CrashDisk final : public env::Disk {
     if (names_.contains(to)) return fail(Code::already_exists, to);
     return rename(from, to);
   }
-  Result<std::vector<std::string>> list(const std::string&) override { return std::vector<std::string>{}; }
+  Result<std::vector<std::string>> list(const std::string&) override {
+    return std::vector<std::string>{};
+  }
   Result<void> make_dirs(const std::string&) override { return powered(); }
   Result<void> remove_dir(const std::string&) override { return powered(); }
   Result<void> sync_dir(const std::string& dir) override;
@@ -199,7 +202,8 @@ inline void CrashDisk::power_on() {
   }
 }
 
-inline Result<std::unique_ptr<env::File>> CrashDisk::open(const std::string& path, env::OpenMode mode) {
+inline Result<std::unique_ptr<env::File>> CrashDisk::open(const std::string& path,
+                                                          env::OpenMode mode) {
   TRY_VOID(powered());
   if (!names_.contains(path)) {
     if (mode.create == env::OpenMode::Create::never) return fail(Code::not_found, path);

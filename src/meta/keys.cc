@@ -14,9 +14,15 @@ constexpr std::string_view kLanes = "lanes/";
 constexpr std::string_view kObjects = "/objects/";
 constexpr std::string_view kDone = "/done/";
 
-std::string hex(BrokerId id) { return fmt::format("{:08x}", static_cast<uint32_t>(id.value)); }
-std::string hex(uint64_t number) { return fmt::format("{:016x}", number); }
-std::string hex(Lane lane) { return hex(lane.broker) + "." + hex(lane.incarnation.value); }
+std::string hex(BrokerId id) {
+  return fmt::format("{:08x}", static_cast<uint32_t>(id.value));
+}
+std::string hex(uint64_t number) {
+  return fmt::format("{:016x}", number);
+}
+std::string hex(Lane lane) {
+  return hex(lane.broker) + "." + hex(lane.incarnation.value);
+}
 
 constexpr size_t kLaneChars = 8 + 1 + 16;
 
@@ -43,29 +49,51 @@ std::optional<Lane> parse_lane(std::string_view text) {
 
 }  // namespace
 
-std::string cluster_key() { return "cluster"; }
-std::string broker_key(BrokerId id) { return "brokers/" + hex(id); }
-std::string lane_key(Lane lane) { return std::string(kLanes) + hex(lane); }
-std::string lanes_prefix(BrokerId id) { return std::string(kLanes) + hex(id) + "."; }
-std::string objects_prefix(Lane lane) { return lane_key(lane) + std::string(kObjects); }
-std::string object_key(Lane lane, uint64_t number) { return objects_prefix(lane) + hex(number); }
+std::string cluster_key() {
+  return "cluster";
+}
+std::string broker_key(BrokerId id) {
+  return "brokers/" + hex(id);
+}
+std::string lane_key(Lane lane) {
+  return std::string(kLanes) + hex(lane);
+}
+std::string lanes_prefix(BrokerId id) {
+  return std::string(kLanes) + hex(id) + ".";
+}
+std::string objects_prefix(Lane lane) {
+  return lane_key(lane) + std::string(kObjects);
+}
+std::string object_key(Lane lane, uint64_t number) {
+  return objects_prefix(lane) + hex(number);
+}
 std::string done_key(Lane lane, Lane successor) {
   return lane_key(lane) + std::string(kDone) + hex(successor);
 }
-std::string deleted_prefix() { return "deleted/"; }
+std::string deleted_prefix() {
+  return "deleted/";
+}
 std::string deleted_key(Lane lane, uint64_t number) {
   return deleted_prefix() + hex(lane) + "/" + hex(number);
 }
-std::string pages_prefix(const Uuid& topic_id) { return "pages/" + topic_id.to_string() + "/"; }
+std::string pages_prefix(const Uuid& topic_id) {
+  return "pages/" + topic_id.to_string() + "/";
+}
 std::string page_key(const Uuid& topic_id, uint32_t page) {
   return pages_prefix(topic_id) + fmt::format("{:08x}", page);
 }
-std::string topics_prefix() { return "topics/"; }
-std::string topic_key(std::string_view name) { return topics_prefix() + std::string(name); }
+std::string topics_prefix() {
+  return "topics/";
+}
+std::string topic_key(std::string_view name) {
+  return topics_prefix() + std::string(name);
+}
 std::string broker_config_key(std::optional<BrokerId> id) {
   return "configs/brokers/" + (id ? hex(*id) : std::string());
 }
-std::string producer_ids_key() { return "producer-ids"; }
+std::string producer_ids_key() {
+  return "producer-ids";
+}
 
 std::optional<LaneKey> parse_lane_key(std::string_view key) {
   if (!key.starts_with(kLanes)) return std::nullopt;

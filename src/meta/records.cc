@@ -19,7 +19,9 @@ bool get_flag(Decoder& in) {
   return value == 1;
 }
 
-std::string get_string(Decoder& in) { return std::string(in.text()); }
+std::string get_string(Decoder& in) {
+  return std::string(in.text());
+}
 
 using Configs = std::map<std::string, std::string>;
 void put_fields(Encoder& out, const Configs& configs) {
@@ -98,11 +100,19 @@ void get_fields(Decoder& in, ObjectRecord& record) {
   record.created_ms = in.get<int64_t>();
 }
 
-void put_fields(Encoder& out, const DoneRecord& record) { out.put(record.at_ms); }
-void get_fields(Decoder& in, DoneRecord& record) { record.at_ms = in.get<int64_t>(); }
+void put_fields(Encoder& out, const DoneRecord& record) {
+  out.put(record.at_ms);
+}
+void get_fields(Decoder& in, DoneRecord& record) {
+  record.at_ms = in.get<int64_t>();
+}
 
-void put_fields(Encoder& out, const DeletedRecord& record) { out.put(record.at_ms); }
-void get_fields(Decoder& in, DeletedRecord& record) { record.at_ms = in.get<int64_t>(); }
+void put_fields(Encoder& out, const DeletedRecord& record) {
+  out.put(record.at_ms);
+}
+void get_fields(Decoder& in, DeletedRecord& record) {
+  record.at_ms = in.get<int64_t>();
+}
 
 void put_fields(Encoder& out, const PageRecord& record) {
   out.varint(record.partitions.size());
@@ -139,11 +149,19 @@ void get_fields(Decoder& in, TopicRecord& record) {
   get_fields(in, record.configs);
 }
 
-void put_fields(Encoder& out, const ConfigRecord& record) { put_fields(out, record.configs); }
-void get_fields(Decoder& in, ConfigRecord& record) { get_fields(in, record.configs); }
+void put_fields(Encoder& out, const ConfigRecord& record) {
+  put_fields(out, record.configs);
+}
+void get_fields(Decoder& in, ConfigRecord& record) {
+  get_fields(in, record.configs);
+}
 
-void put_fields(Encoder& out, const ProducerIdsRecord& record) { out.put(record.next); }
-void get_fields(Decoder& in, ProducerIdsRecord& record) { record.next = in.get<int64_t>(); }
+void put_fields(Encoder& out, const ProducerIdsRecord& record) {
+  out.put(record.next);
+}
+void get_fields(Decoder& in, ProducerIdsRecord& record) {
+  record.next = in.get<int64_t>();
+}
 
 template <class Record>
 std::string encode_record(const Record& record) {
@@ -167,26 +185,48 @@ Result<Record> decode_record(std::string_view value, std::string_view kind) {
   const auto version = in.get<uint8_t>();
   if (version > kVersion)
     return fail(Code::unsupported,
-                fmt::format("a {} record has format {}; this build knows up to {}", kind, version, kVersion));
+                fmt::format("a {} record has format {}; this build knows up to {}", kind, version,
+                            kVersion));
   Record record;
   get_fields(in, record);
   if (version == 0 || !in.done())
-    return fail(Code::corrupt, fmt::format("a {} record does not have the fields of format {}", kind, version));
+    return fail(Code::corrupt,
+                fmt::format("a {} record does not have the fields of format {}", kind, version));
   return record;
 }
 
 }  // namespace
 
-std::string encode(const ClusterRecord& record) { return encode_record(record); }
-std::string encode(const BrokerRecord& record) { return encode_record(record); }
-std::string encode(const LaneRecord& record) { return encode_record(record); }
-std::string encode(const ObjectRecord& record) { return encode_record(record); }
-std::string encode(const DoneRecord& record) { return encode_record(record); }
-std::string encode(const DeletedRecord& record) { return encode_record(record); }
-std::string encode(const PageRecord& record) { return encode_record(record); }
-std::string encode(const TopicRecord& record) { return encode_record(record); }
-std::string encode(const ConfigRecord& record) { return encode_record(record); }
-std::string encode(const ProducerIdsRecord& record) { return encode_record(record); }
+std::string encode(const ClusterRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const BrokerRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const LaneRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const ObjectRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const DoneRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const DeletedRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const PageRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const TopicRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const ConfigRecord& record) {
+  return encode_record(record);
+}
+std::string encode(const ProducerIdsRecord& record) {
+  return encode_record(record);
+}
 
 template <>
 Result<ClusterRecord> decode(std::string_view value) {

@@ -51,9 +51,9 @@ struct LaneRecord {
   bool sealed = false;
   uint8_t choice_version = 1;         // of the pure function that picks a successor
   std::vector<Successor> successors;  // set by the fence
-  Position uploaded;        // everything below it in the WAL is in committed objects
-  uint64_t next_object = 1; // object numbers below it are used
-  uint64_t checkpoint = 0;  // the newest object with a checkpoint directory; 0 = none yet
+  Position uploaded;                  // everything below it in the WAL is in committed objects
+  uint64_t next_object = 1;           // object numbers below it are used
+  uint64_t checkpoint = 0;            // the newest object with a checkpoint directory; 0 = none yet
 };
 
 // `lanes/<lane>/objects/<number>`: a committed object of a lane.
@@ -150,8 +150,8 @@ Result<ProducerIdsRecord> decode(std::string_view value);
 std::string cluster_key();
 std::string broker_key(BrokerId id);
 std::string lane_key(Lane lane);
-std::string lanes_prefix(BrokerId id);  // all keys of all lanes of one broker
-std::string object_key(Lane lane, uint64_t number);   // the metadata key
+std::string lanes_prefix(BrokerId id);               // all keys of all lanes of one broker
+std::string object_key(Lane lane, uint64_t number);  // the metadata key
 std::string objects_prefix(Lane lane);
 std::string done_key(Lane lane, Lane successor);
 std::string deleted_key(Lane lane, uint64_t number);

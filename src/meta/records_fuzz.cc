@@ -34,17 +34,38 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   store_be(checksum, crc32c(as_bytes(value)));
   value.append(reinterpret_cast<const char*>(checksum), sizeof checksum);
   switch (data[0] % 11) {
-    case 0: check<meta::ClusterRecord>(value); break;
-    case 1: check<meta::BrokerRecord>(value); break;
-    case 2: check<meta::LaneRecord>(value); break;
-    case 3: check<meta::ObjectRecord>(value); break;
-    case 4: check<meta::DoneRecord>(value); break;
-    case 5: check<meta::DeletedRecord>(value); break;
-    case 6: check<meta::PageRecord>(value); break;
-    case 7: check<meta::TopicRecord>(value); break;
-    case 8: check<meta::ConfigRecord>(value); break;
-    case 9: check<meta::ProducerIdsRecord>(value); break;
-    default: (void)meta::parse_lane_key(std::string_view(value).substr(0, size - 1));
+    case 0:
+      check<meta::ClusterRecord>(value);
+      break;
+    case 1:
+      check<meta::BrokerRecord>(value);
+      break;
+    case 2:
+      check<meta::LaneRecord>(value);
+      break;
+    case 3:
+      check<meta::ObjectRecord>(value);
+      break;
+    case 4:
+      check<meta::DoneRecord>(value);
+      break;
+    case 5:
+      check<meta::DeletedRecord>(value);
+      break;
+    case 6:
+      check<meta::PageRecord>(value);
+      break;
+    case 7:
+      check<meta::TopicRecord>(value);
+      break;
+    case 8:
+      check<meta::ConfigRecord>(value);
+      break;
+    case 9:
+      check<meta::ProducerIdsRecord>(value);
+      break;
+    default:
+      (void)meta::parse_lane_key(std::string_view(value).substr(0, size - 1));
   }
   return 0;
 }

@@ -10,7 +10,9 @@
 namespace paceline::meta {
 namespace {
 
-Uuid id_of(uint64_t seed) { return Uuid::from_random(seed, seed * 31 + 7); }
+Uuid id_of(uint64_t seed) {
+  return Uuid::from_random(seed, seed * 31 + 7);
+}
 Lane lane_of(int32_t broker, uint64_t incarnation) {
   return Lane{BrokerId(broker), Incarnation(incarnation)};
 }
@@ -32,23 +34,34 @@ Sample sample(std::string kind, const Record& record) {
 }
 
 std::vector<Sample> samples() {
-  BrokerRecord broker{.incarnation = Incarnation(7), .registered = false, .endpoints = {}, .rack = "zone-a"};
+  BrokerRecord broker{
+      .incarnation = Incarnation(7), .registered = false, .endpoints = {}, .rack = "zone-a"};
   broker.endpoints = {{"PLAINTEXT", "host.example", 9092}, {"", "", 0}};
-  LaneRecord lane{.sealed = true, .choice_version = 1, .successors = {}, .uploaded = Position(1u << 20),
-                  .next_object = 12, .checkpoint = 9};
+  LaneRecord lane{.sealed = true,
+                  .choice_version = 1,
+                  .successors = {},
+                  .uploaded = Position(1u << 20),
+                  .next_object = 12,
+                  .checkpoint = 9};
   lane.successors = {{lane_of(1, 2), 3, "a"}, {lane_of(2, 1), 1, ""}};
   PageRecord page;
   for (uint32_t i = 0; i < kPartitionsPerPage; ++i)
     page.partitions.push_back({i, {Epoch(4), lane_of(3, 7)}, {BrokerId(3), BrokerId(1)}});
-  TopicRecord topic{.topic_id = id_of(5), .partition_count = 65, .replication_factor = 3, .internal = true,
+  TopicRecord topic{.topic_id = id_of(5),
+                    .partition_count = 65,
+                    .replication_factor = 3,
+                    .internal = true,
                     .configs = {{"cleanup.policy", "delete"}, {"retention.ms", "-1"}}};
   return {
       sample("cluster", ClusterRecord{.cluster_id = id_of(1), .created_ms = 1'700'000'000'000}),
       sample("broker", broker),
       sample("lane", lane),
       sample("new lane", LaneRecord{}),
-      sample("object", ObjectRecord{.bytes = 1u << 30, .directory_position = 99, .directory_bytes = 5,
-                                    .checkpoint = true, .created_ms = -1}),
+      sample("object", ObjectRecord{.bytes = 1u << 30,
+                                    .directory_position = 99,
+                                    .directory_bytes = 5,
+                                    .checkpoint = true,
+                                    .created_ms = -1}),
       sample("done", DoneRecord{.at_ms = 3}),
       sample("deleted", DeletedRecord{.at_ms = 4}),
       sample("page", page),
@@ -67,7 +80,8 @@ TEST(Records, RoundTrip) {
 }
 
 TEST(Records, FieldsComeBackAsTheyWere) {
-  BrokerRecord broker{.incarnation = Incarnation(~0ull), .registered = true, .endpoints = {}, .rack = "r"};
+  BrokerRecord broker{
+      .incarnation = Incarnation(~0ull), .registered = true, .endpoints = {}, .rack = "r"};
   broker.endpoints = {{"INTERNAL", "10.0.0.1", 65535}};
   auto broker_again = decode<BrokerRecord>(encode(broker));
   ASSERT_TRUE(broker_again);
@@ -76,8 +90,12 @@ TEST(Records, FieldsComeBackAsTheyWere) {
   EXPECT_EQ(broker_again->endpoints, broker.endpoints);
   EXPECT_EQ(broker_again->rack, "r");
 
-  LaneRecord lane{.sealed = true, .choice_version = 2, .successors = {}, .uploaded = Position(77),
-                  .next_object = 5, .checkpoint = 3};
+  LaneRecord lane{.sealed = true,
+                  .choice_version = 2,
+                  .successors = {},
+                  .uploaded = Position(77),
+                  .next_object = 5,
+                  .checkpoint = 3};
   lane.successors = {{lane_of(8, 9), 4, "z"}};
   auto lane_again = decode<LaneRecord>(encode(lane));
   ASSERT_TRUE(lane_again);
@@ -91,7 +109,10 @@ TEST(Records, FieldsComeBackAsTheyWere) {
   EXPECT_EQ(lane_again->next_object, 5u);
   EXPECT_EQ(lane_again->checkpoint, 3u);
 
-  ObjectRecord object{.bytes = 1, .directory_position = 2, .directory_bytes = 3, .checkpoint = true,
+  ObjectRecord object{.bytes = 1,
+                      .directory_position = 2,
+                      .directory_bytes = 3,
+                      .checkpoint = true,
                       .created_ms = 4};
   auto object_again = decode<ObjectRecord>(encode(object));
   ASSERT_TRUE(object_again);
@@ -110,8 +131,12 @@ TEST(Records, TheBytesOfFormatOneNeverChange) {
   lane.put(int32_t{8}).put(uint64_t{9}).put(uint32_t{4}).text("z");
   lane.put(uint64_t{77}).put(uint64_t{5}).put(uint64_t{3});
   lane.put(crc32c(lane.bytes()));
-  LaneRecord record{.sealed = true, .choice_version = 1, .successors = {}, .uploaded = Position(77),
-                    .next_object = 5, .checkpoint = 3};
+  LaneRecord record{.sealed = true,
+                    .choice_version = 1,
+                    .successors = {},
+                    .uploaded = Position(77),
+                    .next_object = 5,
+                    .checkpoint = 3};
   record.successors = {{lane_of(8, 9), 4, "z"}};
   EXPECT_EQ(encode(record), lane.str());
 }
@@ -214,10 +239,11 @@ TEST(Keys, LaneKeysParseBack) {
 TEST(Keys, WhatIsNotALaneKeyParsesToNothing) {
   const std::string lane = lane_key(lane_of(3, 7));
   const std::string object = object_key(lane_of(3, 7), 1);
-  for (std::string key : {std::string(), std::string("lanes/"), lane + "/", lane + "x", lane + "/objects/",
-                          object + "0", object.substr(0, object.size() - 1), lane + "/done/3.7",
-                          "topics/" + lane, std::string("lanes/0000000G.0000000000000007"),
-                          std::string("lanes/00000003.000000000000000A")})
+  for (std::string key :
+       {std::string(), std::string("lanes/"), lane + "/", lane + "x", lane + "/objects/",
+        object + "0", object.substr(0, object.size() - 1), lane + "/done/3.7", "topics/" + lane,
+        std::string("lanes/0000000G.0000000000000007"),
+        std::string("lanes/00000003.000000000000000A")})
     EXPECT_FALSE(parse_lane_key(key)) << key;
 }
 

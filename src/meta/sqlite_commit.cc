@@ -13,7 +13,8 @@ void SqliteDatabase::commit(std::span<const std::shared_ptr<SqliteCommit>> group
   if (done) return;
   // What one transaction of the group saw of another never happened, or nobody knows: all of them
   // share the error, the ones whose compare did not hold too.
-  if (connection_ && !sqlite3_get_autocommit(connection_.get())) statements_->rollback.start().step();
+  if (connection_ && !sqlite3_get_autocommit(connection_.get()))
+    statements_->rollback.start().step();
   state_ = before;
   for (const auto& one : group) one->outcome.emplace(fail(done.error()));
   if (done.error().code == Code::maybe_written || done.error().code == Code::io_error) disconnect();
@@ -42,7 +43,8 @@ Result<void> SqliteDatabase::commit_group(std::span<const std::shared_ptr<Sqlite
 Result<Revision> SqliteDatabase::try_commit(const Transaction& transaction) {
   for (const Compare& compare : transaction.compares) {
     TRY(const bool fits, holds(compare));
-    if (!fits) return fail(Code::conflict, fmt::format("the compare of '{}' did not hold", compare.key));
+    if (!fits)
+      return fail(Code::conflict, fmt::format("the compare of '{}' did not hold", compare.key));
   }
   bool changed = false;
   const int64_t revision = state_.revision + 1;
@@ -58,10 +60,14 @@ Result<bool> SqliteDatabase::holds(const Compare& compare) {
   if (code != SQLITE_ROW && code != SQLITE_DONE) return failure(code, "read");
   const bool exists = code == SQLITE_ROW;
   switch (compare.what) {
-    case Compare::What::absent: return !exists;
-    case Compare::What::exists: return exists;
-    case Compare::What::modified_equals: return exists && Revision(get->number(2)) == compare.modified;
-    case Compare::What::value_equals: return exists && get->bytes(0) == compare.value;
+    case Compare::What::absent:
+      return !exists;
+    case Compare::What::exists:
+      return exists;
+    case Compare::What::modified_equals:
+      return exists && Revision(get->number(2)) == compare.modified;
+    case Compare::What::value_equals:
+      return exists && get->bytes(0) == compare.value;
   }
   return false;
 }
@@ -96,7 +102,8 @@ Result<void> SqliteDatabase::add_change(int64_t revision, const Write& write) {
 
 Result<void> SqliteDatabase::finish_group() {
   TRY_VOID(trim_history());
-  const int code = statements_->set_state.start().bind(state_.revision).bind(state_.compacted).step();
+  const int code =
+      statements_->set_state.start().bind(state_.revision).bind(state_.compacted).step();
   statements_->set_state.start();
   if (code != SQLITE_DONE) return failure(code, "write");
   return {};

@@ -57,7 +57,8 @@ class Trial {
         after.erase(key);
         transaction.remove(std::move(key));
       } else {
-        std::string value(random_.below(random_.chance(0.1) ? 20'000 : 100), static_cast<char>(random_.next()));
+        std::string value(random_.below(random_.chance(0.1) ? 20'000 : 100),
+                          static_cast<char>(random_.next()));
         after[key] = value;
         transaction.put(std::move(key), std::move(value));
       }
@@ -85,7 +86,8 @@ class Trial {
     const bool kept = found == contents_ && range->revision.value == revision_;
     const bool wrote = unknown_ && found == *unknown_ && range->revision.value == revision_ + 1;
     if (!kept && !wrote)
-      return testing::AssertionFailure() << "revision " << range->revision.value << " after " << revision_;
+      return testing::AssertionFailure()
+             << "revision " << range->revision.value << " after " << revision_;
     written_ = wrote;
     contents_ = std::move(found);
     revision_ = range->revision.value;
@@ -106,7 +108,8 @@ class Trial {
       if (!page) return testing::AssertionFailure() << page.error().to_string();
       if (page->changes.empty()) break;
       for (const Change& change : page->changes) {
-        if (change.revision > after + 1) return testing::AssertionFailure() << "a hole after " << after.value;
+        if (change.revision > after + 1)
+          return testing::AssertionFailure() << "a hole after " << after.value;
         after = change.revision;
         if (change.value) {
           replayed[change.key] = *change.value;
@@ -116,7 +119,8 @@ class Trial {
       }
     }
     if (replayed != contents_ || after.value != revision_)
-      return testing::AssertionFailure() << "the history does not lead to the table at " << revision_;
+      return testing::AssertionFailure()
+             << "the history does not lead to the table at " << revision_;
     return testing::AssertionSuccess();
   }
 

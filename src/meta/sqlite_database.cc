@@ -22,7 +22,8 @@ constexpr const char* kSchema[] = {
 
 }  // namespace
 
-SqliteDatabase::SqliteDatabase(env::Disk& disk, std::string path, uint64_t seed, SqliteOptions options)
+SqliteDatabase::SqliteDatabase(env::Disk& disk, std::string path, uint64_t seed,
+                               SqliteOptions options)
     : disk_(disk), path_(std::move(path)), options_(options), vfs_(disk, seed) {}
 
 Result<void> SqliteDatabase::open() {
@@ -30,7 +31,8 @@ Result<void> SqliteDatabase::open() {
   auto lock = disk_.lock(path_ + ".lock");
   if (!lock) {
     if (lock.error().code != Code::in_use) return fail(std::move(lock).error());
-    return fail(Code::in_use, fmt::format("the metadata in {} is in use by another process", path_));
+    return fail(Code::in_use,
+                fmt::format("the metadata in {} is in use by another process", path_));
   }
   lock_ = std::move(*lock);
   return ensure_open();
@@ -81,7 +83,8 @@ Result<void> SqliteDatabase::configure() {
 }
 
 Result<void> SqliteDatabase::create_or_check() {
-  TRY(const int64_t tables, query_number("SELECT count(*) FROM sqlite_schema WHERE name = 'state'"));
+  TRY(const int64_t tables,
+      query_number("SELECT count(*) FROM sqlite_schema WHERE name = 'state'"));
   if (tables == 0) {
     TRY_VOID(run("BEGIN IMMEDIATE"));
     for (const char* sql : kSchema) TRY_VOID(run(sql));
@@ -90,13 +93,15 @@ Result<void> SqliteDatabase::create_or_check() {
   }
   TRY(const int64_t format, query_number("SELECT format FROM state"));
   if (format > kFormat)
-    return fail(Code::unsupported, fmt::format("{} has metadata format {}; this build knows up to {}",
-                                               path_, format, kFormat));
+    return fail(Code::unsupported,
+                fmt::format("{} has metadata format {}; this build knows up to {}", path_, format,
+                            kFormat));
   TRY(state_.revision, query_number("SELECT revision FROM state"));
   TRY(state_.compacted, query_number("SELECT compacted FROM state"));
   TRY(state_.history_changes, query_number("SELECT count(*) FROM changes"));
-  TRY(state_.history_bytes, query_number("SELECT ifnull(sum(length(key) + ifnull(length(value), 0)), 0) "
-                                         "FROM changes"));
+  TRY(state_.history_bytes,
+      query_number("SELECT ifnull(sum(length(key) + ifnull(length(value), 0)), 0) "
+                   "FROM changes"));
   return {};
 }
 
@@ -108,17 +113,21 @@ Result<void> SqliteDatabase::prepare() {
       {&s.rollback, "ROLLBACK"},
       {&s.get, "SELECT value, created, modified FROM kv WHERE key = ?"},
       // An empty end is no end.
-      {&s.range, "SELECT key, value, created, modified FROM kv WHERE key >= ?1 AND (?2 = x'' OR key < ?2) "
-                 "ORDER BY key LIMIT ?3"},
-      {&s.put, "INSERT INTO kv VALUES (?1, ?2, ?3, ?3) ON CONFLICT (key) DO UPDATE SET value = ?2, "
-               "modified = ?3"},
+      {&s.range,
+       "SELECT key, value, created, modified FROM kv WHERE key >= ?1 AND (?2 = x'' OR key < ?2) "
+       "ORDER BY key LIMIT ?3"},
+      {&s.put,
+       "INSERT INTO kv VALUES (?1, ?2, ?3, ?3) ON CONFLICT (key) DO UPDATE SET value = ?2, "
+       "modified = ?3"},
       {&s.remove, "DELETE FROM kv WHERE key = ?"},
       {&s.add_change, "INSERT INTO changes VALUES (?, ?, ?)"},
-      {&s.changes, "SELECT revision, key, value FROM changes WHERE revision > ?1 AND key >= ?2 AND "
-                   "(?3 = x'' OR key < ?3) ORDER BY revision, key"},
+      {&s.changes,
+       "SELECT revision, key, value FROM changes WHERE revision > ?1 AND key >= ?2 AND "
+       "(?3 = x'' OR key < ?3) ORDER BY revision, key"},
       {&s.history_at, "SELECT revision FROM changes ORDER BY revision, key LIMIT 1 OFFSET ?"},
-      {&s.history_sum, "SELECT count(*), ifnull(sum(length(key) + ifnull(length(value), 0)), 0) "
-                       "FROM changes WHERE revision <= ?"},
+      {&s.history_sum,
+       "SELECT count(*), ifnull(sum(length(key) + ifnull(length(value), 0)), 0) "
+       "FROM changes WHERE revision <= ?"},
       {&s.history_trim, "DELETE FROM changes WHERE revision <= ?"},
       {&s.set_state, "UPDATE state SET revision = ?, compacted = ?"},
   };
@@ -140,7 +149,8 @@ Result<int64_t> SqliteDatabase::query_number(const char* sql) {
   int code = statement.prepare(connection_.get(), sql);
   if (code == SQLITE_OK) code = statement.step();
   if (code == SQLITE_DONE)
-    return fail(Code::corrupt, fmt::format("{} has no state: it is not a metadata file, or damaged", path_));
+    return fail(Code::corrupt,
+                fmt::format("{} has no state: it is not a metadata file, or damaged", path_));
   if (code != SQLITE_ROW) return failure(code, "read");
   return statement.number(0);
 }
@@ -148,7 +158,8 @@ Result<int64_t> SqliteDatabase::query_number(const char* sql) {
 std::unexpected<Error> SqliteDatabase::failure(int code, std::string_view what) {
   std::string detail = vfs_.error() ? vfs_.error()->message : sqlite3_errstr(code);
   const int kind = code & 0xff;
-  if (kind == SQLITE_FULL) return fail(Code::no_space, fmt::format("cannot {} {}: {}", what, path_, detail));
+  if (kind == SQLITE_FULL)
+    return fail(Code::no_space, fmt::format("cannot {} {}: {}", what, path_, detail));
   if (kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB || code == SQLITE_IOERR_DATA)
     return fail(Code::corrupt, fmt::format("cannot {} {}: {}", what, path_, detail));
   Code meaning = vfs_.error() ? vfs_.error()->code : Code::io_error;
@@ -171,11 +182,13 @@ Result<std::optional<Entry>> SqliteDatabase::get(const std::string& key) {
   return Entry{key, get->bytes(0), Revision(get->number(1)), Revision(get->number(2))};
 }
 
-Result<Range> SqliteDatabase::range(const std::string& from, const std::string& to, size_t count_max) {
+Result<Range> SqliteDatabase::range(const std::string& from, const std::string& to,
+                                    size_t count_max) {
   TRY_VOID(ensure_open());
   Range range;
   range.revision = Revision(state_.revision);
-  SqliteRun rows(statements_->range.start().bind(from).bind(to).bind(static_cast<int64_t>(count_max) + 1));
+  SqliteRun rows(
+      statements_->range.start().bind(from).bind(to).bind(static_cast<int64_t>(count_max) + 1));
   for (int code = rows->step(); code != SQLITE_DONE; code = rows->step()) {
     if (code != SQLITE_ROW) return failure(code, "read");
     if (range.entries.size() == count_max) {
@@ -193,11 +206,13 @@ Result<ChangePage> SqliteDatabase::changes(const std::string& prefix, Revision a
   constexpr size_t kBytes = 4 << 20;
   TRY_VOID(ensure_open());
   if (after.value < state_.compacted)
-    return fail(Code::compacted, fmt::format("changes up to revision {} are no longer kept", state_.compacted));
+    return fail(Code::compacted,
+                fmt::format("changes up to revision {} are no longer kept", state_.compacted));
   ChangePage page;
   page.seen = std::max(after, Revision(state_.revision));
   size_t bytes = 0;
-  SqliteRun rows(statements_->changes.start().bind(after.value).bind(prefix).bind(prefix_end(prefix)));
+  SqliteRun rows(
+      statements_->changes.start().bind(after.value).bind(prefix).bind(prefix_end(prefix)));
   for (int code = rows->step(); code != SQLITE_DONE; code = rows->step()) {
     if (code != SQLITE_ROW) return failure(code, "read");
     const Revision revision(rows->number(0));

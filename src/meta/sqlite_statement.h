@@ -25,7 +25,8 @@ class SqliteStatement {
   // The SQL is ours: it does not prepare only if the connection fails; step() then tells.
   int prepare(sqlite3* connection, const char* sql) {
     sqlite3_stmt* made = nullptr;
-    const int code = sqlite3_prepare_v3(connection, sql, -1, SQLITE_PREPARE_PERSISTENT, &made, nullptr);
+    const int code =
+        sqlite3_prepare_v3(connection, sql, -1, SQLITE_PREPARE_PERSISTENT, &made, nullptr);
     statement_.reset(made);
     return code;
   }
@@ -41,8 +42,8 @@ class SqliteStatement {
   }
   // An empty string is an empty blob, not NULL.
   SqliteStatement& bind(std::string_view bytes) {
-    sqlite3_bind_blob64(statement_.get(), ++parameter_, bytes.empty() ? "" : bytes.data(), bytes.size(),
-                        SQLITE_TRANSIENT);
+    sqlite3_bind_blob64(statement_.get(), ++parameter_, bytes.empty() ? "" : bytes.data(),
+                        bytes.size(), SQLITE_TRANSIENT);
     return *this;
   }
   SqliteStatement& bind_null() {

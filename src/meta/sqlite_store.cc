@@ -43,13 +43,15 @@ class SqliteStore final : public Store {
   Task<Result<std::optional<Entry>>> get(env::Shard& shard, std::string key) override {
     return get_entry(core_, shard, std::move(key));
   }
-  Task<Result<Range>> range(env::Shard& shard, std::string from, std::string to, size_t count_max) override {
+  Task<Result<Range>> range(env::Shard& shard, std::string from, std::string to,
+                            size_t count_max) override {
     return get_range(core_, shard, std::move(from), std::move(to), count_max);
   }
   Task<Result<Revision>> commit(env::Shard& shard, Transaction transaction) override {
     return commit_grouped(core_, shard, std::move(transaction));
   }
-  Result<std::unique_ptr<Watch>> watch(env::Shard& shard, std::string prefix, Revision after) override {
+  Result<std::unique_ptr<Watch>> watch(env::Shard& shard, std::string prefix,
+                                       Revision after) override {
     return watch_sqlite(core_, shard, std::move(prefix), after);
   }
 
@@ -73,14 +75,15 @@ void SqliteCore::commit_queue(const SqliteCommit& own) {
   }
 }
 
-Result<std::unique_ptr<Store>> open_sqlite_store(env::Disk& disk, env::Shard& shard, std::string path,
-                                                 SqliteOptions options) {
+Result<std::unique_ptr<Store>> open_sqlite_store(env::Disk& disk, env::Shard& shard,
+                                                 std::string path, SqliteOptions options) {
   auto core = std::make_shared<SqliteCore>(disk, std::move(path), shard.random(), options);
   TRY_VOID(core->database.open());
   return std::make_unique<SqliteStore>(std::move(core));
 }
 
-Result<std::unique_ptr<Store>> open_sqlite_store(env::Disk& disk, env::Shard& shard, std::string path) {
+Result<std::unique_ptr<Store>> open_sqlite_store(env::Disk& disk, env::Shard& shard,
+                                                 std::string path) {
   return open_sqlite_store(disk, shard, std::move(path), SqliteOptions{});
 }
 

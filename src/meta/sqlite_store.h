@@ -42,7 +42,7 @@ Result<std::unique_ptr<Watch>> watch_sqlite(std::weak_ptr<SqliteCore> core, env:
                                             std::string prefix, Revision after);
 
 // open_sqlite_store() with other bounds than the usual ones.
-Result<std::unique_ptr<Store>> open_sqlite_store(env::Disk& disk, env::Shard& shard, std::string path,
-                                                 SqliteOptions options);
+Result<std::unique_ptr<Store>> open_sqlite_store(env::Disk& disk, env::Shard& shard,
+                                                 std::string path, SqliteOptions options);
 
 }  // namespace paceline::meta

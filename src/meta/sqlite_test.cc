@@ -39,7 +39,8 @@ class SqliteFile : public testing::Test {
     auto database = open();
     ASSERT_TRUE(database);
     for (int i = 0; i < commits; ++i)
-      ASSERT_TRUE(commit(**database, Transaction{}.put("k" + std::to_string(i), std::string(20'000, 'v'))));
+      ASSERT_TRUE(
+          commit(**database, Transaction{}.put("k" + std::to_string(i), std::string(20'000, 'v'))));
   }
   std::unique_ptr<env::File> file(const std::string& of) {
     env::OpenMode mode;
@@ -78,8 +79,8 @@ TEST_F(SqliteFile, ANewerFormatIsRefused) {
     sqlite3* made = nullptr;
     ASSERT_EQ(sqlite3_open_v2(path().c_str(), &made, SQLITE_OPEN_READWRITE, vfs.name()), SQLITE_OK);
     SqliteConnection connection(made);
-    ASSERT_EQ(sqlite3_exec(made, "PRAGMA locking_mode = EXCLUSIVE; UPDATE state SET format = 2", nullptr,
-                           nullptr, nullptr),
+    ASSERT_EQ(sqlite3_exec(made, "PRAGMA locking_mode = EXCLUSIVE; UPDATE state SET format = 2",
+                           nullptr, nullptr, nullptr),
               SQLITE_OK);
   }
   auto opened = open();
@@ -173,7 +174,8 @@ TEST_F(SqliteFile, OldChangesGoAndAWatchFromBeforeIsToldSo) {
   options.history_changes_max = 100;
   auto database = open(options);
   ASSERT_TRUE(database);
-  for (int i = 0; i < 300; ++i) ASSERT_TRUE(commit(**database, Transaction{}.put("k", std::to_string(i))));
+  for (int i = 0; i < 300; ++i)
+    ASSERT_TRUE(commit(**database, Transaction{}.put("k", std::to_string(i))));
   auto old = (*database)->changes("", Revision(100));
   ASSERT_FALSE(old);
   EXPECT_EQ(old.error().code, Code::compacted);
@@ -218,7 +220,8 @@ TEST_F(SqliteFile, TransactionsOfOneGroupSeeEachOtherInOrder) {
     Transaction transaction = Transaction{}.if_absent("one").put("one", std::to_string(i));
     group.push_back(std::make_shared<SqliteCommit>(SqliteCommit{transaction, std::nullopt}));
   }
-  group.push_back(std::make_shared<SqliteCommit>(SqliteCommit{Transaction{}.put("two", ""), std::nullopt}));
+  group.push_back(
+      std::make_shared<SqliteCommit>(SqliteCommit{Transaction{}.put("two", ""), std::nullopt}));
   (*database)->commit(group);
   ASSERT_TRUE(*group[0]->outcome);
   EXPECT_EQ(group[0]->outcome->value(), Revision(1));

@@ -44,38 +44,44 @@ struct SqliteVfs::File : sqlite3_file {
 
 const sqlite3_io_methods SqliteVfs::kMethods = {
     .iVersion = 1,  // without shared memory: the connection is exclusive
-    .xClose = [](sqlite3_file* file) {
-      delete std::exchange(File::of(file).state, nullptr);
-      return SQLITE_OK;
-    },
-    .xRead = [](sqlite3_file* file, void* into, int size, sqlite3_int64 position) {
-      return File::of(file).state->vfs.read(File::of(file), into, size, position);
-    },
-    .xWrite = [](sqlite3_file* file, const void* from, int size, sqlite3_int64 position) {
-      return File::of(file).state->vfs.write(File::of(file), from, size, position);
-    },
-    .xTruncate = [](sqlite3_file* file, sqlite3_int64 size) {
-      File::State& state = *File::of(file).state;
-      if (state.vfs.failed_) return SQLITE_IOERR_TRUNCATE;
-      auto done = state.file->truncate(static_cast<uint64_t>(size));
-      if (done) return SQLITE_OK;
-      state.vfs.failed_ = true;
-      return state.vfs.note(std::move(done).error(), SQLITE_IOERR_TRUNCATE);
-    },
+    .xClose =
+        [](sqlite3_file* file) {
+          delete std::exchange(File::of(file).state, nullptr);
+          return SQLITE_OK;
+        },
+    .xRead =
+        [](sqlite3_file* file, void* into, int size, sqlite3_int64 position) {
+          return File::of(file).state->vfs.read(File::of(file), into, size, position);
+        },
+    .xWrite =
+        [](sqlite3_file* file, const void* from, int size, sqlite3_int64 position) {
+          return File::of(file).state->vfs.write(File::of(file), from, size, position);
+        },
+    .xTruncate =
+        [](sqlite3_file* file, sqlite3_int64 size) {
+          File::State& state = *File::of(file).state;
+          if (state.vfs.failed_) return SQLITE_IOERR_TRUNCATE;
+          auto done = state.file->truncate(static_cast<uint64_t>(size));
+          if (done) return SQLITE_OK;
+          state.vfs.failed_ = true;
+          return state.vfs.note(std::move(done).error(), SQLITE_IOERR_TRUNCATE);
+        },
     .xSync = [](sqlite3_file* file, int) { return File::of(file).state->vfs.sync(File::of(file)); },
-    .xFileSize = [](sqlite3_file* file, sqlite3_int64* out) {
-      File::State& state = *File::of(file).state;
-      auto size = state.file->size();
-      if (!size) return state.vfs.note(std::move(size).error(), SQLITE_IOERR_FSTAT);
-      *out = static_cast<sqlite3_int64>(*size);
-      return SQLITE_OK;
-    },
+    .xFileSize =
+        [](sqlite3_file* file, sqlite3_int64* out) {
+          File::State& state = *File::of(file).state;
+          auto size = state.file->size();
+          if (!size) return state.vfs.note(std::move(size).error(), SQLITE_IOERR_FSTAT);
+          *out = static_cast<sqlite3_int64>(*size);
+          return SQLITE_OK;
+        },
     .xLock = [](sqlite3_file*, int) { return SQLITE_OK; },
     .xUnlock = [](sqlite3_file*, int) { return SQLITE_OK; },
-    .xCheckReservedLock = [](sqlite3_file*, int* out) {
-      *out = 0;
-      return SQLITE_OK;
-    },
+    .xCheckReservedLock =
+        [](sqlite3_file*, int* out) {
+          *out = 0;
+          return SQLITE_OK;
+        },
     .xFileControl = [](sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; },
     .xSectorSize = [](sqlite3_file*) { return int{kPageBytes}; },
     .xDeviceCharacteristics = [](sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; },
@@ -94,7 +100,8 @@ SqliteVfs::SqliteVfs(env::Disk& disk, uint64_t seed)
   vfs_.mxPathname = 4096;
   vfs_.zName = name_.c_str();
   vfs_.pAppData = this;
-  vfs_.xOpen = [](sqlite3_vfs* vfs, const char* path, sqlite3_file* out, int flags, int* out_flags) {
+  vfs_.xOpen = [](sqlite3_vfs* vfs, const char* path, sqlite3_file* out, int flags,
+                  int* out_flags) {
     return static_cast<SqliteVfs*>(vfs->pAppData)->open(path, out, flags, out_flags);
   };
   vfs_.xDelete = [](sqlite3_vfs* vfs, const char* path, int sync) {
@@ -131,7 +138,9 @@ SqliteVfs::SqliteVfs(env::Disk& disk, uint64_t seed)
   sqlite3_randomness(0, nullptr);
 }
 
-SqliteVfs::~SqliteVfs() { sqlite3_vfs_unregister(&vfs_); }
+SqliteVfs::~SqliteVfs() {
+  sqlite3_vfs_unregister(&vfs_);
+}
 
 int SqliteVfs::note(Error error, int code) {
   error_ = std::move(error);

@@ -40,7 +40,9 @@ Sums add(Sums sums, Bytes bytes, bool big_endian) {
   return sums;
 }
 
-Sums stored_sums(const std::byte* at) { return {load_be<uint32_t>(at), load_be<uint32_t>(at + 4)}; }
+Sums stored_sums(const std::byte* at) {
+  return {load_be<uint32_t>(at), load_be<uint32_t>(at + 4)};
+}
 
 // Reads a log frame by frame and finds the end of its last whole transaction.
 class Scan {
@@ -52,7 +54,8 @@ class Scan {
     TRY(const uint64_t size, file_.size());
     if (size < kHeaderBytes) return 0;
     TRY(const size_t count, file_.read_at(0, header_));
-    if (count < header_.size()) return fail(Code::io_error, fmt::format("{} became shorter while it was read", path_));
+    if (count < header_.size())
+      return fail(Code::io_error, fmt::format("{} became shorter while it was read", path_));
     const auto magic = load_be<uint32_t>(header_.data());
     big_endian_ = magic & 1;
     sums_ = add({}, Bytes(header_).first(24), big_endian_);
@@ -82,7 +85,8 @@ class Scan {
  private:
   Result<void> read_frame(uint64_t position) {
     TRY(const size_t count, file_.read_at(position, frame_));
-    if (count < frame_.size()) return fail(Code::io_error, fmt::format("{} became shorter while it was read", path_));
+    if (count < frame_.size())
+      return fail(Code::io_error, fmt::format("{} became shorter while it was read", path_));
     return {};
   }
   bool follows() {
@@ -94,7 +98,8 @@ class Scan {
   }
   bool ends_transaction() const { return load_be<uint32_t>(frame_.data() + 4) != 0; }
   bool same_word(size_t in_frame, size_t in_header) const {
-    return load_be<uint32_t>(frame_.data() + in_frame) == load_be<uint32_t>(header_.data() + in_header);
+    return load_be<uint32_t>(frame_.data() + in_frame) ==
+           load_be<uint32_t>(header_.data() + in_header);
   }
   bool both_salts() const { return same_word(8, 16) && same_word(12, 20); }
   bool one_salt() const { return same_word(8, 16) || same_word(12, 20); }
@@ -122,7 +127,8 @@ Result<void> copy(env::Disk& disk, env::File& from, const std::string& to, uint6
   for (uint64_t position = 0; position < bytes;) {
     const size_t size = std::min<uint64_t>(buffer.size(), bytes - position);
     TRY(const size_t count, from.read_at(position, buffer.writable().first(size)));
-    if (count == 0) return fail(Code::io_error, fmt::format("the log behind {} became shorter", to));
+    if (count == 0)
+      return fail(Code::io_error, fmt::format("the log behind {} became shorter", to));
     TRY_VOID(file->write_at(position, buffer.bytes().first(count)));
     position += count;
   }

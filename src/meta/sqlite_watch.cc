@@ -46,7 +46,9 @@ Task<Result<std::vector<Change>>> next_changes(std::weak_ptr<SqliteCore> store,
     watcher->woken = false;
     const uint64_t lane = core->lane;
     auto work = [core = std::move(core), prefix = watcher->prefix, after = watcher->after,
-                 weak = std::weak_ptr(watcher)] { return read_or_sleep(*core, prefix, after, weak); };
+                 weak = std::weak_ptr(watcher)] {
+      return read_or_sleep(*core, prefix, after, weak);
+    };
     auto page = co_await env::offload(watcher->shard, std::move(work), lane);
     if (watcher->cancelled) break;
     if (!page) co_return fail(std::move(page).error());
@@ -95,8 +97,8 @@ void SqliteCore::wake(std::span<const std::shared_ptr<SqliteCommit>> committed) 
   });
   std::erase_if(sleepers, [&](const Sleeper& sleeper) {
     const bool due = unknown || std::ranges::any_of(committed, [&](const auto& one) {
-      return touches(*one, sleeper.prefix);
-    });
+                       return touches(*one, sleeper.prefix);
+                     });
     if (!due) return sleeper.watcher.expired();
     if (auto watcher = sleeper.watcher.lock()) post_wake(std::move(watcher));
     return true;

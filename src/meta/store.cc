@@ -10,16 +10,20 @@
 namespace paceline::meta {
 
 Transaction& Transaction::if_absent(std::string key) {
-  compares.push_back({.key = std::move(key), .what = Compare::What::absent, .modified = {}, .value = {}});
+  compares.push_back(
+      {.key = std::move(key), .what = Compare::What::absent, .modified = {}, .value = {}});
   return *this;
 }
 Transaction& Transaction::if_exists(std::string key) {
-  compares.push_back({.key = std::move(key), .what = Compare::What::exists, .modified = {}, .value = {}});
+  compares.push_back(
+      {.key = std::move(key), .what = Compare::What::exists, .modified = {}, .value = {}});
   return *this;
 }
 Transaction& Transaction::if_modified_at(std::string key, Revision revision) {
-  compares.push_back(
-      {.key = std::move(key), .what = Compare::What::modified_equals, .modified = revision, .value = {}});
+  compares.push_back({.key = std::move(key),
+                      .what = Compare::What::modified_equals,
+                      .modified = revision,
+                      .value = {}});
   return *this;
 }
 Transaction& Transaction::if_value(std::string key, std::string value) {
@@ -40,9 +44,10 @@ Transaction& Transaction::remove(std::string key) {
 
 Result<void> check_limits(const Transaction& transaction) {
   if (transaction.compares.size() > kOperationsMax || transaction.writes.size() > kOperationsMax)
-    return fail(Code::invalid_argument,
-                fmt::format("a transaction of {} compares and {} writes is over the limit of {} each",
-                            transaction.compares.size(), transaction.writes.size(), kOperationsMax));
+    return fail(
+        Code::invalid_argument,
+        fmt::format("a transaction of {} compares and {} writes is over the limit of {} each",
+                    transaction.compares.size(), transaction.writes.size(), kOperationsMax));
   size_t bytes = 0;
   std::set<std::string_view> written;
   for (const Compare& compare : transaction.compares) {
@@ -52,15 +57,18 @@ Result<void> check_limits(const Transaction& transaction) {
   for (const Write& write : transaction.writes) {
     if (write.key.empty()) return fail(Code::invalid_argument, "a write has an empty key");
     if (!written.insert(write.key).second)
-      return fail(Code::invalid_argument, fmt::format("'{}' is written twice in one transaction", write.key));
+      return fail(Code::invalid_argument,
+                  fmt::format("'{}' is written twice in one transaction", write.key));
     if (write.value.size() > kValueBytesMax)
-      return fail(Code::invalid_argument, fmt::format("the value of '{}' has {} bytes, over the limit of {}",
-                                                      write.key, write.value.size(), kValueBytesMax));
+      return fail(Code::invalid_argument,
+                  fmt::format("the value of '{}' has {} bytes, over the limit of {}", write.key,
+                              write.value.size(), kValueBytesMax));
     bytes += write.key.size() + write.value.size();
   }
   if (bytes > kTransactionBytesMax)
-    return fail(Code::invalid_argument, fmt::format("a transaction of {} bytes is over the limit of {}",
-                                                    bytes, kTransactionBytesMax));
+    return fail(Code::invalid_argument,
+                fmt::format("a transaction of {} bytes is over the limit of {}", bytes,
+                            kTransactionBytesMax));
   return {};
 }
 

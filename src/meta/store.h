@@ -92,7 +92,8 @@ class Store {
 // Everything under `prefix`, in pages of 1,000, at growing revisions: first.revision is the one to
 // watch after.
 Task<Result<Range>> range_prefix(Store& store, env::Shard& shard, std::string prefix);
-// The end of the range of keys that start with `prefix`; empty, which means no end, if there is none.
+// The end of the range of keys that start with `prefix`; empty, which means no end, if there is
+// none.
 std::string prefix_end(std::string prefix);
 
 // One file on `disk`, in SQLite's WAL mode with full syncs. Only one process may have it open

@@ -18,7 +18,8 @@ Task<void> open(env::Shard& shard, std::string path, std::unique_ptr<Store>* int
   co_return;
 }
 
-Task<void> commits(Store& store, env::Shard& shard, int writer, int count, std::vector<double>* micros) {
+Task<void> commits(Store& store, env::Shard& shard, int writer, int count,
+                   std::vector<double>* micros) {
   for (int i = 0; i < count; ++i) {
     Transaction transaction;
     transaction.put("bench/" + std::to_string(writer), std::string(200, 'v'));
@@ -29,13 +30,14 @@ Task<void> commits(Store& store, env::Shard& shard, int writer, int count, std::
   }
 }
 
-Task<void> one_writer(Store& store, env::Shard& shard, int writer, int count, std::vector<double>* micros,
-                      env::Gate::Pass pass) {
+Task<void> one_writer(Store& store, env::Shard& shard, int writer, int count,
+                      std::vector<double>* micros, env::Gate::Pass pass) {
   co_await commits(store, shard, writer, count, micros);
   (void)pass;
 }
 
-Task<void> writers(Store& store, env::Shard& shard, int count_writers, int count, std::vector<double>* micros) {
+Task<void> writers(Store& store, env::Shard& shard, int count_writers, int count,
+                   std::vector<double>* micros) {
   env::Gate gate(shard);
   for (int i = 0; i < count_writers; ++i)
     shard.spawn(one_writer(store, shard, i, count, micros, gate.enter()));
@@ -77,7 +79,8 @@ void commit_latency(benchmark::State& state) {
   const int count_writers = static_cast<int>(state.range(0));
   constexpr int kCommits = 100;  // by each
   std::vector<double> micros;
-  for (auto _ : state) world.run(0, writers(*store, world.shard(0), count_writers, kCommits, &micros));
+  for (auto _ : state)
+    world.run(0, writers(*store, world.shard(0), count_writers, kCommits, &micros));
   report(state, micros);
 }
 BENCHMARK(commit_latency)->Arg(1)->Arg(8)->Arg(64)->UseRealTime()->Unit(benchmark::kMillisecond);

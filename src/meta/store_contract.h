@@ -61,7 +61,9 @@ struct StoreParam {
   WorldFactory make;
 };
 
-inline void PrintTo(const StoreParam& param, std::ostream* out) { *out << param.name; }
+inline void PrintTo(const StoreParam& param, std::ostream* out) {
+  *out << param.name;
+}
 
 class StoreContract : public testing::TestWithParam<StoreParam> {
  protected:
@@ -71,8 +73,11 @@ class StoreContract : public testing::TestWithParam<StoreParam> {
   // A watch lives and dies on its shard.
   std::unique_ptr<Watch> watch(std::string prefix, Revision after, size_t shard = 0) {
     auto make = [](Store& store, env::Shard& on, std::string p,
-                   Revision r) -> Task<Result<std::unique_ptr<Watch>>> { co_return store.watch(on, p, r); };
-    auto made = world().wait(make(world().store(), world().shard(shard), std::move(prefix), after), shard);
+                   Revision r) -> Task<Result<std::unique_ptr<Watch>>> {
+      co_return store.watch(on, p, r);
+    };
+    auto made =
+        world().wait(make(world().store(), world().shard(shard), std::move(prefix), after), shard);
     EXPECT_TRUE(made);
     return std::move(*made);
   }

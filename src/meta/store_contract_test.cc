@@ -53,15 +53,20 @@ TEST_P(StoreContract, ComparesHoldOrNot) {
   EXPECT_TRUE(world().commit(Transaction{}.if_value("there", "v").put("x", "")));
   EXPECT_EQ(code_of(world().commit(Transaction{}.if_absent("there").put("x", ""))), Code::conflict);
   EXPECT_EQ(code_of(world().commit(Transaction{}.if_exists("gone").put("x", ""))), Code::conflict);
-  EXPECT_EQ(code_of(world().commit(Transaction{}.if_modified_at("there", at + 1).put("x", ""))), Code::conflict);
-  EXPECT_EQ(code_of(world().commit(Transaction{}.if_modified_at("gone", at).put("x", ""))), Code::conflict);
-  EXPECT_EQ(code_of(world().commit(Transaction{}.if_value("there", "w").put("x", ""))), Code::conflict);
-  EXPECT_EQ(code_of(world().commit(Transaction{}.if_value("gone", "").put("x", ""))), Code::conflict);
+  EXPECT_EQ(code_of(world().commit(Transaction{}.if_modified_at("there", at + 1).put("x", ""))),
+            Code::conflict);
+  EXPECT_EQ(code_of(world().commit(Transaction{}.if_modified_at("gone", at).put("x", ""))),
+            Code::conflict);
+  EXPECT_EQ(code_of(world().commit(Transaction{}.if_value("there", "w").put("x", ""))),
+            Code::conflict);
+  EXPECT_EQ(code_of(world().commit(Transaction{}.if_value("gone", "").put("x", ""))),
+            Code::conflict);
 }
 
 TEST_P(StoreContract, OneCompareThatFailsUndoesTheWholeTransaction) {
   world().put("a", "1");
-  auto failed = world().commit(Transaction{}.if_exists("a").if_exists("b").put("c", "").remove("a"));
+  auto failed =
+      world().commit(Transaction{}.if_exists("a").if_exists("b").put("c", "").remove("a"));
   EXPECT_EQ(code_of(failed), Code::conflict);
   EXPECT_TRUE(world().get("a"));
   EXPECT_FALSE(world().get("c"));
@@ -117,7 +122,8 @@ TEST_P(StoreContract, APrefixIsReadOverManyPages) {
   auto range = world().wait(range_prefix(world().store(), world().shard(0), "p/"));
   ASSERT_TRUE(range);
   ASSERT_EQ(range->entries.size(), size_t{kEntries});
-  for (int i = 0; i < kEntries; ++i) EXPECT_EQ(range->entries[i].key, "p/" + std::to_string(100000 + i));
+  for (int i = 0; i < kEntries; ++i)
+    EXPECT_EQ(range->entries[i].key, "p/" + std::to_string(100000 + i));
   EXPECT_EQ(range->revision, last);
   EXPECT_FALSE(range->more);
 }
@@ -135,8 +141,10 @@ TEST_P(StoreContract, LimitsAreThoseOfEtcd) {
   world().put("big", most);
   EXPECT_EQ(world().get("big")->value, most);
   EXPECT_EQ(code_of(world().commit(Transaction{}.put("big", most + "x"))), Code::invalid_argument);
-  EXPECT_EQ(code_of(world().commit(Transaction{}.put("b", most).put("c", most))), Code::invalid_argument);
-  EXPECT_EQ(code_of(world().commit(Transaction{}.put("a", "1").remove("a"))), Code::invalid_argument);
+  EXPECT_EQ(code_of(world().commit(Transaction{}.put("b", most).put("c", most))),
+            Code::invalid_argument);
+  EXPECT_EQ(code_of(world().commit(Transaction{}.put("a", "1").remove("a"))),
+            Code::invalid_argument);
   EXPECT_EQ(code_of(world().commit(Transaction{}.put("", "1"))), Code::invalid_argument);
 }
 

@@ -18,7 +18,9 @@ struct Ledger {
   bool opened = false;
 };
 
-std::string key_of(int writer) { return "writer/" + std::to_string(writer); }
+std::string key_of(int writer) {
+  return "writer/" + std::to_string(writer);
+}
 
 Task<void> write(Store& store, env::Shard& shard, int writer, Ledger* ledger) {
   for (;;) {
@@ -111,7 +113,8 @@ TEST(StoreCrash, AcknowledgedCommitsOfManyWritersSurviveEveryPowerCut) {
 
 TEST(StoreCrash, ASeedRunTwiceIsTheSameRun) {
   int commits = 0;
-  for (uint64_t seed = 1; seed <= 3; ++seed) EXPECT_EQ(run_seed(seed, &commits), run_seed(seed, &commits));
+  for (uint64_t seed = 1; seed <= 3; ++seed)
+    EXPECT_EQ(run_seed(seed, &commits), run_seed(seed, &commits));
 }
 
 }  // namespace

@@ -40,9 +40,12 @@ class SqliteWorld final : public StoreWorld {
 
 INSTANTIATE_TEST_SUITE_P(
     Sqlite, StoreContract,
-    testing::Values(
-        StoreParam{"real", [] { return std::make_unique<SqliteWorld<RealWorld>>(); }},
-        StoreParam{"simulated", [] { return std::make_unique<SqliteWorld<SimTestWorld>>("data/deep/meta.db"); }}),
+    testing::Values(StoreParam{"real", [] { return std::make_unique<SqliteWorld<RealWorld>>(); }},
+                    StoreParam{"simulated",
+                               [] {
+                                 return std::make_unique<SqliteWorld<SimTestWorld>>(
+                                     "data/deep/meta.db");
+                               }}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace

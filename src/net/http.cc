@@ -22,24 +22,33 @@ std::string lower(std::string_view text) {
 
 std::string_view reason(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 503: return "Service Unavailable";
-    default: return "Status";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Status";
   }
 }
 
 std::string encode(const HttpResponse& response, bool keep_alive, bool head) {
-  std::string out = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n",
-                                response.status, reason(response.status), response.content_type,
-                                response.body.size(), keep_alive ? "keep-alive" : "close");
+  std::string out = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n",
+      response.status, reason(response.status), response.content_type, response.body.size(),
+      keep_alive ? "keep-alive" : "close");
   if (!head) out += response.body;
   return out;
 }
 
-std::unexpected<Error> bad(std::string why) { return fail(Code::invalid_argument, std::move(why)); }
+std::unexpected<Error> bad(std::string why) {
+  return fail(Code::invalid_argument, std::move(why));
+}
 
 }  // namespace
 
@@ -69,13 +78,16 @@ Result<std::optional<ParsedRequest>> parse_http_request(std::string_view bytes) 
     const std::string_view field = head.substr(0, eol);
     const size_t colon = field.find(':');
     if (colon == std::string_view::npos || colon == 0) return bad("a header without a name");
-    parsed.request.headers[lower(field.substr(0, colon))] = std::string(trim(field.substr(colon + 1)));
+    parsed.request.headers[lower(field.substr(0, colon))] =
+        std::string(trim(field.substr(colon + 1)));
     if (eol == std::string_view::npos) break;
     head.remove_prefix(eol + 2);
   }
-  if (parsed.request.headers.contains("transfer-encoding")) return bad("a body must have a Content-Length");
+  if (parsed.request.headers.contains("transfer-encoding"))
+    return bad("a body must have a Content-Length");
   size_t body = 0;
-  if (auto found = parsed.request.headers.find("content-length"); found != parsed.request.headers.end()) {
+  if (auto found = parsed.request.headers.find("content-length");
+      found != parsed.request.headers.end()) {
     const std::string& text = found->second;
     auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), body);
     if (error != std::errc{} || stop != text.data() + text.size()) return bad("no Content-Length");
@@ -144,7 +156,8 @@ Task<void> HttpServer::serve(std::unique_ptr<env::Socket> socket) {
     if (!good) break;
     received.erase(0, parsed->bytes);
     const bool head = parsed->request.method == "HEAD";
-    const bool allowed = head || parsed->request.method == "GET" || parsed->request.method == "POST";
+    const bool allowed =
+        head || parsed->request.method == "GET" || parsed->request.method == "POST";
     HttpResponse response;
     if (allowed) {
       response = co_await handler_(std::move(parsed->request));

@@ -17,7 +17,7 @@ namespace paceline::net {
 
 struct HttpRequest {
   std::string method;
-  std::string target;  // as sent: path and query
+  std::string target;                          // as sent: path and query
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
 };

@@ -21,16 +21,19 @@ TEST(HttpRequest, WholeOnesAreParsedAndHalfOnesWaited) {
 }
 
 TEST(HttpRequest, BodiesAreCounted) {
-  auto parsed = parse_http_request("POST / HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabcdef");
+  auto parsed =
+      parse_http_request("POST / HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabcdef");
   ASSERT_TRUE(parsed && *parsed);
   EXPECT_EQ((*parsed)->request.body, "abc");
   EXPECT_FALSE((*parsed)->keep_alive);
 }
 
 TEST(HttpRequest, WhatIsNoHttpIsRefused) {
-  for (std::string bad : {"\r\n\r\n", "GET\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2\r\n\r\n", "GET / HTTP/1.1\r\n: x\r\n\r\n",
-                          "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n",
-                          "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"})
+  for (std::string bad :
+       {"\r\n\r\n", "GET\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2\r\n\r\n",
+        "GET / HTTP/1.1\r\n: x\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n",
+        "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"})
     EXPECT_FALSE(parse_http_request(bad)) << bad;
   EXPECT_FALSE(parse_http_request(std::string(kHttpHeaderBytesMax + 1, 'x')));
 }

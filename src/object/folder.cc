@@ -13,13 +13,15 @@ bool is_temporary(const std::string& name) {
 
 // The error of something that was given up before it took effect.
 std::unexpected<Error> not_put(Error error, const std::string& key) {
-  if (error.code != Code::no_space && error.code != Code::permission_denied) error.code = Code::unavailable;
+  if (error.code != Code::no_space && error.code != Code::permission_denied)
+    error.code = Code::unavailable;
   error.message = fmt::format("object '{}' was not put: {}", key, error.message);
   return fail(std::move(error));
 }
 
 std::unexpected<Error> maybe_put(const Error& error, const std::string& key) {
-  return fail(Code::maybe_written, fmt::format("object '{}' may have been put: {}", key, error.message));
+  return fail(Code::maybe_written,
+              fmt::format("object '{}' may have been put: {}", key, error.message));
 }
 
 std::unexpected<Error> no_object(const std::string& key) {
@@ -80,14 +82,16 @@ Result<void> Folder::put(const std::string& key, uint64_t nonce, const std::vect
   if (!named && named.error().code != Code::already_exists) {
     (void)disk_.remove(temporary);
     // Not found: another process has cleaned up the temporary, so it has become nothing.
-    const bool nothing = named.error().code == Code::not_found || named.error().code == Code::no_space;
+    const bool nothing =
+        named.error().code == Code::not_found || named.error().code == Code::no_space;
     return nothing ? not_put(std::move(named).error(), key) : maybe_put(named.error(), key);
   }
   // The other body's name is made durable as well: a caller may rely on it being there.
   auto synced = settle(folder_of(key));
   if (!*there && !named) (void)disk_.remove(temporary);
   if (!synced) return maybe_put(synced.error(), key);
-  if (!named) return fail(Code::already_exists, fmt::format("there is an object '{}' already", key));
+  if (!named)
+    return fail(Code::already_exists, fmt::format("there is an object '{}' already", key));
   return {};
 }
 
@@ -130,8 +134,9 @@ Result<Folder::Opened> Folder::open_object(const std::string& key) {
 Result<Slice> Folder::get(const std::string& key, uint64_t from, uint64_t bytes) {
   TRY(Opened object, open_object(key));
   if (from > object.bytes || bytes > object.bytes - from)
-    return fail(Code::out_of_range, fmt::format("object '{}' has {} bytes: [{}, +{}) is not all there", key,
-                                                object.bytes, from, bytes));
+    return fail(Code::out_of_range,
+                fmt::format("object '{}' has {} bytes: [{}, +{}) is not all there", key,
+                            object.bytes, from, bytes));
   Buffer buffer = Buffer::allocate(bytes);
   TRY(const size_t count, object.file->read_at(from, buffer.writable()));
   if (count < bytes) return fail(Code::io_error, fmt::format("object '{}' became shorter", key));
@@ -166,7 +171,8 @@ struct Folder::Listing {
   }
 };
 
-Result<ListPage> Folder::list(const std::string& prefix, const std::string& after, size_t count_max) {
+Result<ListPage> Folder::list(const std::string& prefix, const std::string& after,
+                              size_t count_max) {
   Listing listing{prefix, after, count_max, {}};
   TRY_VOID(list_dir("", listing));
   return std::move(listing.page);
@@ -176,7 +182,8 @@ Result<ListPage> Folder::list(const std::string& prefix, const std::string& afte
 Result<void> Folder::list_dir(const std::string& dir, Listing& listing) {
   auto names = disk_.list(root_ + "/" + dir);
   if (!names) return fail(std::move(names).error());
-  // A name stands where its key sorts if it is an object, and where its keys sort if it is a folder.
+  // A name stands where its key sorts if it is an object, and where its keys sort if it is a
+  // folder.
   std::vector<std::string> places;
   for (const std::string& name : *names) {
     if (name.starts_with('.')) continue;

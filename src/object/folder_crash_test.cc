@@ -43,11 +43,13 @@ class Trial {
   // One put or remove of a random key.
   void step() {
     const uint64_t number = random_.below(30);
-    const std::string key = "f" + std::to_string(number % 4) + "/g" + std::to_string(number % 3) + "/k" +
-                            std::to_string(number);
+    const std::string key = "f" + std::to_string(number % 4) + "/g" + std::to_string(number % 3) +
+                            "/k" + std::to_string(number);
     Fate& fate = fates_[key];
     if (random_.chance(0.3)) {
-      fate.known = folder_->remove(key) ? Known::absent : fate.known == Known::absent ? Known::absent : Known::either;
+      fate.known = folder_->remove(key)          ? Known::absent
+                   : fate.known == Known::absent ? Known::absent
+                                                 : Known::either;
       return;
     }
     if (fate.known == Known::either) return;  // one open question a key
@@ -72,8 +74,10 @@ class Trial {
       auto size = folder_->size(key);
       if (!size && size.error().code != Code::not_found)
         return testing::AssertionFailure() << key << ": " << size.error().to_string();
-      if (fate.known == Known::there && !size) return testing::AssertionFailure() << key << " is lost";
-      if (fate.known == Known::absent && size) return testing::AssertionFailure() << key << " is back";
+      if (fate.known == Known::there && !size)
+        return testing::AssertionFailure() << key << " is lost";
+      if (fate.known == Known::absent && size)
+        return testing::AssertionFailure() << key << " is back";
       if (fate.known == Known::either) (size ? found_ : missing_)++;
       fate.known = size ? Known::there : Known::absent;
       if (!size) continue;
@@ -86,7 +90,8 @@ class Trial {
     auto page = folder_->list("", "", 1000);
     if (!page) return testing::AssertionFailure() << page.error().to_string();
     if (page->objects.size() != there)
-      return testing::AssertionFailure() << page->objects.size() << " listed, " << there << " there";
+      return testing::AssertionFailure()
+             << page->objects.size() << " listed, " << there << " there";
     return testing::AssertionSuccess();
   }
   int found() const { return found_; }

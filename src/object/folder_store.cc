@@ -52,10 +52,12 @@ class FolderStore final : public Store {
  public:
   FolderStore(FolderPtr folder, uint64_t lane) : folder_(std::move(folder)), lane_(lane) {}
 
-  Task<Result<void>> put_if_absent(env::Shard& shard, std::string key, std::vector<Slice> body) override {
+  Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
+                                   std::vector<Slice> body) override {
     return put_object(folder_, lane_, shard, std::move(key), std::move(body));
   }
-  Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from, uint64_t bytes) override {
+  Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from,
+                          uint64_t bytes) override {
     return get_object(folder_, shard, std::move(key), from, bytes);
   }
   Task<Result<uint64_t>> size(env::Shard& shard, std::string key) override {

@@ -12,7 +12,9 @@
 namespace paceline::object {
 namespace {
 
-Slice slice(std::string_view text) { return Slice::copy_of(as_bytes(text)); }
+Slice slice(std::string_view text) {
+  return Slice::copy_of(as_bytes(text));
+}
 
 class FolderFiles : public testing::Test {
  protected:
@@ -67,9 +69,10 @@ TEST_F(FolderFiles, AFolderIsNoObjectAndAnObjectNoFolder) {
 }
 
 TEST(Key, OnlyOrderlyKeysPass) {
-  for (const char* key : {"a", "a/b", "3.7/000f", "a.b", "A-_~=+", "a/b/c/d/e"}) EXPECT_TRUE(check_key(key)) << key;
-  for (const char* key : {"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b", ".hidden",
-                          "a/.tmp", "a b", "a\nb", "a\\b", "a\x7f", "\xc3\xa4"})
+  for (const char* key : {"a", "a/b", "3.7/000f", "a.b", "A-_~=+", "a/b/c/d/e"})
+    EXPECT_TRUE(check_key(key)) << key;
+  for (const char* key : {"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/../b",
+                          ".hidden", "a/.tmp", "a b", "a\nb", "a\\b", "a\x7f", "\xc3\xa4"})
     EXPECT_EQ(check_key(key).error().code, Code::invalid_argument) << key;
   EXPECT_FALSE(check_key(std::string(201, 'a')));
   EXPECT_FALSE(check_key(std::string("a\0b", 3)));

@@ -24,8 +24,9 @@ Result<void> check_key(std::string_view key) {
   }
   if (fine) return {};
   // A key that is refused may hold anything: it is not repeated in full.
-  return fail(Code::invalid_argument,
-              fmt::format("{:?} is no object key", key.substr(0, std::min<size_t>(key.size(), 100))));
+  return fail(
+      Code::invalid_argument,
+      fmt::format("{:?} is no object key", key.substr(0, std::min<size_t>(key.size(), 100))));
 }
 
 }  // namespace paceline::object

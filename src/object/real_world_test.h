@@ -47,7 +47,9 @@ class RealWorld {
   void run(size_t index, Task<void> task) {
     std::promise<void> done;
     env::Shard& on = shard(index);
-    on.post([&on, &done, task = std::move(task)]() mutable { on.spawn(finish(std::move(task), &done)); });
+    on.post([&on, &done, task = std::move(task)]() mutable {
+      on.spawn(finish(std::move(task), &done));
+    });
     done.get_future().wait();
   }
 

@@ -52,7 +52,9 @@ struct ObjectParam {
   std::function<std::unique_ptr<ObjectWorld>()> make;
 };
 
-inline void PrintTo(const ObjectParam& param, std::ostream* out) { *out << param.name; }
+inline void PrintTo(const ObjectParam& param, std::ostream* out) {
+  *out << param.name;
+}
 
 class ObjectContract : public testing::TestWithParam<ObjectParam> {
  protected:

@@ -27,7 +27,8 @@ TEST_P(ObjectContract, ABodyOfManyPiecesIsOneObject) {
     text += piece;
     body.push_back(Slice::copy_of(as_bytes(piece)));
   }
-  ASSERT_TRUE(world().wait(world().store().put_if_absent(world().shard(0), "many", std::move(body))));
+  ASSERT_TRUE(
+      world().wait(world().store().put_if_absent(world().shard(0), "many", std::move(body))));
   EXPECT_EQ(*world().get("many", 0, text.size()), text);
 }
 
@@ -48,7 +49,8 @@ TEST_P(ObjectContract, WhatIsNotThereIsNotFound) {
   ASSERT_TRUE(world().put("a/b", "x"));
   for (const char* key : {"b", "a/c", "a/b/c", "a"}) {
     EXPECT_EQ(code_of(world().get(key, 0, 1)), Code::not_found) << key;
-    EXPECT_EQ(code_of(world().wait(world().store().size(world().shard(0), key))), Code::not_found) << key;
+    EXPECT_EQ(code_of(world().wait(world().store().size(world().shard(0), key))), Code::not_found)
+        << key;
   }
 }
 
@@ -74,15 +76,18 @@ TEST_P(ObjectContract, KeysThatCouldLeaveTheStoreAreRefused) {
   for (const char* key : {"", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a/.b", "a\nb"}) {
     EXPECT_EQ(code_of(world().put(key, "x")), Code::invalid_argument) << key;
     EXPECT_EQ(code_of(world().get(key, 0, 0)), Code::invalid_argument) << key;
-    EXPECT_EQ(code_of(world().wait(world().store().remove(world().shard(0), key))), Code::invalid_argument);
+    EXPECT_EQ(code_of(world().wait(world().store().remove(world().shard(0), key))),
+              Code::invalid_argument);
   }
 }
 
 std::string listed(ObjectWorld& world, std::string prefix, std::string after, size_t count_max) {
-  auto page = world.wait(world.store().list(world.shard(0), std::move(prefix), std::move(after), count_max));
+  auto page = world.wait(
+      world.store().list(world.shard(0), std::move(prefix), std::move(after), count_max));
   if (!page) return page.error().to_string();
   std::string text;
-  for (const Listed& object : page->objects) text += object.key + ":" + std::to_string(object.bytes) + " ";
+  for (const Listed& object : page->objects)
+    text += object.key + ":" + std::to_string(object.bytes) + " ";
   return text + (page->more ? "+" : "");
 }
 

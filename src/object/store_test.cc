@@ -39,7 +39,8 @@ INSTANTIATE_TEST_SUITE_P(
     Folder, ObjectContract,
     testing::Values(
         ObjectParam{"real", [] { return std::make_unique<FolderWorld<RealWorld>>(); }},
-        ObjectParam{"simulated", [] { return std::make_unique<FolderWorld<SimTestWorld>>("data/objects"); }}),
+        ObjectParam{"simulated",
+                    [] { return std::make_unique<FolderWorld<SimTestWorld>>("data/objects"); }}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace

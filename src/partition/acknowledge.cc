@@ -16,7 +16,8 @@ Appended StreamPartition::acknowledge(const Sequenced& sequenced) {
 Task<AppendResult> StreamPartition::append(AppendRequest request) {
   auto pass = calls_.enter();
   auto admitted = admit(request);
-  if (auto* deferred = std::get_if<Deferred>(&admitted)) co_return co_await tell(std::move(*deferred));
+  if (auto* deferred = std::get_if<Deferred>(&admitted))
+    co_return co_await tell(std::move(*deferred));
   Sequenced sequenced = sequence(request, std::get<Admitted>(admitted).facts);
   auto persisted = co_await persist(sequenced.batch);
   if (!persisted) co_return std::unexpected(std::move(persisted.error()));

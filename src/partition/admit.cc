@@ -12,14 +12,16 @@ std::unexpected<AppendFailure> refuse(KafkaError code, std::string message) {
 
 KafkaResult<void> StreamPartition::check_epoch(Epoch expected) const {
   if (expected.value < 0 || expected == options_.epoch) return {};
-  const auto code = expected < options_.epoch ? KafkaError::fenced_leader_epoch : KafkaError::unknown_leader_epoch;
+  const auto code = expected < options_.epoch ? KafkaError::fenced_leader_epoch
+                                              : KafkaError::unknown_leader_epoch;
   return record::kafka_fail(code, fmt::format("{} is in leader epoch {}, not {}", options_.name,
                                               options_.epoch.value, expected.value));
 }
 
 KafkaResult<void> StreamPartition::check_open(Epoch expected) const {
   if (closing_)
-    return record::kafka_fail(KafkaError::not_leader_or_follower, fmt::format("{} is closed here", options_.name));
+    return record::kafka_fail(KafkaError::not_leader_or_follower,
+                              fmt::format("{} is closed here", options_.name));
   return check_epoch(expected);
 }
 
@@ -35,7 +37,8 @@ std::expected<record::BatchFacts, AppendFailure> StreamPartition::judge(
   }
   record::ValidateOptions options;
   options.api_version = request.produce_version;
-  options.max_message_bytes = static_cast<int32_t>(std::min<uint32_t>(config.max_message_bytes, INT32_MAX));
+  options.max_message_bytes =
+      static_cast<int32_t>(std::min<uint32_t>(config.max_message_bytes, INT32_MAX));
   options.compacted = config.compact;
   options.timestamp_type = config.log_append_time ? record::TimestampType::log_append_time
                                                   : record::TimestampType::create_time;
@@ -67,7 +70,8 @@ std::variant<StreamPartition::Admitted, StreamPartition::Deferred> StreamPartiti
     return Deferred{appended, duplicate->last_offset};
   }
   if (auto* refused = std::get_if<record::ProducerState::Refused>(&verdict))
-    return Deferred{refuse(refused->failure.code, std::move(refused->failure.message)), refused->last_offset};
+    return Deferred{refuse(refused->failure.code, std::move(refused->failure.message)),
+                    refused->last_offset};
   return Admitted{facts};
 }
 
@@ -76,12 +80,14 @@ std::variant<StreamPartition::Admitted, StreamPartition::Deferred> StreamPartiti
   constexpr Offset kAtOnce{-1};
   if (lost_)
     return Deferred{refuse(KafkaError::not_leader_or_follower,
-                           fmt::format("{} cannot be written here any more", options_.name)), kAtOnce};
+                           fmt::format("{} cannot be written here any more", options_.name)),
+                    kAtOnce};
   if (auto open = check_open(request.expected_epoch); !open)
     return Deferred{refuse(open.error().code, std::move(open.error().message)), kAtOnce};
   if (recovering_)
     return Deferred{refuse(KafkaError::kafka_storage_error,
-                           fmt::format("{} recovers from a failed write", options_.name)), kAtOnce};
+                           fmt::format("{} recovers from a failed write", options_.name)),
+                    kAtOnce};
   auto facts = judge(request);
   if (!facts) return Deferred{std::unexpected(std::move(facts.error())), kAtOnce};
   return check_producer(*facts);
@@ -90,7 +96,8 @@ std::variant<StreamPartition::Admitted, StreamPartition::Deferred> StreamPartiti
 // Before an answer leaves, the state it follows from must be there for good.
 Task<AppendResult> StreamPartition::tell(Deferred deferred) {
   const uint64_t failures = failures_;
-  while (high_watermark() <= deferred.last_offset && failures == failures_ && !lost_) co_await settled_.wait();
+  while (high_watermark() <= deferred.last_offset && failures == failures_ && !lost_)
+    co_await settled_.wait();
   if (high_watermark() <= deferred.last_offset)
     co_return refuse(lost_ ? KafkaError::not_leader_or_follower : KafkaError::kafka_storage_error,
                      fmt::format("an earlier batch of {} could not be written", options_.name));

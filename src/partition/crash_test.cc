@@ -41,7 +41,9 @@ class CrashTest {
   // Leaves one batch a partition without an answer.
   void cut_off() {
     for (uint32_t i = 0; i < kPartitions; ++i) {
-      auto body = [](Partition* on, AppendRequest what) -> Task<void> { (void)co_await on->append(std::move(what)); };
+      auto body = [](Partition* on, AppendRequest what) -> Task<void> {
+        (void)co_await on->append(std::move(what));
+      };
       shard_of(i).spawn(body(partitions_[i].get(), request(i, sent_[i])));
     }
     house_.world.run_for(std::chrono::microseconds(random_.below(6000)));
@@ -74,7 +76,8 @@ class CrashTest {
   env::Shard& shard_of(uint32_t index) { return house_.world.shard(index % 2); }
   AppendRequest request(uint32_t index, int32_t sequence) {
     record::BatchBuilder builder;
-    builder.producer(record::ProducerId(100 + index), 0, sequence).timestamp(1'700'000'000'000 + sequence);
+    builder.producer(record::ProducerId(100 + index), 0, sequence)
+        .timestamp(1'700'000'000'000 + sequence);
     builder.add("key", std::string(static_cast<size_t>(sequence) * 37 % 300, 'x'));
     AppendRequest made;
     made.records = Slice::copy_of(as_bytes(*builder.build()));
@@ -82,7 +85,8 @@ class CrashTest {
   }
   void send(uint32_t index, bool retry) {
     const int32_t sequence = retry ? sent_[index] - 1 : sent_[index];
-    auto answer = house_.world.wait(index % 2, partitions_[index]->append(request(index, sequence)));
+    auto answer =
+        house_.world.wait(index % 2, partitions_[index]->append(request(index, sequence)));
     ASSERT_TRUE(answer) << answer.error().message;
     if (retry) ASSERT_TRUE(answer->duplicate);
     auto [known, fresh] = bases_[index].try_emplace(sequence, answer->base.value);

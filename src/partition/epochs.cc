@@ -40,9 +40,9 @@ EpochHistory EpochHistory::decode(Decoder& decoder) {
   const size_t count = decoder.count(12);
   for (size_t i = 0; i < count; ++i) {
     const Entry entry{decoder.get<Epoch>(), decoder.get<Offset>()};
-    const bool grows = history.entries_.empty()
-                           ? entry.epoch.value >= 0 && entry.start.value >= 0
-                           : entry.epoch > history.last() && entry.start > history.entries_.back().start;
+    const bool grows = history.entries_.empty() ? entry.epoch.value >= 0 && entry.start.value >= 0
+                                                : entry.epoch > history.last() &&
+                                                      entry.start > history.entries_.back().start;
     if (!grows) decoder.invalidate();
     if (!decoder.ok()) break;
     history.entries_.push_back(entry);

@@ -6,12 +6,15 @@ namespace paceline::partition {
 
 record::KafkaFailure told(const Error& error) {
   switch (error.code) {
-    case Code::out_of_range: return {KafkaError::offset_out_of_range, error.message};
+    case Code::out_of_range:
+      return {KafkaError::offset_out_of_range, error.message};
     case Code::closed:
     case Code::cancelled:
     case Code::fenced:
-    case Code::sealed: return {KafkaError::not_leader_or_follower, error.message};
-    default: return {KafkaError::kafka_storage_error, error.message};
+    case Code::sealed:
+      return {KafkaError::not_leader_or_follower, error.message};
+    default:
+      return {KafkaError::kafka_storage_error, error.message};
   }
 }
 
@@ -22,9 +25,10 @@ Task<KafkaResult<Fetched>> StreamPartition::fetch(FetchRequest request) {
   CO_TRY_VOID(check_open(request.expected_epoch));
   Fetched fetched;
   if (request.from < stream_->start() || request.from > stream_->end())
-    co_return record::kafka_fail(KafkaError::offset_out_of_range,
-                                 fmt::format("{} has offsets {} to {}, not {}", options_.name,
-                                             stream_->start().value, stream_->end().value, request.from.value));
+    co_return record::kafka_fail(
+        KafkaError::offset_out_of_range,
+        fmt::format("{} has offsets {} to {}, not {}", options_.name, stream_->start().value,
+                    stream_->end().value, request.from.value));
   if (request.from == stream_->end() || (request.bytes_max == 0 && !request.at_least_one)) {
     fetched.high_watermark = fetched.last_stable_offset = stream_->end();
     fetched.log_start = stream_->start();

@@ -68,12 +68,15 @@ Task<KafkaResult<TimestampAndOffset>> StreamPartition::list_offset(int64_t times
   CO_TRY_VOID(check_open(expected_epoch));
   if (timestamp_or_query >= 0) co_return co_await find_by_time(timestamp_or_query);
   switch (static_cast<TimestampQuery>(timestamp_or_query)) {
-    case TimestampQuery::latest: co_return TimestampAndOffset{-1, stream_->end(), options_.epoch};
+    case TimestampQuery::latest:
+      co_return TimestampAndOffset{-1, stream_->end(), options_.epoch};
     case TimestampQuery::earliest:
     case TimestampQuery::local_start:
       co_return TimestampAndOffset{-1, stream_->start(), epochs_.at(stream_->start())};
-    case TimestampQuery::max_timestamp: co_return co_await find_max_time();
-    case TimestampQuery::tiered_end: co_return TimestampAndOffset{};
+    case TimestampQuery::max_timestamp:
+      co_return co_await find_max_time();
+    case TimestampQuery::tiered_end:
+      co_return TimestampAndOffset{};
   }
   co_return record::kafka_fail(KafkaError::invalid_request,
                                fmt::format("{} is no timestamp to look for", timestamp_or_query));

@@ -6,7 +6,10 @@
 namespace paceline::partition {
 
 StreamPartition::StreamPartition(Options options)
-    : options_(std::move(options)), shard_(*options_.shard), settled_(shard_), calls_(shard_),
+    : options_(std::move(options)),
+      shard_(*options_.shard),
+      settled_(shard_),
+      calls_(shard_),
       subscribers_(shard_) {}
 
 Task<Result<std::unique_ptr<Partition>>> Partition::open(Options options) {
@@ -30,7 +33,8 @@ Result<void> StreamPartition::restore(stream::Storage::Opened opened) {
   for (const stream::Batch& batch : opened.recovered.tail) {
     TRY(auto view, record::BatchView::parse(batch.bytes.bytes()));
     epochs_.begin(batch.epoch, batch.base);
-    if (view.codec_known()) producers_.apply(record::facts_of(view), batch.base, batch.append_time_ms);
+    if (view.codec_known())
+      producers_.apply(record::facts_of(view), batch.base, batch.append_time_ms);
     last_append_ms_ = std::max(last_append_ms_, batch.append_time_ms);
     if (options_.attached) options_.attached->replay(batch);
   }
@@ -67,7 +71,8 @@ std::unique_ptr<Partition::Subscription> StreamPartition::subscribe(std::functio
 std::vector<Partition::ProducerImage> StreamPartition::producers() const {
   std::vector<ProducerImage> images;
   for (const auto& producer : producers_.producers())
-    images.push_back({producer.id.value, producer.epoch, producer.last_sequence, producer.last_append_ms});
+    images.push_back(
+        {producer.id.value, producer.epoch, producer.last_sequence, producer.last_append_ms});
   return images;
 }
 

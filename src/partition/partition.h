@@ -28,8 +28,8 @@ struct Config {
   bool log_append_time = false;
   int64_t timestamp_before_max_ms = INT64_MAX;
   int64_t timestamp_after_max_ms = 3'600'000;
-  bool compact = false;             // cleanup.policy has "compact": records need keys
-  bool delete_old = true;           // cleanup.policy has "delete"
+  bool compact = false;                // cleanup.policy has "compact": records need keys
+  bool delete_old = true;              // cleanup.policy has "delete"
   int64_t retention_ms = 604'800'000;  // -1 = for ever
   int64_t retention_bytes = -1;        // -1 = any size
   int64_t producer_id_expiration_ms = 86'400'000;
@@ -40,8 +40,8 @@ struct AppendRequest {
   // The batch as it came, in memory of ours: base offset and leader epoch are patched in place.
   Slice records;
   int16_t produce_version = 9;
-  Epoch expected_epoch{-1};     // -1 = no check
-  bool internal = false;        // from a coordinator of ours: control batches are allowed
+  Epoch expected_epoch{-1};  // -1 = no check
+  bool internal = false;     // from a coordinator of ours: control batches are allowed
 };
 struct RecordError {
   int32_t batch_index = 0;
@@ -56,7 +56,7 @@ struct Appended {
   Offset base;
   int64_t log_append_time_ms = -1;  // -1 with CreateTime
   Offset log_start;
-  bool duplicate = false;           // a retry: these are the original offset and time
+  bool duplicate = false;  // a retry: these are the original offset and time
 };
 
 struct FetchRequest {
@@ -75,7 +75,13 @@ struct Fetched {
   Offset log_start;
 };
 
-enum class TimestampQuery : int64_t { latest = -1, earliest = -2, max_timestamp = -3, local_start = -4, tiered_end = -5 };
+enum class TimestampQuery : int64_t {
+  latest = -1,
+  earliest = -2,
+  max_timestamp = -3,
+  local_start = -4,
+  tiered_end = -5
+};
 struct TimestampAndOffset {
   int64_t timestamp = -1;
   Offset offset{-1};
@@ -86,13 +92,14 @@ struct EpochEnd {
   Offset end{-1};
 };
 
-// State that lives in a partition's records besides the partition's own: a coordinator. Its snapshot
-// is kept with the partition's, and batches are replayed to it after that. On the partition's shard.
+// State that lives in a partition's records besides the partition's own: a coordinator. Its
+// snapshot is kept with the partition's, and batches are replayed to it after that. On the
+// partition's shard.
 class Attached {
  public:
-  virtual void restore(std::string_view snapshot) = 0;        // empty: none
-  virtual void replay(const stream::Batch& batch) = 0;        // batches above the snapshot, in order
-  virtual std::string snapshot(Offset end) = 0;               // state made by what is below `end`
+  virtual void restore(std::string_view snapshot) = 0;  // empty: none
+  virtual void replay(const stream::Batch& batch) = 0;  // batches above the snapshot, in order
+  virtual std::string snapshot(Offset end) = 0;         // state made by what is below `end`
 
  protected:
   ~Attached() = default;
@@ -114,8 +121,8 @@ class Partition {
   // Opens the stream and rebuilds what its records imply, before anything is served.
   static Task<Result<std::unique_ptr<Partition>>> open(Options options);
 
-  // Admit, sequence, persist, acknowledge. Resumes when the batch is durable. Calls may overlap: they
-  // are sequenced in the order of calling, before the first suspension.
+  // Admit, sequence, persist, acknowledge. Resumes when the batch is durable. Calls may overlap:
+  // they are sequenced in the order of calling, before the first suspension.
   virtual Task<std::expected<Appended, AppendFailure>> append(AppendRequest request) = 0;
   virtual Task<KafkaResult<Fetched>> fetch(FetchRequest request) = 0;
   // By time: the first record at or after it, exact.
@@ -141,8 +148,8 @@ class Partition {
   };
   virtual std::vector<ProducerImage> producers() const = 0;
 
-  // Calls `changed` on this shard, never in place, whenever the high watermark, the log start or the
-  // state that a fetch sees changes, until the subscription is destroyed (here).
+  // Calls `changed` on this shard, never in place, whenever the high watermark, the log start or
+  // the state that a fetch sees changes, until the subscription is destroyed (here).
   class Subscription {
    public:
     virtual ~Subscription() = default;

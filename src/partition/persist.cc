@@ -34,12 +34,14 @@ std::unexpected<AppendFailure> StreamPartition::fail_append(const Error& error) 
       }
     }
     recovering_ = true;
-    return refuse(KafkaError::kafka_storage_error, fmt::format("the log refused the batch: {}", error.message));
+    return refuse(KafkaError::kafka_storage_error,
+                  fmt::format("the log refused the batch: {}", error.message));
   }
   if (!lost_) log_warn("{} is closed for writes: {}", options_.name, error.to_string());
   lost_ = true;
   settled_.notify_all();
-  return refuse(KafkaError::not_leader_or_follower, fmt::format("{} cannot be written here any more", options_.name));
+  return refuse(KafkaError::not_leader_or_follower,
+                fmt::format("{} cannot be written here any more", options_.name));
 }
 
 void StreamPartition::settle_failure() {

@@ -9,7 +9,9 @@ using enum record::KafkaError;
 // Counts the batches it is shown.
 class Counter final : public Attached {
  public:
-  void restore(std::string_view snapshot) override { count = snapshot.empty() ? 0 : std::stoi(std::string(snapshot)); }
+  void restore(std::string_view snapshot) override {
+    count = snapshot.empty() ? 0 : std::stoi(std::string(snapshot));
+  }
   void replay(const stream::Batch&) override { ++count; }
   std::string snapshot(Offset) override { return std::to_string(count); }
   int count = -1;

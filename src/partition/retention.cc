@@ -17,9 +17,9 @@ Task<KafkaResult<Offset>> StreamPartition::delete_records(Offset before) {
   CO_TRY_VOID(check_open(Epoch{-1}));
   const Offset target = before.value == -1 ? stream_->end() : before;
   if (target.value < 0 || target > stream_->end())
-    co_return record::kafka_fail(KafkaError::offset_out_of_range,
-                                 fmt::format("{} ends at {}, below {}", options_.name,
-                                             stream_->end().value, target.value));
+    co_return record::kafka_fail(
+        KafkaError::offset_out_of_range,
+        fmt::format("{} ends at {}, below {}", options_.name, stream_->end().value, target.value));
   if (target > stream_->start()) {
     auto trimmed = co_await trim(target);
     if (!trimmed) co_return fail(told(trimmed.error()));
@@ -40,7 +40,8 @@ Task<void> StreamPartition::tick(int64_t now_ms) {
   const Offset start = stream_->retention_start(limits);
   if (start <= stream_->start()) co_return;
   auto trimmed = co_await trim(start);
-  if (!trimmed) log_warn("{} keeps what retention would drop: {}", options_.name, trimmed.error().to_string());
+  if (!trimmed)
+    log_warn("{} keeps what retention would drop: {}", options_.name, trimmed.error().to_string());
 }
 
 }  // namespace paceline::partition

@@ -36,7 +36,8 @@ Result<void> StreamPartition::restore_snapshot(std::string_view snapshot) {
     Decoder decoder(snapshot);
     const auto version = decoder.get<uint8_t>();
     if (version > kVersion)
-      return fail(Code::unsupported, fmt::format("the snapshot of {} has version {}", options_.name, version));
+      return fail(Code::unsupported,
+                  fmt::format("the snapshot of {} has version {}", options_.name, version));
     last_append_ms_ = decoder.get<int64_t>();
     epochs_ = EpochHistory::decode(decoder);
     const std::string_view producers = decoder.text();

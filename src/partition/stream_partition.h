@@ -20,7 +20,8 @@ std::unexpected<AppendFailure> refuse(KafkaError code, std::string message);
 // What a reader or an administrator is told when the stream fails.
 record::KafkaFailure told(const Error& error);
 
-// The one implementation. An append goes through admit, sequence, persist, acknowledge, a file each.
+// The one implementation. An append goes through admit, sequence, persist, acknowledge, a file
+// each.
 class StreamPartition final : public Partition, public stream::StateOwner {
  public:
   explicit StreamPartition(Options options);
@@ -29,7 +30,8 @@ class StreamPartition final : public Partition, public stream::StateOwner {
 
   Task<AppendResult> append(AppendRequest request) override;
   Task<KafkaResult<Fetched>> fetch(FetchRequest request) override;
-  Task<KafkaResult<TimestampAndOffset>> list_offset(int64_t timestamp_or_query, Epoch expected_epoch,
+  Task<KafkaResult<TimestampAndOffset>> list_offset(int64_t timestamp_or_query,
+                                                    Epoch expected_epoch,
                                                     bool read_committed) override;
   KafkaResult<EpochEnd> epoch_end(Epoch asked, Epoch expected_epoch) override;
   Task<KafkaResult<Offset>> delete_records(Offset before) override;
@@ -83,18 +85,18 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   stream::Stream* stream_ = nullptr;
   EpochHistory epochs_;
   record::ProducerState producers_;
-  Offset next_;               // of the next batch; above the durable end by what is in flight
+  Offset next_;                 // of the next batch; above the durable end by what is in flight
   int64_t last_append_ms_ = 0;  // recorded in the log: the clock by which producers expire
   Offset snapshot_end_;
   size_t in_flight_ = 0;
-  uint64_t failures_ = 0;     // of appends, as waves: what was in flight at one time counts once
+  uint64_t failures_ = 0;  // of appends, as waves: what was in flight at one time counts once
   env::Instant next_refusal_line_{};  // of the log: refusals are told now and then
-  bool recovering_ = false;   // a wave is under way: nothing new until all of it is back
-  bool lost_ = false;         // writes of unknown outcome: nothing is appended any more
+  bool recovering_ = false;           // a wave is under way: nothing new until all of it is back
+  bool lost_ = false;                 // writes of unknown outcome: nothing is appended any more
   bool closing_ = false;
   Offset closed_start_;
   Offset closed_end_;
-  env::Event settled_;        // the durable end moved, or a wave of failures is over
+  env::Event settled_;  // the durable end moved, or a wave of failures is over
   env::Gate calls_;
   Subscribers subscribers_;
 };

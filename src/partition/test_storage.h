@@ -22,10 +22,10 @@ class TestStream final : public stream::Stream {
 
   std::vector<stream::Batch> batches;
   Offset start_at{0};
-  Offset retained_from{0};       // what retention_start() answers
+  Offset retained_from{0};  // what retention_start() answers
   stream::RetentionLimits asked;
-  bool hold = false;             // appends wait for release()
-  std::deque<Code> failures;     // of the next appends
+  bool hold = false;          // appends wait for release()
+  std::deque<Code> failures;  // of the next appends
   std::string snapshot;
   Offset snapshot_end{0};
 
@@ -53,7 +53,8 @@ class TestStream final : public stream::Stream {
   }
   Task<Result<stream::ReadResult>> read(stream::ReadRequest request) override {
     co_await env::yield(shard_);
-    if (request.from < start() || request.from > end()) co_return fail(Code::out_of_range, "outside");
+    if (request.from < start() || request.from > end())
+      co_return fail(Code::out_of_range, "outside");
     stream::ReadResult result{.batches = {}, .start = start(), .end = end()};
     size_t bytes = 0;
     for (const stream::Batch& batch : batches) {
@@ -72,7 +73,8 @@ class TestStream final : public stream::Stream {
   Task<Result<std::optional<stream::Batch>>> first_batch_since(int64_t timestamp) override {
     co_await env::yield(shard_);
     for (const stream::Batch& batch : batches)
-      if (batch.end() > start_at && batch.max_timestamp >= timestamp) co_return std::optional(batch);
+      if (batch.end() > start_at && batch.max_timestamp >= timestamp)
+        co_return std::optional(batch);
     co_return std::optional<stream::Batch>();
   }
   Task<Result<std::optional<stream::Batch>>> batch_of_max_timestamp() override {
@@ -158,7 +160,8 @@ class PartitionTest : public testing::Test {
     for (int i = 0; i < records; ++i) builder.add("key", "value");
     return builder;
   }
-  static record::BatchBuilder from(int64_t producer, int32_t sequence, int records = 1, int16_t epoch = 0) {
+  static record::BatchBuilder from(int64_t producer, int32_t sequence, int records = 1,
+                                   int16_t epoch = 0) {
     record::BatchBuilder builder = plain(records);
     builder.producer(record::ProducerId(producer), epoch, sequence);
     return builder;
@@ -174,7 +177,8 @@ class PartitionTest : public testing::Test {
   // Starts an append and returns where its answer will be.
   std::shared_ptr<std::optional<AppendAnswer>> start(const record::BatchBuilder& builder) {
     auto answer = std::make_shared<std::optional<AppendAnswer>>();
-    auto body = [](Partition* on, AppendRequest what, std::shared_ptr<std::optional<AppendAnswer>> out) -> Task<void> {
+    auto body = [](Partition* on, AppendRequest what,
+                   std::shared_ptr<std::optional<AppendAnswer>> out) -> Task<void> {
       out->emplace(co_await on->append(std::move(what)));
     };
     shard().spawn(body(partition.get(), request(builder), answer));
@@ -182,7 +186,9 @@ class PartitionTest : public testing::Test {
     return answer;
   }
   void settle() { world.run_for(std::chrono::milliseconds(1)); }
-  static KafkaError code(const auto& result) { return result ? KafkaError::none : result.error().code; }
+  static KafkaError code(const auto& result) {
+    return result ? KafkaError::none : result.error().code;
+  }
 
   static constexpr StreamId kStream{Uuid{{5}}, 0};
   stream::TestWorld world;

@@ -97,7 +97,9 @@ void Cursor::text(bool flex, std::optional<std::string>& value) {
   if (size >= 0) value = std::string(as_text(take(size)));
 }
 
-void Cursor::blob(bool flex, Bytes& value) { value = take(blob_length(flex, false)); }
+void Cursor::blob(bool flex, Bytes& value) {
+  value = take(blob_length(flex, false));
+}
 void Cursor::blob(bool flex, std::string& value) {
   value = as_text(take(blob_length(flex, false)));
 }

@@ -59,12 +59,12 @@ TEST(Golden, a_flexible_produce_request) {
   partition.index = 1;
   partition.records = as_bytes("xyz");
   EXPECT_EQ(encoded(request, 9),
-            "\0"                 // no transactional id
-            "\xff\xff"           // acks
-            "\0\0\1\0"           // timeout
-            "\2\3ab"             // one topic, its name
-            "\2\0\0\0\1\4xyz"    // one partition, its index and records
-            "\0\0\0"s);          // tags of partition, topic, request
+            "\0"               // no transactional id
+            "\xff\xff"         // acks
+            "\0\0\1\0"         // timeout
+            "\2\3ab"           // one topic, its name
+            "\2\0\0\0\1\4xyz"  // one partition, its index and records
+            "\0\0\0"s);        // tags of partition, topic, request
 }
 
 TEST(Golden, a_tagged_leader_is_written_only_if_it_says_something) {
@@ -95,7 +95,11 @@ TEST(Golden, records_of_the_offsets_topic_start_with_their_version) {
   key.partition = 2;
   auto bytes = key.encode_versioned(1);
   ASSERT_TRUE(bytes);
-  EXPECT_EQ(*bytes, "\0\1" "\0\1g" "\0\1t" "\0\0\0\2"s);
+  EXPECT_EQ(*bytes,
+            "\0\1"
+            "\0\1g"
+            "\0\1t"
+            "\0\0\0\2"s);
   auto back = OffsetCommitKey::decode_versioned(as_bytes(*bytes));
   ASSERT_TRUE(back);
   EXPECT_TRUE(*back == key);

@@ -19,7 +19,12 @@ TEST(Header, request_v2_keeps_client_id_in_the_old_encoding) {
   Output out;
   encode_request_header(RequestHeader{1, 12, 7, "ab"}, out);
   const std::string bytes = join(out.take());
-  EXPECT_EQ(hex(bytes), "0001" "000c" "00000007" "00026162" "00");
+  EXPECT_EQ(hex(bytes),
+            "0001"
+            "000c"
+            "00000007"
+            "00026162"
+            "00");
   Cursor in(as_bytes(bytes));
   auto header = decode_request_header(in);
   ASSERT_TRUE(header);
@@ -30,7 +35,11 @@ TEST(Header, request_v2_keeps_client_id_in_the_old_encoding) {
 TEST(Header, request_v1_has_no_tags_and_client_id_may_be_null) {
   Output out;
   encode_request_header(RequestHeader{1, 11, 7, std::nullopt}, out);
-  EXPECT_EQ(hex(join(out.take())), "0001" "000b" "00000007" "ffff");
+  EXPECT_EQ(hex(join(out.take())),
+            "0001"
+            "000b"
+            "00000007"
+            "ffff");
 }
 
 TEST(Header, api_versions_response_never_has_header_tags) {
@@ -38,7 +47,13 @@ TEST(Header, api_versions_response_never_has_header_tags) {
   auto frame = response_frame(3, 9, response);
   ASSERT_TRUE(frame);
   // length, correlation id, error, empty compact array, throttle, no tags
-  EXPECT_EQ(hex(join(*frame)), "0000000c" "00000009" "0000" "01" "00000000" "00");
+  EXPECT_EQ(hex(join(*frame)),
+            "0000000c"
+            "00000009"
+            "0000"
+            "01"
+            "00000000"
+            "00");
 }
 
 TEST(Header, a_fetch_response_shares_its_records_with_their_buffer) {
@@ -58,9 +73,20 @@ TEST(Header, a_fetch_response_shares_its_records_with_their_buffer) {
   EXPECT_EQ((*frame)[2].data(), second.data());
   const std::string whole = join(*frame);
   EXPECT_EQ(hex(whole),
-            "00000041" "00000001" "00000000" "00000001" "000174" "00000001" "00000000" "0000"
-            "0000000000000003" "ffffffffffffffff" "ffffffff" "00000010"
-            "62617463682d31" "62617463682d74776f");
+            "00000041"
+            "00000001"
+            "00000000"
+            "00000001"
+            "000174"
+            "00000001"
+            "00000000"
+            "0000"
+            "0000000000000003"
+            "ffffffffffffffff"
+            "ffffffff"
+            "00000010"
+            "62617463682d31"
+            "62617463682d74776f");
   Slice received = Slice::copy_of(as_bytes(whole).subspan(4));
   Cursor in(received);
   EXPECT_EQ(decode_response_header(FetchResponse::kApiKey, 4, in), 1);

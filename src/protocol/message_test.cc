@@ -29,7 +29,9 @@ std::string sample(const Probe& probe, int16_t version, Fill fill) {
 
 // Visits every byte of a small sample and about `places` of a big one; odd, so that the versions of
 // a message, whose sizes differ a little, are met at different places.
-size_t step_over(const std::string& bytes, size_t places) { return bytes.size() / places | 1; }
+size_t step_over(const std::string& bytes, size_t places) {
+  return bytes.size() / places | 1;
+}
 
 TEST(Message, round_trips_with_default_maximal_and_null_values) {
   for_every_version([](const Probe& probe, int16_t version) {

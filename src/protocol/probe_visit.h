@@ -164,10 +164,14 @@ Result<Seen> look_at(int16_t version, Bytes bytes) {
 
 template <class Message>
 Probe make_probe(Kind kind, int16_t api_key) {
-  return {Message::kName,        kind,
-          api_key,               Message::kVersionMin,
-          Message::kVersionMax,  Message::kFlexibleMin,
-          sample_of<Message>,    look_at<Message>};
+  return {Message::kName,
+          kind,
+          api_key,
+          Message::kVersionMin,
+          Message::kVersionMax,
+          Message::kFlexibleMin,
+          sample_of<Message>,
+          look_at<Message>};
 }
 
 }  // namespace paceline::protocol

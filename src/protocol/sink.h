@@ -130,7 +130,9 @@ void put_records(Sink& out, bool flex, const std::vector<Slice>& slices) {
 }
 
 // Equality by content, also of views and slices.
-inline bool same(Bytes a, Bytes b) { return as_text(a) == as_text(b); }
+inline bool same(Bytes a, Bytes b) {
+  return as_text(a) == as_text(b);
+}
 inline bool same(const std::optional<Bytes>& a, const std::optional<Bytes>& b) {
   return a.has_value() == b.has_value() && (!a || same(*a, *b));
 }

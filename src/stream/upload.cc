@@ -44,8 +44,8 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
 Task<void> Uploader::run(std::shared_ptr<Core> core) {
   Uploader& self = *core->uploader;
   while (!self.stopping_ && !core->lost) {
-    // Set during the last upload by bytes that it took along, it would hide the next crossing of the
-    // bound. From here on a crossing wakes us.
+    // Set during the last upload by bytes that it took along, it would hide the next crossing of
+    // the bound. From here on a crossing wakes us.
     core->full_ = false;
     const env::Instant due = self.next_due();
     if (due > core->owner().now()) {

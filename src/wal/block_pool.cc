@@ -17,7 +17,9 @@ constexpr size_t kBlocksMax = 256;
 // Free blocks kept for reuse; what is beyond goes back to the system.
 constexpr size_t kFreeMax = 8;
 
-size_t alignment_of(size_t bytes) { return bytes % kHugePageBytes == 0 ? kHugePageBytes : kPageBytes; }
+size_t alignment_of(size_t bytes) {
+  return bytes % kHugePageBytes == 0 ? kHugePageBytes : kPageBytes;
+}
 
 struct Pages final : Buffer::Origin {
   void release(std::byte* memory, size_t size) noexcept override {

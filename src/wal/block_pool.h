@@ -11,8 +11,8 @@ namespace paceline::wal {
 
 // Blocks of memory that commits are built in: page-aligned, backed by huge pages where the system
 // has them, and touched before use, since the first touch of memory that the host took back costs
-// 2.5 CPU-s a GiB. A block comes back by itself: the pool keeps a reference to each and reuses those
-// that nobody else refers to. One spare block is prepared ahead on a thread that may block.
+// 2.5 CPU-s a GiB. A block comes back by itself: the pool keeps a reference to each and reuses
+// those that nobody else refers to. One spare block is prepared ahead on a thread that may block.
 // Owned by one shard.
 class BlockPool {
  public:

@@ -31,9 +31,12 @@ class FileWriter final : public Writer {
   }
   Position durable_end() const override { return log_->durable_end(); }
   Task<Result<void>> trim(env::Shard& home, Position up_to) override {
-    co_return co_await env::call_on(log_->owner(), home, [log = log_, up_to] { return LaneLog::trim(log, up_to); });
+    co_return co_await env::call_on(log_->owner(), home,
+                                    [log = log_, up_to] { return LaneLog::trim(log, up_to); });
   }
-  void on_lost(std::move_only_function<void(Error)> notify) override { log_->on_lost(std::move(notify)); }
+  void on_lost(std::move_only_function<void(Error)> notify) override {
+    log_->on_lost(std::move(notify));
+  }
   Task<void> close(env::Shard& home) override {
     co_await env::call_on(log_->owner(), home, [log = log_] { return LaneLog::close(log); });
   }
@@ -62,7 +65,8 @@ class FileReader final : public Reader {
 
   Task<Result<std::optional<Group>>> next() override {
     if (ready_.empty() && !over_) {
-      Ahead ahead = co_await env::offload(shard_, [scan = scan_, from = from_] { return read_ahead(*scan, from); });
+      Ahead ahead = co_await env::offload(
+          shard_, [scan = scan_, from = from_] { return read_ahead(*scan, from); });
       ready_ = std::move(ahead.groups);
       over_ = std::move(ahead.over);
     }
@@ -120,15 +124,17 @@ class FileWal final : public Wal {
 
   Task<Result<Position>> seal(env::Shard& shard, Lane lane) override {
     const uint64_t unique = shard.random();
-    co_return co_await env::offload(shard, [files = files_of(lane), unique] { return seal_lane(files, unique); });
+    co_return co_await env::offload(
+        shard, [files = files_of(lane), unique] { return seal_lane(files, unique); });
   }
 
   Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane, Position from) override {
     auto scan = std::make_shared<LaneScan>(files_of(lane));
-    CO_TRY_VOID(co_await env::offload(shard, [scan, files = files_of(lane), from]() -> Result<void> {
-      TRY(const auto end, files.read_end());
-      return scan->open(from, end);
-    }));
+    CO_TRY_VOID(
+        co_await env::offload(shard, [scan, files = files_of(lane), from]() -> Result<void> {
+          TRY(const auto end, files.read_end());
+          return scan->open(from, end);
+        }));
     co_return std::make_unique<FileReader>(shard, std::move(scan), from);
   }
 

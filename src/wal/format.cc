@@ -115,10 +115,14 @@ void encode_entry_header(const EntryHeader& header, uint32_t payload_bytes, Muta
   out.put(header.stream.owner).put(header.stream.index);
   out.put(static_cast<uint8_t>(header.kind)).put(uint8_t{0}).put(uint16_t{0});
   out.put(header.epoch).put(header.base).put(header.count);
-  out.put(header.append_time_ms).put(header.max_timestamp).put(header.producer_id).put(payload_bytes);
+  out.put(header.append_time_ms)
+      .put(header.max_timestamp)
+      .put(header.producer_id)
+      .put(payload_bytes);
 }
 
-std::optional<std::vector<Entry>> decode_body(const GroupHeader& header, const Buffer& block, Bytes body) {
+std::optional<std::vector<Entry>> decode_body(const GroupHeader& header, const Buffer& block,
+                                              Bytes body) {
   if (body.size() != header.body_bytes || crc32c(body) != header.body_crc) return std::nullopt;
   Decoder in(body);
   if (header.entry_count > body.size() / kEntryHeaderBytes) return std::nullopt;
@@ -127,7 +131,8 @@ std::optional<std::vector<Entry>> decode_body(const GroupHeader& header, const B
     EntryHeader& fields = entry.header;
     fields.stream = in.stream_id();
     const auto kind = in.get<uint8_t>();
-    if (kind != static_cast<uint8_t>(EntryKind::batch) && kind != static_cast<uint8_t>(EntryKind::trim))
+    if (kind != static_cast<uint8_t>(EntryKind::batch) &&
+        kind != static_cast<uint8_t>(EntryKind::trim))
       return std::nullopt;
     fields.kind = EntryKind{kind};
     in.raw(3);

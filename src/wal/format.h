@@ -21,7 +21,9 @@ inline constexpr size_t kEntryHeaderBytes = 68;
 inline constexpr size_t kEndBytes = 64;
 inline constexpr uint32_t kPayloadBytesMax = 1u << 30;
 
-constexpr uint64_t round_to_page(uint64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+constexpr uint64_t round_to_page(uint64_t bytes) {
+  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+}
 
 // Whose bytes these are.
 struct Owner {
@@ -71,6 +73,7 @@ std::optional<LaneEnd> decode_end(Bytes bytes);
 
 // The entries of a group's body; payloads are slices of `block`. Nothing unless the checksum holds
 // and the body is exactly that many well-formed entries. `body` lies in `block`.
-std::optional<std::vector<Entry>> decode_body(const GroupHeader& header, const Buffer& block, Bytes body);
+std::optional<std::vector<Entry>> decode_body(const GroupHeader& header, const Buffer& block,
+                                              Bytes body);
 
 }  // namespace paceline::wal

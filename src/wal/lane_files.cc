@@ -38,7 +38,8 @@ Result<void> LaneFiles::claim() const {
   TRY_VOID(create_empty(*disk, claim_path()));
   TRY_VOID(disk->sync_dir(folder));
   TRY(const bool sealed, disk->exists(seal_path()));
-  if (sealed) return fail(Code::already_exists, fmt::format("lane {} is sealed", owner.lane.to_string()));
+  if (sealed)
+    return fail(Code::already_exists, fmt::format("lane {} is sealed", owner.lane.to_string()));
   return {};
 }
 
@@ -53,7 +54,8 @@ Result<std::vector<uint64_t>> LaneFiles::segments() const {
   return numbers;
 }
 
-Result<std::shared_ptr<env::File>> LaneFiles::prepare_segment(uint64_t number, uint64_t bytes) const {
+Result<std::shared_ptr<env::File>> LaneFiles::prepare_segment(uint64_t number,
+                                                              uint64_t bytes) const {
   const std::string path = segment_path(number);
   env::OpenMode mode{.create = env::OpenMode::Create::if_missing, .writable = true, .direct = true};
   TRY(std::shared_ptr<env::File> file, disk->open(path, mode));
@@ -84,8 +86,9 @@ Result<std::optional<Position>> LaneFiles::read_end() const {
   const auto end = text ? decode_end(as_bytes(*text)) : std::nullopt;
   if (!end) return fail(Code::corrupt, fmt::format("{} is damaged", end_path()));
   if (end->owner != owner)
-    return fail(Code::corrupt, fmt::format("{} belongs to lane {} of cluster {}", end_path(),
-                                           end->owner.lane.to_string(), end->owner.cluster_id.to_string()));
+    return fail(Code::corrupt,
+                fmt::format("{} belongs to lane {} of cluster {}", end_path(),
+                            end->owner.lane.to_string(), end->owner.cluster_id.to_string()));
   return std::optional<Position>(end->end);
 }
 

@@ -34,7 +34,8 @@ struct LaneFiles {
   // Idempotent; durable on return, whoever created it. Makes the folder if need be.
   Result<void> create_seal() const;
   Result<std::optional<Position>> read_end() const;
-  // Proposes `end` and returns what was decided; durable on return. `unique` names a temporary file.
+  // Proposes `end` and returns what was decided; durable on return. `unique` names a temporary
+  // file.
   Result<Position> decide_end(Position end, uint64_t unique) const;
 };
 

@@ -38,7 +38,8 @@ LaneLog::LaneLog(env::Shard& owner, LaneFiles files, const FileWalOptions& optio
       group_bytes_max_(options.group_bytes_max),
       offload_lane_(std::hash<Lane>{}(files_.owner.lane) | 1ull << 63),
       pool_(owner, options.block_bytes),
-      stager_(round_to_page(options.block_bytes), [this](uint64_t bytes) { return pool_.take(bytes); }),
+      stager_(round_to_page(options.block_bytes),
+              [this](uint64_t bytes) { return pool_.take(bytes); }),
       segments_(std::make_shared<SegmentSet>(owner, files_, options.segment_bytes)),
       changed_(owner) {}
 
@@ -49,7 +50,9 @@ LaneLog::~LaneLog() {
   }
 }
 
-void LaneLog::start() { segments_->prepare(0, nullptr); }
+void LaneLog::start() {
+  segments_->prepare(0, nullptr);
+}
 
 void LaneLog::submit(std::shared_ptr<Call> call) {
   if (call->home == &owner_) return accept(std::move(call));
@@ -80,11 +83,15 @@ void LaneLog::accept(std::shared_ptr<Call> call) {
     complete(std::move(refused));
   };
   if (lost_) return refuse(*lost_);
-  if (closing_) return refuse(Error{Code::closed, fmt::format("lane {} is closed", files_.owner.lane.to_string())});
+  if (closing_)
+    return refuse(
+        Error{Code::closed, fmt::format("lane {} is closed", files_.owner.lane.to_string())});
   for (const Entry& entry : call->entries)
     if (entry.payload.size() > kPayloadBytesMax)
-      return refuse(Error{Code::invalid_argument, fmt::format("a payload of {} bytes", entry.payload.size())});
-  if (Result<void> accepted = order_.accept(call->entries); !accepted) return refuse(accepted.error());
+      return refuse(Error{Code::invalid_argument,
+                          fmt::format("a payload of {} bytes", entry.payload.size())});
+  if (Result<void> accepted = order_.accept(call->entries); !accepted)
+    return refuse(accepted.error());
   waiting_.push_back(std::move(call));
   stage_waiting();
   schedule();
@@ -141,7 +148,10 @@ void LaneLog::write_commit(SegmentSet::Place place) {
   commit->place = std::move(place);
   if (const auto number = commit->place.new_segment) {
     commit->segment_header = allocate_pages(kPageBytes, false);
-    encode_segment_header({.owner = files_.owner, .number = *number, .first_position = position_, .first_sequence = sequence_},
+    encode_segment_header({.owner = files_.owner,
+                           .number = *number,
+                           .first_position = position_,
+                           .first_sequence = sequence_},
                           commit->segment_header.writable());
     commit->pieces.push_back(commit->segment_header.bytes());
   }
@@ -207,7 +217,8 @@ void LaneLog::finish_commit(Commit& commit) {
       lose(std::move(commit.calls), Error{Code::sealed, fmt::format("lane {} was sealed", lane)});
       break;
     case Commit::Outcome::failed:
-      lose(std::move(commit.calls), Error{Code::maybe_written, fmt::format("lane {} is lost: {}", lane, commit.why)});
+      lose(std::move(commit.calls),
+           Error{Code::maybe_written, fmt::format("lane {} is lost: {}", lane, commit.why)});
       break;
   }
   changed_.notify_all();
@@ -240,7 +251,9 @@ void LaneLog::lose(Calls flying, Error error) {
   for (const auto& call : flying) call->result.emplace(fail(error));
   complete(std::move(flying));
   if (notify_lost_)
-    owner_.post([notify = std::exchange(notify_lost_, nullptr), error]() mutable { notify(std::move(error)); });
+    owner_.post([notify = std::exchange(notify_lost_, nullptr), error]() mutable {
+      notify(std::move(error));
+    });
   changed_.notify_all();
 }
 

@@ -44,7 +44,9 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   void start();  // begins to reserve space
   // From any shard. Calls of one shard keep their order.
   void submit(std::shared_ptr<Call> call);
-  Position durable_end() const { return Position(durable_end_.load(std::memory_order_acquire)); }  // any shard
+  Position durable_end() const {
+    return Position(durable_end_.load(std::memory_order_acquire));
+  }  // any shard
   void on_lost(std::move_only_function<void(Error)> notify);
   void forget_listener() { notify_lost_ = nullptr; }
   env::Shard& owner() { return owner_; }
@@ -85,7 +87,7 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   BlockPool pool_;
   Stager stager_;
   std::shared_ptr<SegmentSet> segments_;
-  Calls staged_;                             // copied into stager_
+  Calls staged_;                               // copied into stager_
   std::deque<std::shared_ptr<Call>> waiting_;  // behind them, not copied yet
 
   Position position_;      // of the next group

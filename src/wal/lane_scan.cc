@@ -31,7 +31,8 @@ Result<void> LaneScan::open(std::optional<Position> from, std::optional<Position
   const Segment& first = segments_[start];
   if (!first.header) {
     if (first.number == 1) return enter_segment(start);  // created, never (wholly) written
-    return fail(Code::corrupt, fmt::format("{}: the header is damaged", files_.segment_path(first.number)));
+    return fail(Code::corrupt,
+                fmt::format("{}: the header is damaged", files_.segment_path(first.number)));
   }
   if (from && first.header->first_position > *from)
     return fail(Code::out_of_range, fmt::format("{} starts at {}, {} was trimmed", files_.folder,
@@ -46,7 +47,8 @@ Result<void> LaneScan::open_segments() {
   for (const uint64_t number : numbers) {
     // Trimming deletes the lowest first, durably, one by one: a gap is never its work.
     if (!segments_.empty() && number != segments_.back().number + 1)
-      return fail(Code::corrupt, fmt::format("{} is missing", files_.segment_path(segments_.back().number + 1)));
+      return fail(Code::corrupt,
+                  fmt::format("{} is missing", files_.segment_path(segments_.back().number + 1)));
     TRY(Segment segment, open_segment(number));
     segments_.push_back(std::move(segment));
   }
@@ -69,8 +71,8 @@ Result<LaneScan::Segment> LaneScan::open_segment(uint64_t number) {
                             segment.header->owner.lane.to_string(),
                             segment.header->owner.cluster_id.to_string()));
   if (segment.header->number != number)
-    return fail(Code::corrupt,
-                fmt::format("{} is segment {}", files_.segment_path(number), segment.header->number));
+    return fail(Code::corrupt, fmt::format("{} is segment {}", files_.segment_path(number),
+                                           segment.header->number));
   return segment;
 }
 
@@ -78,10 +80,11 @@ Result<void> LaneScan::enter_segment(size_t index) {
   const Segment& segment = segments_[index];
   if (segment.header &&
       (segment.header->first_position != position_ || segment.header->first_sequence != sequence_))
-    return fail(Code::corrupt, fmt::format("{} starts at {}, group {}, instead of {}, group {}",
-                                           files_.segment_path(segment.number),
-                                           segment.header->first_position.value,
-                                           segment.header->first_sequence, position_.value, sequence_));
+    return fail(
+        Code::corrupt,
+        fmt::format("{} starts at {}, group {}, instead of {}, group {}",
+                    files_.segment_path(segment.number), segment.header->first_position.value,
+                    segment.header->first_sequence, position_.value, sequence_));
   current_ = index;
   offset_ = kPageBytes;
   return {};
@@ -91,8 +94,9 @@ Result<std::optional<Group>> LaneScan::next() {
   for (;;) {
     if (end_ && position_ >= *end_) return std::nullopt;
     if (current_ >= segments_.size()) {
-      if (end_) return fail(Code::corrupt, fmt::format("{} ends at {}, before its end {}", files_.folder,
-                                                       position_.value, end_->value));
+      if (end_)
+        return fail(Code::corrupt, fmt::format("{} ends at {}, before its end {}", files_.folder,
+                                               position_.value, end_->value));
       return std::nullopt;
     }
     // Without a header nothing in the segment was ever acknowledged, unless something proves more.
@@ -138,10 +142,12 @@ Result<std::optional<Group>> LaneScan::read_group() {
   const Buffer block = allocate_pages(bytes, false);
   std::memcpy(block.data(), ready.data(), ready.size());
   if (ready.size() < bytes) {
-    TRY(const size_t count, segment.file->read_at(offset_ + ready.size(), block.writable().subspan(ready.size())));
+    TRY(const size_t count,
+        segment.file->read_at(offset_ + ready.size(), block.writable().subspan(ready.size())));
     if (ready.size() + count < bytes) return std::nullopt;
   }
-  auto entries = decode_body(*header, block, block.bytes().subspan(kGroupHeaderBytes, header->body_bytes));
+  auto entries =
+      decode_body(*header, block, block.bytes().subspan(kGroupHeaderBytes, header->body_bytes));
   if (!entries) return std::nullopt;
   offset_ += bytes;
   position_ = header->end();
@@ -153,8 +159,9 @@ Result<std::string> LaneScan::proof_of_damage() {
   TRY(std::string proof, later_group(segments_[current_], offset_));
   for (size_t i = current_ + 1; proof.empty() && i < segments_.size(); ++i) {
     const Segment& later = segments_[i];
-    if (later.header) return fmt::format("{} starts at {}", files_.segment_path(later.number),
-                                         later.header->first_position.value);
+    if (later.header)
+      return fmt::format("{} starts at {}", files_.segment_path(later.number),
+                         later.header->first_position.value);
     TRY(proof, later_group(segments_[i], kPageBytes));
   }
   return proof;
@@ -169,8 +176,8 @@ Result<std::string> LaneScan::later_group(Segment& segment, uint64_t from_offset
       // The sequence cannot be lower either; what a payload imitates must get all of it right.
       if (header && header->lane == files_.owner.lane && header->durable_before > position_ &&
           header->position >= header->durable_before && header->sequence > sequence_)
-        return fmt::format("group {} at byte {} of {} was written after it", header->sequence, offset + at,
-                           files_.segment_path(segment.number));
+        return fmt::format("group {} at byte {} of {} was written after it", header->sequence,
+                           offset + at, files_.segment_path(segment.number));
     }
     offset += window.size() / kPageBytes * kPageBytes;
   }
@@ -191,14 +198,16 @@ Result<Bytes> LaneScan::bytes_at(const Segment& segment, uint64_t offset, size_t
 }
 
 Result<void> LaneScan::sync() {
-  for (size_t i = 0; i <= current_ && i < segments_.size(); ++i) TRY_VOID(segments_[i].file->sync());
+  for (size_t i = 0; i <= current_ && i < segments_.size(); ++i)
+    TRY_VOID(segments_[i].file->sync());
   return {};
 }
 
 std::unexpected<Error> LaneScan::damaged(const std::string& why) const {
-  return fail(Code::corrupt,
-              fmt::format("group {} at byte {} of {} (position {}) is damaged: {}", sequence_, offset_,
-                          files_.segment_path(segments_[current_].number), position_.value, why));
+  return fail(
+      Code::corrupt,
+      fmt::format("group {} at byte {} of {} (position {}) is damaged: {}", sequence_, offset_,
+                  files_.segment_path(segments_[current_].number), position_.value, why));
 }
 
 }  // namespace paceline::wal

@@ -48,8 +48,8 @@ class LaneScan {
   LaneFiles files_;
   std::optional<Position> end_;
   std::vector<Segment> segments_;
-  size_t current_ = 0;    // in segments_
-  uint64_t offset_ = 0;   // in the current segment
+  size_t current_ = 0;   // in segments_
+  uint64_t offset_ = 0;  // in the current segment
   Position position_;
   uint64_t sequence_ = 1;
 

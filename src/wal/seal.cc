@@ -28,7 +28,8 @@ Result<Position> seal_lane(const LaneFiles& files, uint64_t unique) {
   TRY_VOID(files.create_seal());
   for (int scans = 1;; ++scans) {
     TRY(const auto decided, files.read_end());
-    // Another sealer's END may not be durable yet; create_seal() synced the folder before it was seen.
+    // Another sealer's END may not be durable yet; create_seal() synced the folder before it was
+    // seen.
     if (decided) {
       TRY_VOID(files.disk->sync_dir(files.folder));
       return *decided;
@@ -51,7 +52,8 @@ Result<void> remove_lane(const LaneFiles& files) {
   TRY(const bool there, files.disk->exists(files.folder));
   if (!there) return {};
   TRY(const auto end, files.read_end());
-  if (!end) return fail(Code::conflict, fmt::format("lane {} is not sealed", files.owner.lane.to_string()));
+  if (!end)
+    return fail(Code::conflict, fmt::format("lane {} is not sealed", files.owner.lane.to_string()));
   TRY(const auto names, files.disk->list(files.folder));
   for (const std::string& name : names) {
     if (!name.ends_with(".wal") && !name.ends_with(".tmp")) continue;

@@ -29,8 +29,13 @@ void SegmentSet::prepare(uint64_t bytes, Done done) {
   using Outcome = Result<std::shared_ptr<env::File>>;
   auto outcome = std::make_shared<std::optional<Outcome>>();
   shard_.offload(
-      0, [outcome, files = files_, number, file_bytes] { outcome->emplace(files.prepare_segment(number, file_bytes)); },
-      [self = shared_from_this(), outcome, file_bytes] { self->prepared(file_bytes, std::move(**outcome)); });
+      0,
+      [outcome, files = files_, number, file_bytes] {
+        outcome->emplace(files.prepare_segment(number, file_bytes));
+      },
+      [self = shared_from_this(), outcome, file_bytes] {
+        self->prepared(file_bytes, std::move(**outcome));
+      });
 }
 
 void SegmentSet::prepared(uint64_t bytes, Result<std::shared_ptr<env::File>> file) {
@@ -59,7 +64,8 @@ std::deque<uint64_t> SegmentSet::take_trimmed(Position up_to, Position durable_e
 
 void SegmentSet::untake(const std::deque<uint64_t>& numbers) {
   // Their ends are no longer known, but at or below any position trimmed later.
-  for (size_t i = numbers.size(); i-- > 0;) old_.push_front({.number = numbers[i], .end = Position(0)});
+  for (size_t i = numbers.size(); i-- > 0;)
+    old_.push_front({.number = numbers[i], .end = Position(0)});
 }
 
 }  // namespace paceline::wal

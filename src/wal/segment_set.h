@@ -23,10 +23,11 @@ class SegmentSet : public std::enable_shared_from_this<SegmentSet> {
     uint64_t offset = 0;
     std::optional<uint64_t> new_segment;  // its number
   };
-  // Room for `bytes` at `position`; nothing if it must be prepared first. What it returns is used up.
+  // Room for `bytes` at `position`; nothing if it must be prepared first. What it returns is used
+  // up.
   std::optional<Place> take(uint64_t bytes, Position position);
-  // Reserves the next segment, with room for one commit of `bytes`. `done` runs later, on the shard;
-  // it replaces the one of a preparation that still runs.
+  // Reserves the next segment, with room for one commit of `bytes`. `done` runs later, on the
+  // shard; it replaces the one of a preparation that still runs.
   using Done = std::move_only_function<void(Result<void>)>;
   void prepare(uint64_t bytes, Done done);
   bool preparing() const { return preparing_; }

@@ -19,7 +19,8 @@ Slice Stager::add(const EntryHeader& header, Bytes payload) {
     close_group();
     return written;
   }
-  if (open_ && used_ + kGroupHeaderBytes + group_.body_bytes + entry_bytes > block_.size()) close_group();
+  if (open_ && used_ + kGroupHeaderBytes + group_.body_bytes + entry_bytes > block_.size())
+    close_group();
   if (!open_) {
     if (!block_ || used_ + kGroupHeaderBytes + entry_bytes > block_.size()) {
       block_ = take_block_(block_bytes_);
@@ -35,7 +36,8 @@ Slice Stager::append_entry(StagedGroup& group, const EntryHeader& header, Bytes 
   const size_t at = group.start + kGroupHeaderBytes + group.body_bytes;
   const MutableBytes entry = group.block.writable().subspan(at, kEntryHeaderBytes + payload.size());
   encode_entry_header(header, static_cast<uint32_t>(payload.size()), entry);
-  if (!payload.empty()) std::memcpy(entry.data() + kEntryHeaderBytes, payload.data(), payload.size());
+  if (!payload.empty())
+    std::memcpy(entry.data() + kEntryHeaderBytes, payload.data(), payload.size());
   group.body_crc = crc32c(entry, group.body_crc);
   group.body_bytes += static_cast<uint32_t>(entry.size());
   ++group.entry_count;

@@ -12,10 +12,10 @@ Result<void> StreamOrder::accept(std::span<const Entry> entries) {
     Row& row = found->second;
     if (header.epoch > row.epoch) row = {header.epoch, header.base};
     if (header.epoch < row.epoch || header.base != row.next) {
-      std::string message =
-          fmt::format("stream {}: a batch of epoch {} at offset {} does not follow epoch {}, offset {}",
-                      header.stream.to_string(), header.epoch.value, header.base.value, row.epoch.value,
-                      row.next.value);
+      std::string message = fmt::format(
+          "stream {}: a batch of epoch {} at offset {} does not follow epoch {}, offset {}",
+          header.stream.to_string(), header.epoch.value, header.base.value, row.epoch.value,
+          row.next.value);
       undo(entries.first(i));
       return fail(Code::conflict, std::move(message));
     }
@@ -30,7 +30,8 @@ void StreamOrder::undo(std::span<const Entry> entries) {
     const EntryHeader& header = entries[i].header;
     if (header.kind != EntryKind::batch) continue;
     const auto found = rows_.find(header.stream);
-    if (found != rows_.end() && found->second.epoch == header.epoch) found->second.next = header.base;
+    if (found != rows_.end() && found->second.epoch == header.epoch)
+      found->second.next = header.base;
   }
 }
 

@@ -7,10 +7,10 @@
 
 namespace paceline::wal {
 
-// Keeps each stream's batches in one row: what is accepted starts where the last accepted one ended.
-// So when one append of a stream is refused, those its owner sent behind it are refused as well, and
-// no hole is ever acknowledged. A higher epoch is a new term of the stream, which may start anywhere
-// (it was led elsewhere in between); a lower one is refused. Pure.
+// Keeps each stream's batches in one row: what is accepted starts where the last accepted one
+// ended. So when one append of a stream is refused, those its owner sent behind it are refused as
+// well, and no hole is ever acknowledged. A higher epoch is a new term of the stream, which may
+// start anywhere (it was led elsewhere in between); a lower one is refused. Pure.
 class StreamOrder {
  public:
   // Accepts all entries of one append or none.

@@ -25,7 +25,7 @@ class TestDisk final : public env::Disk {
 
   // Runs before each call: other threads' work may come between any two.
   std::function<void()> before_call;
-  int calls_until_dead = -1;   // then every call fails without effect; never if negative
+  int calls_until_dead = -1;  // then every call fails without effect; never if negative
   bool fail_next_sync = false;
   bool fail_next_write = false;
   uint64_t free_space = ~0ull;  // for allocate()
@@ -37,7 +37,8 @@ class TestDisk final : public env::Disk {
     std::map<std::string, std::shared_ptr<Node>> names;
     for (const auto& [path, node] : live_) {
       const auto synced = durable_.find(path);
-      if ((synced != durable_.end() && synced->second == node) || random_.below(2)) names[path] = node;
+      if ((synced != durable_.end() && synced->second == node) || random_.below(2))
+        names[path] = node;
     }
     for (const auto& [path, node] : durable_)
       if (!live_.contains(path) && random_.below(2)) names[path] = node;
@@ -135,7 +136,8 @@ class TestDisk final : public env::Disk {
   };
   class OpenFile final : public env::File {
    public:
-    OpenFile(TestDisk& disk, std::shared_ptr<Node> node) : disk_(disk), node_(std::move(node)), life_(disk.life_) {}
+    OpenFile(TestDisk& disk, std::shared_ptr<Node> node)
+        : disk_(disk), node_(std::move(node)), life_(disk.life_) {}
     Result<size_t> read_at(uint64_t position, MutableBytes into) override {
       TRY_VOID(call());
       if (position >= node_->bytes.size()) return size_t{0};
@@ -149,7 +151,8 @@ class TestDisk final : public env::Disk {
       for (const Bytes piece : pieces) {
         if (node_->bytes.size() < position + piece.size()) node_->resize(position + piece.size());
         std::memcpy(node_->bytes.data() + position, piece.data(), piece.size());
-        for (size_t at = position / kSector; at * kSector < position + piece.size(); ++at) node_->dirty.insert(at);
+        for (size_t at = position / kSector; at * kSector < position + piece.size(); ++at)
+          node_->dirty.insert(at);
         position += piece.size();
       }
       return {};
@@ -252,7 +255,9 @@ class TestWorld {
   template <class T>
   T wait(size_t on, Task<T> task) {
     std::optional<T> value;
-    auto body = [](Task<T> inner, std::optional<T>& out) -> Task<void> { out.emplace(co_await std::move(inner)); };
+    auto body = [](Task<T> inner, std::optional<T>& out) -> Task<void> {
+      out.emplace(co_await std::move(inner));
+    };
     shard(on).spawn(body(std::move(task), value));
     run_until([&] { return value.has_value(); });
     CHECK(value.has_value());
@@ -291,7 +296,10 @@ class TestWorld {
       post([start] { start.resume(); });
     }
     env::Disk& disk() override { return world.disk; }
-    env::Network& network() override { CHECK(false); std::abort(); }
+    env::Network& network() override {
+      CHECK(false);
+      std::abort();
+    }
 
     TestWorld& world;
     const unsigned number;

@@ -27,11 +27,11 @@ enum class EntryKind : uint8_t {
 struct EntryHeader {
   StreamId stream;
   EntryKind kind = EntryKind::batch;
-  Epoch epoch;               // of the term that appended it
-  Offset base;               // first offset (batch), new start (trim)
-  uint32_t count = 0;        // offsets it takes
+  Epoch epoch;         // of the term that appended it
+  Offset base;         // first offset (batch), new start (trim)
+  uint32_t count = 0;  // offsets it takes
   int64_t append_time_ms = 0;
-  int64_t max_timestamp = -1;  // of the records in it
+  int64_t max_timestamp = -1;    // of the records in it
   uint64_t producer_id = ~0ull;  // ~0 = none; lets an index tell which producers were touched
 };
 struct Entry {
@@ -105,11 +105,11 @@ class Wal {
 };
 
 struct FileWalOptions {
-  std::string folder;                        // one sub-folder a lane
-  Uuid cluster_id;                           // in every segment; another cluster's is refused
+  std::string folder;  // one sub-folder a lane
+  Uuid cluster_id;     // in every segment; another cluster's is refused
   uint64_t segment_bytes = 128ull << 20;
-  uint64_t group_bytes_max = 8ull << 20;     // of one commit
-  uint64_t block_bytes = 4ull << 20;         // of memory, filled by consecutive groups
+  uint64_t group_bytes_max = 8ull << 20;  // of one commit
+  uint64_t block_bytes = 4ull << 20;      // of memory, filled by consecutive groups
 };
 std::unique_ptr<Wal> make_file_wal(env::Disk& disk, FileWalOptions options);
 

@@ -23,7 +23,9 @@ FileWalOptions small_options() {
           .block_bytes = 16 << 10};
 }
 
-StreamId stream(uint32_t index) { return {Uuid{{9}}, index}; }
+StreamId stream(uint32_t index) {
+  return {Uuid{{9}}, index};
+}
 
 std::string payload_of(uint32_t stream_index, int64_t base, size_t bytes) {
   std::string text = fmt::format("{}:{}:", stream_index, base);
@@ -33,7 +35,8 @@ std::string payload_of(uint32_t stream_index, int64_t base, size_t bytes) {
 
 Entry batch(uint32_t stream_index, int64_t base, uint32_t count, size_t bytes) {
   Entry entry;
-  entry.header = {.stream = stream(stream_index), .epoch = Epoch(1), .base = Offset(base), .count = count};
+  entry.header = {
+      .stream = stream(stream_index), .epoch = Epoch(1), .base = Offset(base), .count = count};
   entry.payload = Slice::copy_of(as_bytes(payload_of(stream_index, base, bytes)));
   return entry;
 }
@@ -140,7 +143,9 @@ struct Scene {
     }
   }
   Result<Position> seal(size_t on = 2) { return world.wait(on, wal->seal(world.shard(on), kLane)); }
-  Log read(Position from = Position(0)) { return world.wait(2, read_all(world.shard(2), *wal, from)); }
+  Log read(Position from = Position(0)) {
+    return world.wait(2, read_all(world.shard(2), *wal, from));
+  }
   void die(bool power_loss) {
     world.restart(power_loss);
     writer.reset();
@@ -247,7 +252,8 @@ TEST(wal_crash, a_failed_sync_or_write_loses_the_lane_and_is_never_retried) {
     scene.run_steps(3000);
     const Position durable = scene.writer->durable_end();
     if (lost > 0) {
-      auto again = scene.world.wait(0, scene.writer->append(scene.world.shard(0), std::vector<Entry>(1, batch(9, 0, 1, 10))));
+      auto again = scene.world.wait(
+          0, scene.writer->append(scene.world.shard(0), std::vector<Entry>(1, batch(9, 0, 1, 10))));
       ASSERT_FALSE(again);
       EXPECT_EQ(again.error().code, Code::maybe_written);
     }

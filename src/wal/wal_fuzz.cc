@@ -13,11 +13,14 @@
 namespace paceline::wal {
 namespace {
 
-void repair(MutableBytes header) { store_be(header.data() + 4, crc32c(header.subspan(8))); }
+void repair(MutableBytes header) {
+  store_be(header.data() + 4, crc32c(header.subspan(8)));
+}
 
 void repair_segment(const Owner& owner, std::string& bytes) {
   const MutableBytes all(reinterpret_cast<std::byte*>(bytes.data()), bytes.size());
-  encode_segment_header({.owner = owner, .number = 1, .first_position = Position(0), .first_sequence = 1}, all);
+  encode_segment_header(
+      {.owner = owner, .number = 1, .first_position = Position(0), .first_sequence = 1}, all);
   for (size_t at = kPageBytes; at + kPageBytes <= all.size(); at += kPageBytes) {
     const MutableBytes header = all.subspan(at, kGroupHeaderBytes);
     const auto body_bytes = load_be<uint32_t>(header.data() + 48);

@@ -21,7 +21,8 @@ struct Folder {
 
 Entry batch(uint32_t index, int64_t base, size_t bytes) {
   Entry entry;
-  entry.header = {.stream = {Uuid{{7}}, index}, .epoch = Epoch(1), .base = Offset(base), .count = 1};
+  entry.header = {
+      .stream = {Uuid{{7}}, index}, .epoch = Epoch(1), .base = Offset(base), .count = 1};
   entry.payload = Slice::copy_of(as_bytes(std::string(bytes, static_cast<char>('a' + base % 26))));
   return entry;
 }
@@ -45,13 +46,15 @@ Task<Result<size_t>> count_entries(env::Shard& shard, Wal& wal) {
     for (const Entry& entry : group->entries) {
       EXPECT_EQ(entry.header.base.value, next[entry.header.stream.index]++);
       const char expected = static_cast<char>('a' + entry.header.base.value % 26);
-      EXPECT_TRUE(std::ranges::all_of(as_text(entry.payload.bytes()), [&](char c) { return c == expected; }));
+      EXPECT_TRUE(std::ranges::all_of(as_text(entry.payload.bytes()),
+                                      [&](char c) { return c == expected; }));
       ++count;
     }
   }
 }
 
-// Appends from two threads, an entry of 100 MiB, a seal under a living writer, then everything is read.
+// Appends from two threads, an entry of 100 MiB, a seal under a living writer, then everything is
+// read.
 Task<void> live(env::RealEnv& world, std::string folder, bool& finished) {
   env::Shard& shard = world.shard(0);
   FileWalOptions options{.folder = folder, .cluster_id = Uuid{{4}}, .segment_bytes = 8 << 20};

@@ -23,7 +23,8 @@ FileWalOptions small_options() {
           .block_bytes = 16 << 10};
 }
 
-Entry batch(int64_t base, uint32_t count, size_t bytes, Epoch epoch = Epoch(1), StreamId stream = kStream) {
+Entry batch(int64_t base, uint32_t count, size_t bytes, Epoch epoch = Epoch(1),
+            StreamId stream = kStream) {
   Entry entry;
   entry.header = {.stream = stream, .epoch = epoch, .base = Offset(base), .count = count};
   entry.payload = Slice::copy_of(as_bytes(std::string(bytes, static_cast<char>('a' + base % 26))));
@@ -31,7 +32,9 @@ Entry batch(int64_t base, uint32_t count, size_t bytes, Epoch epoch = Epoch(1), 
 }
 
 struct Scene {
-  explicit Scene(uint64_t seed = 1) : world(seed), wal(make_file_wal(world.disk, small_options())) { open(); }
+  explicit Scene(uint64_t seed = 1) : world(seed), wal(make_file_wal(world.disk, small_options())) {
+    open();
+  }
   void open() {
     auto made = world.wait(0, wal->create(world.shard(0), kLane));
     CHECK(made.has_value());
@@ -40,10 +43,13 @@ struct Scene {
   Result<Written> append(std::vector<Entry> entries, size_t on = 0) {
     return world.wait(on, writer->append(world.shard(on), std::move(entries)));
   }
-  Result<Written> append_one(Entry entry, size_t on = 0) { return append(std::vector<Entry>(1, std::move(entry)), on); }
+  Result<Written> append_one(Entry entry, size_t on = 0) {
+    return append(std::vector<Entry>(1, std::move(entry)), on);
+  }
   Result<Position> seal() { return world.wait(2, wal->seal(world.shard(2), kLane)); }
   Result<std::vector<Group>> read(Position from = Position(0)) {
-    auto body = [](Wal& log, env::Shard& shard, Position start) -> Task<Result<std::vector<Group>>> {
+    auto body = [](Wal& log, env::Shard& shard,
+                   Position start) -> Task<Result<std::vector<Group>>> {
       CO_TRY(auto reader, co_await log.read(shard, kLane, start));
       std::vector<Group> groups;
       for (;;) {
@@ -68,7 +74,8 @@ TEST(wal, what_is_appended_is_read_back_with_all_its_fields) {
   first.header.max_timestamp = 456;
   first.header.producer_id = 789;
   Entry second;
-  second.header = {.stream = kStream, .kind = EntryKind::trim, .epoch = Epoch(2), .base = Offset(5)};
+  second.header = {
+      .stream = kStream, .kind = EntryKind::trim, .epoch = Epoch(2), .base = Offset(5)};
   std::vector<Entry> entries{first, second};
   const auto written = scene.append(entries, 1);
   ASSERT_TRUE(written);
@@ -144,12 +151,14 @@ TEST(wal, what_arrives_during_a_commit_goes_together_with_the_next) {
   Scene scene;
   int done = 0;
   auto one = [](Writer& writer, env::Shard& shard, int64_t base, int& count) -> Task<void> {
-    std::vector<Entry> entries(1, batch(base, 1, 10, Epoch(1), StreamId{Uuid{{9}}, static_cast<uint32_t>(base)}));
+    std::vector<Entry> entries(
+        1, batch(base, 1, 10, Epoch(1), StreamId{Uuid{{9}}, static_cast<uint32_t>(base)}));
     auto written = co_await writer.append(shard, std::move(entries));
     EXPECT_TRUE(written);
     ++count;
   };
-  for (int i = 0; i < 300; ++i) scene.world.shard(i % 3).spawn(one(*scene.writer, scene.world.shard(i % 3), i, done));
+  for (int i = 0; i < 300; ++i)
+    scene.world.shard(i % 3).spawn(one(*scene.writer, scene.world.shard(i % 3), i, done));
   scene.world.run();
   EXPECT_EQ(done, 300);
   EXPECT_LT(scene.read()->size(), 150u);
@@ -257,7 +266,8 @@ TEST(wal, a_missing_or_foreign_segment_is_refused) {
   FileWalOptions foreign = small_options();
   foreign.cluster_id = Uuid{{5}};
   auto other = make_file_wal(scene.world.disk, foreign);
-  EXPECT_EQ(scene.world.wait(2, other->read(scene.world.shard(2), kLane, Position(0))).error().code, Code::corrupt);
+  EXPECT_EQ(scene.world.wait(2, other->read(scene.world.shard(2), kLane, Position(0))).error().code,
+            Code::corrupt);
   ASSERT_TRUE(scene.world.disk.remove(scene.segment(2)));
   EXPECT_EQ(scene.seal().error().code, Code::corrupt);
 }
@@ -279,14 +289,16 @@ TEST(wal, trim_deletes_whole_segments_below_and_the_rest_stays_readable) {
 TEST(wal, a_removed_lane_keeps_its_end_and_cannot_come_back) {
   Scene scene;
   ASSERT_TRUE(scene.append_one(batch(0, 1, 10)));
-  EXPECT_EQ(scene.world.wait(1, scene.wal->remove(scene.world.shard(1), kLane)).error().code, Code::conflict);
+  EXPECT_EQ(scene.world.wait(1, scene.wal->remove(scene.world.shard(1), kLane)).error().code,
+            Code::conflict);
   const Position end = scene.seal().value();
   ASSERT_TRUE(scene.world.wait(1, scene.wal->remove(scene.world.shard(1), kLane)));
   ASSERT_TRUE(scene.world.wait(1, scene.wal->remove(scene.world.shard(1), kLane)));
   EXPECT_FALSE(scene.world.disk.exists(scene.segment(1)).value());
   EXPECT_EQ(scene.seal().value(), end);
   EXPECT_EQ(scene.append_one(batch(1, 1, 10)).error().code, Code::sealed);
-  EXPECT_EQ(scene.world.wait(0, scene.wal->create(scene.world.shard(0), kLane)).error().code, Code::already_exists);
+  EXPECT_EQ(scene.world.wait(0, scene.wal->create(scene.world.shard(0), kLane)).error().code,
+            Code::already_exists);
   EXPECT_TRUE(scene.read(end)->empty());
   EXPECT_EQ(scene.read(Position(0)).error().code, Code::out_of_range);
 }
@@ -300,7 +312,8 @@ TEST(wal, close_waits_for_what_is_in_flight) {
     EXPECT_TRUE(written);
     ++count;
   };
-  for (int i = 0; i < 5; ++i) scene.world.shard(0).spawn(one(*scene.writer, scene.world.shard(0), i, done));
+  for (int i = 0; i < 5; ++i)
+    scene.world.shard(0).spawn(one(*scene.writer, scene.world.shard(0), i, done));
   auto close = [](Writer& writer, env::Shard& shard) -> Task<int> {
     co_await writer.close(shard);
     co_return 1;
@@ -333,7 +346,9 @@ TEST(wal_stager, groups_stay_in_one_block_and_never_change) {
 
 TEST(wal_format, one_flipped_bit_is_never_accepted) {
   std::array<std::byte, kGroupHeaderBytes> bytes;
-  encode_group_header({.lane = kLane, .sequence = 4, .position = Position(8192), .durable_before = Position(4096)}, bytes);
+  encode_group_header(
+      {.lane = kLane, .sequence = 4, .position = Position(8192), .durable_before = Position(4096)},
+      bytes);
   ASSERT_TRUE(decode_group_header(bytes));
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     bytes[bit / 8] ^= std::byte(1 << (bit % 8));

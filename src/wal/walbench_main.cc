@@ -27,7 +27,9 @@ constexpr env::Duration kRound = std::chrono::milliseconds(250);
 constexpr int kRounds = 7;
 constexpr uint64_t kRawBytes = 1u << 30;
 
-double micros(env::Duration took) { return duration<double, std::micro>(took).count(); }
+double micros(env::Duration took) {
+  return duration<double, std::micro>(took).count();
+}
 
 double at_part(std::vector<double> values, double part) {
   if (values.empty()) return 0;
@@ -77,7 +79,9 @@ struct RawLoop {
       count += together;
       score.latencies_us.push_back(micros(shard.now() - before));
     }
-    if (count > 0) score.rates.push_back(static_cast<double>(count) / duration<double>(shard.now() - start).count());
+    if (count > 0)
+      score.rates.push_back(static_cast<double>(count) /
+                            duration<double>(shard.now() - start).count());
   }
 };
 
@@ -94,8 +98,10 @@ struct Load {
 Task<void> appender(Load& load, uint32_t index, env::Gate::Pass) {
   while (load.shard.now() < load.until) {
     std::vector<Entry> entries(1);
-    entries[0].header = {
-        .stream = {Uuid{{1}}, index}, .epoch = Epoch(1), .base = Offset(load.bases[index]++), .count = 1};
+    entries[0].header = {.stream = {Uuid{{1}}, index},
+                         .epoch = Epoch(1),
+                         .base = Offset(load.bases[index]++),
+                         .count = 1};
     entries[0].payload = load.payload;
     const env::Instant before = load.shard.now();
     auto written = co_await load.writer.append(load.shard, std::move(entries));
@@ -110,14 +116,17 @@ Task<void> wal_round(Load& load) {
   const env::Instant start = load.shard.now();
   load.until = start + kRound;
   env::Gate gate(load.shard);
-  for (uint32_t i = 0; i < load.bases.size(); ++i) load.shard.spawn(appender(load, i, gate.enter()));
+  for (uint32_t i = 0; i < load.bases.size(); ++i)
+    load.shard.spawn(appender(load, i, gate.enter()));
   co_await gate.wait_empty();
-  load.score.rates.push_back(static_cast<double>(load.count) / duration<double>(load.shard.now() - start).count());
+  load.score.rates.push_back(static_cast<double>(load.count) /
+                             duration<double>(load.shard.now() - start).count());
   auto trimmed = co_await load.writer.trim(load.shard, load.writer.durable_end());
   CHECK(trimmed.has_value());
 }
 
-Task<void> row(env::Shard& shard, const std::string& folder, Lane lane, uint64_t entry_bytes, uint32_t in_flight) {
+Task<void> row(env::Shard& shard, const std::string& folder, Lane lane, uint64_t entry_bytes,
+               uint32_t in_flight) {
   FileWalOptions options{.folder = folder, .cluster_id = Uuid{{1}}};
   auto wal = make_file_wal(shard.disk(), options);
   auto made = co_await wal->create(shard, lane);
@@ -127,8 +136,10 @@ Task<void> row(env::Shard& shard, const std::string& folder, Lane lane, uint64_t
   load.bases.resize(in_flight);
 
   // What may go in one commit: the log's own limit holds for the floor as well.
-  const uint64_t together = std::max<uint64_t>(1, std::min<uint64_t>(in_flight, options.group_bytes_max / entry_bytes));
-  const uint64_t piece_bytes = round_to_page(kGroupHeaderBytes + together * (kEntryHeaderBytes + entry_bytes));
+  const uint64_t together =
+      std::max<uint64_t>(1, std::min<uint64_t>(in_flight, options.group_bytes_max / entry_bytes));
+  const uint64_t piece_bytes =
+      round_to_page(kGroupHeaderBytes + together * (kEntryHeaderBytes + entry_bytes));
   const Buffer block = allocate_pages(piece_bytes, true);
   RawLoop fresh{shard, reserve(shard, folder + "/fresh"), block, together, piece_bytes, true};
   RawLoop again{shard, reserve(shard, folder + "/again"), block, together, piece_bytes, false};
@@ -147,10 +158,12 @@ Task<void> row(env::Shard& shard, const std::string& folder, Lane lane, uint64_t
   CHECK(shard.disk().remove(folder + "/fresh"));
 
   const double rate = load.score.rate();
-  fmt::print("{:>8} {:>6} | {:>9.0f} {:>7.1f} {:>7.0f} {:>7.0f} | {:>9.0f} {:>7.0f} {:>7.0f} | {:>9.0f} | {:>6.2f} {:>6.2f} | {:>6.1f}\n",
-             entry_bytes, in_flight, rate, rate * static_cast<double>(entry_bytes) / 1e6, load.score.p50(),
-             load.score.p99(), fresh.score.rate(), fresh.score.p50(), fresh.score.p99(), again.score.rate(),
-             rate / fresh.score.rate(), rate / again.score.rate(), seal_ms);
+  fmt::print(
+      "{:>8} {:>6} | {:>9.0f} {:>7.1f} {:>7.0f} {:>7.0f} | {:>9.0f} {:>7.0f} {:>7.0f} | {:>9.0f} | "
+      "{:>6.2f} {:>6.2f} | {:>6.1f}\n",
+      entry_bytes, in_flight, rate, rate * static_cast<double>(entry_bytes) / 1e6, load.score.p50(),
+      load.score.p99(), fresh.score.rate(), fresh.score.p50(), fresh.score.p99(),
+      again.score.rate(), rate / fresh.score.rate(), rate / again.score.rate(), seal_ms);
   std::fflush(stdout);
 }
 
@@ -160,17 +173,20 @@ Task<void> bench(env::RealEnv& world, std::string folder) {
   {
     const auto file = reserve(shard, folder + "/again");
     const Buffer block = allocate_pages(4u << 20, true);
-    for (uint64_t at = 0; at < kRawBytes; at += block.size()) CHECK(file->write_at(at, block.bytes()));
+    for (uint64_t at = 0; at < kRawBytes; at += block.size())
+      CHECK(file->write_at(at, block.bytes()));
     CHECK(file->sync());
   }
-  fmt::print("{:>8} {:>6} | {:>9} {:>7} {:>7} {:>7} | {:>9} {:>7} {:>7} | {:>9} | {:>6} {:>6} | {:>6}\n", "entry",
-             "flying", "appends/s", "MB/s", "p50 us", "p99 us", "fresh/s", "p50 us", "p99 us", "again/s", "/fresh",
-             "/again", "seal ms");
+  fmt::print(
+      "{:>8} {:>6} | {:>9} {:>7} {:>7} {:>7} | {:>9} {:>7} {:>7} | {:>9} | {:>6} {:>6} | {:>6}\n",
+      "entry", "flying", "appends/s", "MB/s", "p50 us", "p99 us", "fresh/s", "p50 us", "p99 us",
+      "again/s", "/fresh", "/again", "seal ms");
   uint64_t incarnation = 1;
   for (const uint64_t bytes : {1u << 10, 64u << 10, 1u << 20})
     for (const uint32_t in_flight : {1u, 64u, 1024u})
       if (bytes * in_flight <= 256u << 20)
-        co_await row(shard, folder, Lane{BrokerId(1), Incarnation(incarnation++)}, bytes, in_flight);
+        co_await row(shard, folder, Lane{BrokerId(1), Incarnation(incarnation++)}, bytes,
+                     in_flight);
   CHECK(shard.disk().remove(folder + "/again"));
   world.stop();
 }
@@ -179,7 +195,8 @@ Task<void> bench(env::RealEnv& world, std::string folder) {
 }  // namespace paceline::wal
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : fmt::format("/tmp/paceline-walbench.{}", ::getpid());
+  const std::string folder =
+      argc > 1 ? argv[1] : fmt::format("/tmp/paceline-walbench.{}", ::getpid());
   paceline::env::RealEnv world({.shards = 1});
   world.shard(0).spawn(paceline::wal::bench(world, folder));
   world.run();
