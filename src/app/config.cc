@@ -85,7 +85,7 @@ Result<Given> merge(const ServeOptions& options, ReadFile read) {
 
 Result<void> classify(Config& config, bool strict) {
   std::string accepted;
-  for (const auto& [key, value] : config.given) {
+  for (const auto& [key, value] : config.server.given) {
     if (auto why = broker::refused_value(key, value))
       return refuse(fmt::format("{}={}: {}", key, value, *why));
     const broker::KeySpec* spec = broker::find_broker_key(key);
@@ -157,7 +157,7 @@ Result<void> read_listeners(Config& config, const Values& values, const ServeOpt
     protocols[std::string(pair.substr(0, colon))] = std::string(pair.substr(colon + 1));
   }
   std::string controllers = "," + values.text("controller.listener.names").value_or("") + ",";
-  auto& bound = config.settings.listeners;
+  auto& bound = config.server.settings.listeners;
   if (options.listen) {
     TRY(meta::Endpoint endpoint, parse_address(*options.listen));
     endpoint.listener = "PLAINTEXT";
@@ -182,7 +182,7 @@ Result<void> read_listeners(Config& config, const Values& values, const ServeOpt
       return refuse(
           fmt::format("listener {}: unknown security protocol '{}'", endpoint.listener, protocol));
   }
-  auto& advertised = config.settings.advertised;
+  auto& advertised = config.server.settings.advertised;
   if (!options.listen) {
     TRY(advertised,
         parse_listeners("advertised.listeners", values.text("advertised.listeners").value_or("")));
@@ -207,7 +207,7 @@ Result<void> read_listeners(Config& config, const Values& values, const ServeOpt
 }
 
 void read_settings(Config& config, const Values& values) {
-  broker::Settings& settings = config.settings;
+  broker::Settings& settings = config.server.settings;
   settings.broker = BrokerId(static_cast<int32_t>(
       values.text("node.id") ? values.number("node.id") : values.number("broker.id")));
   settings.rack = values.text("broker.rack").value_or("");
@@ -235,19 +235,19 @@ void read_settings(Config& config, const Values& values) {
       static_cast<size_t>(values.number("offset.metadata.max.bytes"));
   settings.group.offsets_retention_ms = values.number("offsets.retention.minutes") * 60'000;
   config.shards = static_cast<unsigned>(values.number("paceline.shards"));
-  config.memory_bytes = static_cast<uint64_t>(values.number("paceline.memory.bytes"));
+  config.server.memory_bytes = static_cast<uint64_t>(values.number("paceline.memory.bytes"));
   // A quarter for requests, as Kafka's operators would bound queued.max.request.bytes; never so
   // little that the largest request would not fit.
   settings.request_memory_bytes =
-      std::max<uint64_t>(config.memory_bytes / 4, settings.request_bytes_max + 4096ull);
-  config.upload_bytes = static_cast<uint64_t>(values.number("paceline.upload.bytes"));
-  settings.unuploaded_bytes_high = 3 * config.upload_bytes;
-  config.upload_age_ms = values.number("paceline.upload.age.ms");
+      std::max<uint64_t>(config.server.memory_bytes / 4, settings.request_bytes_max + 4096ull);
+  config.server.upload_bytes = static_cast<uint64_t>(values.number("paceline.upload.bytes"));
+  settings.unuploaded_bytes_high = 3 * config.server.upload_bytes;
+  config.server.upload_age_ms = values.number("paceline.upload.age.ms");
   config.forget_unsynced = values.flag("paceline.test.forget.unsynced");
 }
 
 Result<void> check_ranges(const Config& config) {
-  const broker::Settings& settings = config.settings;
+  const broker::Settings& settings = config.server.settings;
   auto at_least = [](std::string_view key, int64_t value, int64_t least) -> Result<void> {
     if (value >= least) return {};
     return refuse(fmt::format("{}={}: must be at least {}", key, value, least));
@@ -257,9 +257,11 @@ Result<void> check_ranges(const Config& config) {
   TRY_VOID(at_least("default.replication.factor", settings.replication_factor_default, 1));
   TRY_VOID(at_least("socket.request.max.bytes", settings.request_bytes_max, 1024));
   TRY_VOID(at_least("log.retention.check.interval.ms", settings.retention_check_ms, 1));
-  TRY_VOID(at_least("paceline.memory.bytes", static_cast<int64_t>(config.memory_bytes), 64 << 20));
-  TRY_VOID(at_least("paceline.upload.bytes", static_cast<int64_t>(config.upload_bytes), 1 << 10));
-  TRY_VOID(at_least("paceline.upload.age.ms", config.upload_age_ms, 1));
+  TRY_VOID(at_least("paceline.memory.bytes", static_cast<int64_t>(config.server.memory_bytes),
+                    64 << 20));
+  TRY_VOID(
+      at_least("paceline.upload.bytes", static_cast<int64_t>(config.server.upload_bytes), 1 << 10));
+  TRY_VOID(at_least("paceline.upload.age.ms", config.server.upload_age_ms, 1));
   return {};
 }
 
@@ -283,22 +285,22 @@ Result<meta::Endpoint> parse_address(std::string_view text) {
 
 Result<Config> load_config(const ServeOptions& options, ReadFile read) {
   Config config;
-  config.data = options.data;
-  TRY(config.given, merge(options, read));
+  config.server.data = options.data;
+  TRY(config.server.given, merge(options, read));
   TRY_VOID(classify(config, options.strict));
-  const Values values(config.given);
+  const Values values(config.server.given);
   read_settings(config, values);
   TRY_VOID(check_ranges(config));
   TRY_VOID(read_listeners(config, values, options));
   if (auto id = values.text("cluster.id")) {
-    config.cluster_id = Uuid::parse(*id);
-    if (!config.cluster_id)
+    config.server.cluster_id = Uuid::parse(*id);
+    if (!config.server.cluster_id)
       return refuse(
           fmt::format("cluster.id='{}' is not a cluster id (22 characters of base64)", *id));
   }
   const std::string admin = values.text("paceline.admin.listen").value_or("127.0.0.1:9644");
   if (admin != "none") {
-    TRY(config.admin, parse_address(admin));
+    TRY(config.server.admin, parse_address(admin));
   }
   return config;
 }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "broker/settings.h"
+#include "server/server.h"
 
 namespace paceline::app {
 
@@ -21,17 +21,10 @@ struct ServeOptions {
 };
 
 struct Config {
-  broker::Settings settings;
-  std::string data;
-  std::optional<Uuid> cluster_id;
-  std::optional<meta::Endpoint> admin;  // nothing = none
-  unsigned shards = 0;                  // 0 = one a core
-  uint64_t memory_bytes = 0;
-  uint64_t upload_bytes = 0;
-  int64_t upload_age_ms = 0;
+  server::Options server;
+  unsigned shards = 0;  // 0 = one a core
   bool forget_unsynced = false;
-  std::map<std::string, std::string> given;  // by Kafka's names, for DescribeConfigs
-  std::vector<std::string> notices;          // one sentence each, for the log
+  std::vector<std::string> notices;  // one sentence each, for the log
 };
 
 // Merges command line, KAFKA_* environment and files (strongest first), sorts the keys into

@@ -71,10 +71,10 @@ TEST(Config, TheKeysOfAKafka4SingleNodeStartUnchanged) {
       "hours=168\n"
       "log.segment.bytes=1073741824\nlog.retention.check.interval.ms=300000\n");
   ASSERT_TRUE(config) << config.error().message;
-  ASSERT_EQ(config->settings.listeners.size(), 1u);
-  EXPECT_EQ(config->settings.listeners[0].port, 9092);
-  ASSERT_EQ(config->settings.advertised.size(), 1u);
-  EXPECT_EQ(config->settings.advertised[0].host, "localhost");
+  ASSERT_EQ(config->server.settings.listeners.size(), 1u);
+  EXPECT_EQ(config->server.settings.listeners[0].port, 9092);
+  ASSERT_EQ(config->server.settings.advertised.size(), 1u);
+  EXPECT_EQ(config->server.settings.advertised[0].host, "localhost");
   ASSERT_EQ(config->notices.size(), 1u);
   EXPECT_NE(config->notices[0].find("log.dirs"), std::string::npos);
 }
@@ -84,9 +84,9 @@ TEST(Config, TheStrongerSourceWins) {
       "num.partitions=2\nnode.id=5\n", {"num.partitions=4"},
       {{"KAFKA_NUM_PARTITIONS", "3"}, {"KAFKA_BROKER_RACK", "r1"}, {"KAFKA_HEAP_OPTS", "-Xmx1g"}});
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_EQ(config->settings.partitions_default, 4u);
-  EXPECT_EQ(config->settings.broker, BrokerId(5));
-  EXPECT_EQ(config->settings.rack, "r1");
+  EXPECT_EQ(config->server.settings.partitions_default, 4u);
+  EXPECT_EQ(config->server.settings.broker, BrokerId(5));
+  EXPECT_EQ(config->server.settings.rack, "r1");
   EXPECT_TRUE(config->notices.empty());
 }
 

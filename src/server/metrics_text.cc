@@ -1,8 +1,8 @@
-#include "app/metrics_text.h"
+#include "server/metrics_text.h"
 
 #include "protocol/gen/api.h"
 
-namespace paceline::app {
+namespace paceline::server {
 namespace {
 
 using broker::Metrics;
@@ -203,4 +203,4 @@ Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Insta
   co_return text.take();
 }
 
-}  // namespace paceline::app
+}  // namespace paceline::server

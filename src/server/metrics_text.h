@@ -4,10 +4,10 @@
 
 #include "broker/node.h"
 
-namespace paceline::app {
+namespace paceline::server {
 
 // All metrics in Prometheus' text form: our own names, the JMX exporter's (Strimzi's dashboards)
 // and kafka_exporter's for what one broker can tell. REQUIRES: on the first shard.
 Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Instant started);
 
-}  // namespace paceline::app
+}  // namespace paceline::server

@@ -8,7 +8,7 @@
 #include "env/disk.h"
 #include "env/shard.h"
 
-namespace paceline::app {
+namespace paceline::server {
 
 // What happened inside, one JSON object a line, in `folder`/events.jsonl: steps of recovery,
 // uploads, moves. Each line names the cause that it belongs to (the life of this broker), so that a
@@ -30,4 +30,4 @@ class EventLog {
   std::atomic<uint64_t> next_{1};
 };
 
-}  // namespace paceline::app
+}  // namespace paceline::server

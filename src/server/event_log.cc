@@ -1,8 +1,8 @@
-#include "app/event_log.h"
+#include "server/event_log.h"
 
 #include "base/log.h"
 
-namespace paceline::app {
+namespace paceline::server {
 namespace {
 
 constexpr uint64_t kBytesMax = 4u << 20;
@@ -70,4 +70,4 @@ void EventLog::record(std::string_view name, std::string_view detail) {
   });
 }
 
-}  // namespace paceline::app
+}  // namespace paceline::server

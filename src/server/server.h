@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/node.h"
+
+namespace paceline::server {
+
+struct Options {
+  // A listener's port 0 asks for any; once started, these tell the real one.
+  broker::Settings settings;
+  std::string data;                     // the folder that holds everything
+  std::optional<Uuid> cluster_id;       // demanded: the data of another cluster is refused
+  std::optional<meta::Endpoint> admin;  // nothing = none
+  uint64_t memory_bytes = 1ull << 30;   // a quarter for the log cache, an eighth for blocks
+  uint64_t upload_bytes = 64ull << 20;
+  int64_t upload_age_ms = 20'000;
+  uint64_t wal_segment_bytes = 128ull << 20;
+  std::map<std::string, std::string> given;  // configuration by Kafka's names
+};
+
+// One broker, whole: metadata, objects, WAL, storage, cluster and the Kafka side, wired together on
+// a world that somebody else made. Owned by the first shard; shards and disk outlive it.
+class Server {
+ public:
+  Server(std::vector<env::Shard*> shards, env::Disk& disk, Options options);
+  ~Server();
+
+  // Binds every port before anything is touched on disk, then recovers and serves. After an error
+  // it can only be destroyed; the message is one sentence for the operator.
+  Task<Result<void>> start();
+  // Uploads what it can in ten seconds and ends. REQUIRES: start() has returned.
+  Task<void> stop();
+  // The log cannot be written any more: nothing will be acknowledged again, and the process should
+  // end. Called on the first shard, at most once. REQUIRES: given before start().
+  void on_lost(std::function<void(Error)> heard) { heard_lost_ = std::move(heard); }
+
+  const Options& options() const { return options_; }
+  // REQUIRES for the rest: start() has succeeded.
+  broker::Node& node();
+  uint16_t admin_port() const;  // 0 = none
+
+ private:
+  struct Parts;
+  Result<void> bind_ports();
+  Result<void> start_admin();
+  Result<void> open_folder();
+  Task<Result<void>> open_storage();
+  Task<void> materialise();
+
+  const std::vector<env::Shard*> shards_;
+  env::Shard& shard_;
+  Options options_;
+  std::function<void(Error)> heard_lost_;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace paceline::server
