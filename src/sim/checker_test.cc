@@ -1,0 +1,220 @@
+#include "sim/checker.h"
+
+#include <gtest/gtest.h>
+
+// One small history for each breach; each is fine but for the one thing.
+
+namespace paceline::sim {
+namespace {
+
+env::Instant at(int64_t ms) {
+  return env::Instant(std::chrono::milliseconds(ms));
+}
+Send sent(Value first, uint32_t count, int64_t base, uint64_t order) {
+  Send send;
+  send.producer = 1;
+  send.first = first;
+  send.count = count;
+  send.order = order;
+  send.base = base;
+  send.outcome = base < 0 ? Outcome::unknown : Outcome::ok;
+  return send;
+}
+Poll polled(int64_t from, std::vector<Seen> seen, int64_t high_watermark, bool last = false) {
+  Poll poll;
+  poll.from = from;
+  poll.seen = std::move(seen);
+  poll.high_watermark = high_watermark;
+  poll.log_start = 0;
+  poll.last = last;
+  return poll;
+}
+// Values 10, 11, 12 at offsets 0, 1, 2.
+void add_sound(History& history) {
+  history.add(sent(10, 2, 0, 0), at(1), at(2));
+  history.add(sent(12, 1, 2, 1), at(3), at(4));
+}
+void add_final(History& history) {
+  history.add(polled(0, {{0, 10}, {1, 11}, {2, 12}}, 3, true), at(900), at(901));
+}
+std::vector<std::string> names(const History& history) {
+  std::vector<std::string> names;
+  for (const Anomaly& anomaly : check(history)) names.push_back(anomaly.name);
+  return names;
+}
+using Names = std::vector<std::string>;
+
+TEST(Checker, ASoundHistoryHasNothing) {
+  History history;
+  add_sound(history);
+  history.add(sent(20, 1, -1, 2), at(5), at(6));  // nobody knows, nobody saw: fine
+  history.add(polled(0, {{0, 10}}, 2), at(5), at(6));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{});
+}
+
+TEST(Checker, TwoValuesAtOneOffset) {
+  History history;
+  add_sound(history);
+  history.add(sent(20, 1, -1, 2), at(5), at(6));
+  history.add(polled(2, {{2, 20}}, 3), at(7), at(8));
+  add_final(history);
+  const Names found = names(history);
+  EXPECT_EQ(found.front(), "inconsistent-offsets");
+}
+
+TEST(Checker, OneValueAtTwoOffsets) {
+  History history;
+  add_sound(history);
+  history.add(polled(0, {{0, 10}, {1, 11}, {2, 12}, {3, 10}}, 4, true), at(9), at(10));
+  EXPECT_EQ(names(history), Names{"duplicate"});
+}
+
+TEST(Checker, ARetryThatIsToldAnotherOffset) {
+  History history;
+  Send send = sent(10, 3, 0, 0);
+  send.repeated_bases = {0, 7};
+  history.add(send, at(1), at(2));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"wrong-base"});
+}
+
+TEST(Checker, AnAcknowledgedValueThatIsGone) {
+  History history;
+  add_sound(history);
+  history.add(sent(13, 1, 3, 2), at(5), at(6));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"lost-write"});
+}
+
+TEST(Checker, WhatWasDeletedOnPurposeIsNotLost) {
+  History history;
+  add_sound(history);
+  Poll last = polled(2, {{2, 12}}, 3, true);
+  last.log_start = 2;
+  history.add(last, at(9), at(10));
+  EXPECT_EQ(names(history), Names{});
+}
+
+TEST(Checker, AValueThatWasReadAndIsGone) {
+  History history;
+  add_sound(history);
+  history.add(sent(20, 1, -1, 2), at(5), at(6));
+  history.add(polled(3, {{3, 20}}, 3), at(7), at(8));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"read-beyond-durable"});
+}
+
+TEST(Checker, AValueOfAFailedSend) {
+  History history;
+  add_sound(history);
+  Send failed = sent(20, 1, -1, 2);
+  failed.outcome = Outcome::fail;
+  history.add(failed, at(5), at(6));
+  history.add(polled(0, {{0, 10}, {1, 11}, {2, 12}, {3, 20}}, 4, true), at(9), at(10));
+  EXPECT_EQ(names(history), Names{"phantom-read"});
+}
+
+TEST(Checker, AValueThatNobodySent) {
+  History history;
+  add_sound(history);
+  history.add(polled(0, {{0, 10}, {1, 11}, {2, 12}, {3, 99}}, 4, true), at(9), at(10));
+  EXPECT_EQ(names(history), Names{"phantom-read"});
+}
+
+TEST(Checker, AnAnswerWithAHole) {
+  History history;
+  add_sound(history);
+  history.add(polled(0, {{0, 10}, {2, 12}}, 3), at(5), at(6));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"poll-skip"});
+}
+
+TEST(Checker, AnAnswerThatGoesBack) {
+  History history;
+  add_sound(history);
+  history.add(polled(1, {{1, 11}, {0, 10}}, 3), at(5), at(6));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"nonmonotonic-poll"});
+}
+
+TEST(Checker, BatchesOfOneProducerOutOfOrder) {
+  History history;
+  history.add(sent(10, 2, 1, 0), at(1), at(2));
+  history.add(sent(12, 1, 0, 1), at(3), at(4));
+  history.add(polled(0, {{0, 12}, {1, 10}, {2, 11}}, 3, true), at(9), at(10));
+  EXPECT_EQ(names(history), Names{"nonmonotonic-send"});
+}
+
+TEST(Checker, AnUnansweredBatchThatLandedTooLate) {
+  History history;
+  history.add(sent(10, 2, -1, 0), at(1), at(2));
+  history.add(sent(12, 1, 0, 1), at(3), at(4));
+  history.add(polled(0, {{0, 12}, {1, 10}, {2, 11}}, 3, true), at(9), at(10));
+  EXPECT_EQ(names(history), Names{"nonmonotonic-send"});
+}
+
+TEST(Checker, AHighWatermarkThatFalls) {
+  History history;
+  add_sound(history);
+  history.add(polled(0, {}, 3), at(5), at(6));
+  history.add(polled(0, {}, 2), at(7), at(8));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"offset-regress"});
+}
+
+TEST(Checker, TwoReadsAtOnceMayBeToldInAnyOrder) {
+  History history;
+  add_sound(history);
+  history.add(polled(0, {}, 3), at(5), at(8));
+  history.add(polled(0, {}, 2), at(6), at(9));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{});
+}
+
+TEST(Checker, ALeaderEpochThatFalls) {
+  History history;
+  add_sound(history);
+  history.add(EpochSeen{0, 4}, at(5), at(6));
+  history.add(EpochSeen{0, 3}, at(7), at(8));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"epoch-regress"});
+}
+
+TEST(Checker, ACommittedOffsetThatGoesBack) {
+  History history;
+  add_sound(history);
+  history.add(Commit{7, 0, 2, Outcome::ok}, at(5), at(6));
+  history.add(CommittedRead{7, 0, 1}, at(7), at(8));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"commit-regress"});
+}
+
+TEST(Checker, ACommitWithoutAnAnswerMayOrMayNotHold) {
+  for (int64_t offset : {2, 3}) {
+    History history;
+    add_sound(history);
+    history.add(Commit{7, 0, 2, Outcome::ok}, at(5), at(6));
+    history.add(Commit{7, 0, 3, Outcome::unknown}, at(7), at(8));
+    history.add(CommittedRead{7, 0, offset}, at(9), at(10));
+    add_final(history);
+    EXPECT_EQ(names(history), Names{});
+  }
+}
+
+TEST(Checker, WhatAClientFoundItself) {
+  History history;
+  add_sound(history);
+  history.add(Violation{0, "a checksum"}, at(5));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"violation"});
+}
+
+TEST(Checker, ManyOfOneKindAreToldOnlyAFewTimes) {
+  History history;
+  history.add(sent(10, 100, 0, 0), at(1), at(2));
+  EXPECT_EQ(check(history, 3).size(), 3u);
+}
+
+}  // namespace
+}  // namespace paceline::sim

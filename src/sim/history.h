@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "env/shard.h"
+
+// What clients asked and what they were told, in the order in which they were told it. Clients
+// write it, the checker reads it; neither knows the broker. One thread.
+
+namespace paceline::sim {
+
+// Where records go: a small number for (topic, partition), given by whoever runs the clients.
+using Key = uint32_t;
+// Unique per key for the whole history: nobody sends the same one twice on purpose.
+using Value = uint64_t;
+
+// fail: certainly not in the log. unknown: it may be there, now or later.
+enum class Outcome : uint8_t { ok, fail, unknown };
+
+// One batch: the values first, first+1, ...
+struct Send {
+  uint32_t producer = 0;   // one session: never shared by two clients
+  bool idempotent = true;  // retried until told; a plain one is sent once
+  Key key = 0;
+  Value first = 0;
+  uint32_t count = 0;
+  uint64_t order = 0;  // of this producer's batches to this key, as it first sent them
+  Outcome outcome = Outcome::unknown;
+  int64_t base = -1;  // the offset of `first`; -1 if it was not told
+  // Answers after the first one to the same batch, e.g. to a retry: each must be `base`.
+  std::vector<int64_t> repeated_bases;
+};
+
+struct Seen {
+  int64_t offset = 0;
+  Value value = 0;
+};
+// One fetch of one key by one reader.
+struct Poll {
+  uint32_t reader = 0;
+  Key key = 0;
+  int64_t from = 0;
+  std::vector<Seen> seen;  // records at or after `from`, in the order of the answer
+  int64_t high_watermark = -1;
+  int64_t log_start = -1;
+  bool last = false;  // of the final polls, after all faults have ended
+};
+
+// A group's offset of one key.
+struct Commit {
+  uint32_t group = 0;
+  Key key = 0;
+  int64_t offset = 0;
+  Outcome outcome = Outcome::unknown;
+};
+struct CommittedRead {
+  uint32_t group = 0;
+  Key key = 0;
+  int64_t offset = -1;  // -1: none
+};
+
+// A leader epoch that a broker gave for a key.
+struct EpochSeen {
+  Key key = 0;
+  int32_t epoch = -1;
+};
+
+// Something that no client may ever see, found by the client itself, e.g. a checksum.
+struct Violation {
+  Key key = 0;
+  std::string what;
+};
+
+struct Event {
+  enum class Kind : uint8_t { send, poll, commit, committed_read, epoch, violation };
+  Kind kind;
+  size_t index = 0;  // in the list of that kind
+  env::Instant invoked{};
+  env::Instant told{};
+};
+
+class History {
+ public:
+  void add(Send send, env::Instant invoked, env::Instant told);
+  void add(Poll poll, env::Instant invoked, env::Instant told);
+  void add(Commit commit, env::Instant invoked, env::Instant told);
+  void add(CommittedRead read, env::Instant invoked, env::Instant told);
+  void add(EpochSeen seen, env::Instant invoked, env::Instant told);
+  void add(Violation violation, env::Instant told);
+
+  const std::vector<Event>& events() const { return events_; }
+  const Send& send(const Event& event) const { return sends_[event.index]; }
+  const Poll& poll(const Event& event) const { return polls_[event.index]; }
+  const Commit& commit(const Event& event) const { return commits_[event.index]; }
+  const CommittedRead& committed_read(const Event& event) const { return reads_[event.index]; }
+  const EpochSeen& epoch(const Event& event) const { return epochs_[event.index]; }
+  const Violation& violation(const Event& event) const { return violations_[event.index]; }
+  const std::vector<Send>& sends() const { return sends_; }
+  const std::vector<Poll>& polls() const { return polls_; }
+
+ private:
+  std::vector<Event> events_;
+  std::vector<Send> sends_;
+  std::vector<Poll> polls_;
+  std::vector<Commit> commits_;
+  std::vector<CommittedRead> reads_;
+  std::vector<EpochSeen> epochs_;
+  std::vector<Violation> violations_;
+};
+
+}  // namespace paceline::sim
