@@ -5,6 +5,7 @@ their id. A broker lives in a temporary folder, and dies with the process that s
 
   PACELINE_BINARY   the program under test (default: build/release/paceline, then build/debug)
   PACELINE_KEEP=1   keeps the temporary folders of brokers and prints where they are
+  PACELINE_PORTS    first and last port that brokers may use (default: 20000-31999)
 """
 import ctypes
 import hashlib
@@ -71,8 +72,9 @@ def binary():
 def free_port():
     """A port below the range from which the kernel takes the ports of outgoing connections, so
     that nobody else sits on it while a broker restarts."""
+    first, last = map(int, os.environ.get("PACELINE_PORTS", "20000-31999").split("-"))
     while True:
-        port = random.randrange(20000, 32000)
+        port = random.randint(first, last)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
