@@ -1,13 +1,14 @@
 #include <zlib.h>
 
-#include <limits>
+#include <algorithm>
 
 #include "record/codecs.h"
 
 namespace paceline::record::codecs {
 namespace {
 
-constexpr int kGzipWindowBits = 15 + 16;  // the largest window, in a gzip wrapper
+constexpr int kGzipWindowBits = 15 + 16;        // the largest window, in a gzip wrapper
+constexpr size_t kInputStep = size_t{1} << 30;  // zlib counts in 32 bits
 
 class Gunzip final : public Decompressor {
  public:
@@ -50,8 +51,6 @@ class Gunzip final : public Decompressor {
     return {};
   }
 
-  static constexpr size_t kInputStep = size_t{1} << 30;  // zlib counts in 32 bits
-
   Bytes rest_;
   OutputCap cap_;
   z_stream stream_{};
@@ -60,31 +59,62 @@ class Gunzip final : public Decompressor {
   size_t member_count_ = 0;
 };
 
+class Gzip final : public Compressor {
+ public:
+  explicit Gzip(int level) {
+    constexpr int kMemoryLevel = 8;  // zlib's default
+    const int wanted = level == kLevelDefault ? Z_DEFAULT_COMPRESSION : level;
+    status_ = deflateInit2(&stream_, wanted, Z_DEFLATED, kGzipWindowBits, kMemoryLevel,
+                           Z_DEFAULT_STRATEGY);
+  }
+  ~Gzip() override {
+    if (status_ == Z_OK) deflateEnd(&stream_);
+  }
+  int status() const { return status_; }
+
+  Result<void> add(Bytes piece, std::string& out) override {
+    while (!piece.empty()) {
+      const Bytes given = piece.first(std::min(piece.size(), kInputStep));
+      piece = piece.subspan(given.size());
+      stream_.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(given.data()));
+      stream_.avail_in = static_cast<uInt>(given.size());
+      run(Z_NO_FLUSH, out);
+    }
+    return {};
+  }
+  Result<void> finish(std::string& out) override {
+    run(Z_FINISH, out);
+    return {};
+  }
+
+ private:
+  // Until zlib leaves room: then it has taken all input, or ended.
+  void run(int flush, std::string& out) {
+    do {
+      const size_t start = out.size();
+      out.resize(start + kPieceBytes / 4);
+      stream_.next_out = reinterpret_cast<Bytef*>(out.data() + start);
+      stream_.avail_out = kPieceBytes / 4;
+      CHECK(deflate(&stream_, flush) != Z_STREAM_ERROR);
+      out.resize(out.size() - stream_.avail_out);
+    } while (stream_.avail_out == 0);
+  }
+
+  z_stream stream_{};
+  int status_;
+};
+
 }  // namespace
 
 std::unique_ptr<Decompressor> open_gzip(Bytes compressed, size_t bytes_max) {
   return std::make_unique<Gunzip>(compressed, bytes_max);
 }
 
-Result<std::string> gzip(Bytes bytes, int level) {
-  if (bytes.size() > std::numeric_limits<uInt>::max() / 2)
-    return fail(Code::too_large, "too much for one gzip call");
-  z_stream stream{};
-  constexpr int kMemoryLevel = 8;  // zlib's default
-  const int wanted = level == kLevelDefault ? Z_DEFAULT_COMPRESSION : level;
-  if (deflateInit2(&stream, wanted, Z_DEFLATED, kGzipWindowBits, kMemoryLevel,
-                   Z_DEFAULT_STRATEGY) != Z_OK)
-    return fail(Code::invalid_argument, "no such gzip level");
-  std::string out(deflateBound(&stream, bytes.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(bytes.data()));
-  stream.avail_in = static_cast<uInt>(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int status = deflate(&stream, Z_FINISH);
-  out.resize(out.size() - stream.avail_out);
-  deflateEnd(&stream);
-  CHECK(status == Z_STREAM_END);  // deflateBound promised the room
-  return out;
+Writer write_gzip(int level) {
+  auto writer = std::make_unique<Gzip>(level);
+  if (writer->status() == Z_MEM_ERROR) return fail(Code::unavailable, "zlib has no memory");
+  if (writer->status() != Z_OK) return fail(Code::invalid_argument, "no such gzip level");
+  return writer;
 }
 
 }  // namespace paceline::record::codecs

@@ -60,23 +60,64 @@ class Unlz4 final : public Decompressor {
   bool ended_ = false;
 };
 
+class Lz4 final : public Compressor {
+ public:
+  explicit Lz4(int level) {
+    if (LZ4F_isError(LZ4F_createCompressionContext(&context_, LZ4F_VERSION))) context_ = nullptr;
+    preferences_.frameInfo.blockMode = LZ4F_blockIndependent;
+    preferences_.frameInfo.blockSizeID = LZ4F_max64KB;
+    if (level != kLevelDefault) preferences_.compressionLevel = level;
+  }
+  ~Lz4() override { LZ4F_freeCompressionContext(context_); }
+  bool ready() const { return context_ != nullptr; }
+
+  Result<void> add(Bytes piece, std::string& out) override {
+    TRY_VOID(begin(out));
+    return extend(out, LZ4F_compressBound(piece.size(), &preferences_), [&](char* to, size_t room) {
+      return LZ4F_compressUpdate(context_, to, room, piece.data(), piece.size(), nullptr);
+    });
+  }
+  Result<void> finish(std::string& out) override {
+    TRY_VOID(begin(out));
+    return extend(out, LZ4F_compressBound(0, &preferences_), [&](char* to, size_t room) {
+      return LZ4F_compressEnd(context_, to, room, nullptr);
+    });
+  }
+
+ private:
+  Result<void> begin(std::string& out) {
+    if (begun_) return {};
+    begun_ = true;
+    return extend(out, LZ4F_HEADER_SIZE_MAX, [&](char* to, size_t room) {
+      return LZ4F_compressBegin(context_, to, room, &preferences_);
+    });
+  }
+  // `fill` writes at most `room` bytes behind `out` and says how many.
+  template <class Fill>
+  static Result<void> extend(std::string& out, size_t room, Fill fill) {
+    const size_t start = out.size();
+    out.resize(start + room);
+    const size_t made = fill(out.data() + start, room);
+    out.resize(start + (LZ4F_isError(made) ? 0 : made));
+    if (LZ4F_isError(made)) return fail(Code::unavailable, LZ4F_getErrorName(made));
+    return {};
+  }
+
+  LZ4F_cctx* context_ = nullptr;
+  LZ4F_preferences_t preferences_{};
+  bool begun_ = false;
+};
+
 }  // namespace
 
 std::unique_ptr<Decompressor> open_lz4(Bytes compressed, size_t bytes_max) {
   return std::make_unique<Unlz4>(compressed, bytes_max);
 }
 
-Result<std::string> lz4(Bytes bytes, int level) {
-  LZ4F_preferences_t preferences{};
-  preferences.frameInfo.blockMode = LZ4F_blockIndependent;
-  preferences.frameInfo.blockSizeID = LZ4F_max64KB;
-  if (level != kLevelDefault) preferences.compressionLevel = level;
-  std::string out(LZ4F_compressFrameBound(bytes.size(), &preferences), '\0');
-  const size_t size =
-      LZ4F_compressFrame(out.data(), out.size(), bytes.data(), bytes.size(), &preferences);
-  if (LZ4F_isError(size)) return fail(Code::invalid_argument, LZ4F_getErrorName(size));
-  out.resize(size);
-  return out;
+Writer write_lz4(int level) {
+  auto writer = std::make_unique<Lz4>(level);
+  if (!writer->ready()) return fail(Code::unavailable, "lz4 has no memory");
+  return writer;
 }
 
 }  // namespace paceline::record::codecs

@@ -81,17 +81,38 @@ class Unsnap final : public Decompressor {
   bool raw_read_ = false;
 };
 
-}  // namespace
+class Snap final : public Compressor {
+ public:
+  Result<void> add(Bytes piece, std::string& out) override {
+    begin(out);
+    while (!piece.empty()) {
+      const Bytes part = piece.first(std::min(piece.size(), kXerialBlockBytes - pending_.size()));
+      piece = piece.subspan(part.size());
+      if (part.size() == kXerialBlockBytes) {
+        write_block(part, out);
+        continue;
+      }
+      pending_ += as_text(part);
+      if (pending_.size() == kXerialBlockBytes) flush(out);
+    }
+    return {};
+  }
+  Result<void> finish(std::string& out) override {
+    begin(out);
+    if (!pending_.empty()) flush(out);
+    return {};
+  }
 
-std::unique_ptr<Decompressor> open_snappy(Bytes compressed, size_t bytes_max) {
-  return std::make_unique<Unsnap>(compressed, bytes_max);
-}
-
-Result<std::string> snappy(Bytes bytes) {
-  std::string out(kXerialHeader);
-  while (!bytes.empty()) {
-    const Bytes block = bytes.first(std::min(bytes.size(), kXerialBlockBytes));
-    bytes = bytes.subspan(block.size());
+ private:
+  void begin(std::string& out) {
+    if (!begun_) out += kXerialHeader;
+    begun_ = true;
+  }
+  void flush(std::string& out) {
+    write_block(as_bytes(pending_), out);
+    pending_.clear();
+  }
+  static void write_block(Bytes block, std::string& out) {
     const size_t start = out.size();
     out.resize(start + sizeof(uint32_t) + ::snappy::MaxCompressedLength(block.size()));
     char* to = out.data() + start;
@@ -101,7 +122,19 @@ Result<std::string> snappy(Bytes bytes) {
     store_be(reinterpret_cast<std::byte*>(to), static_cast<uint32_t>(size));
     out.resize(start + sizeof(uint32_t) + size);
   }
-  return out;
+
+  std::string pending_;  // less than a block
+  bool begun_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Decompressor> open_snappy(Bytes compressed, size_t bytes_max) {
+  return std::make_unique<Unsnap>(compressed, bytes_max);
+}
+
+Writer write_snappy() {
+  return std::make_unique<Snap>();
 }
 
 }  // namespace paceline::record::codecs

@@ -118,19 +118,55 @@ class Unzstd final : public Decompressor {
   bool any_frame_ = false;
 };
 
+// Levels above the default would take windows up to 128 MiB and tables of a gigabyte, for batches
+// that seldom are larger than this.
+constexpr int kWrittenWindowLog = 21;
+
+class Zstd final : public Compressor {
+ public:
+  Zstd(int level, std::optional<size_t> bytes_total) : context_(ZSTD_createCCtx()) {
+    if (!context_) return;
+    const int wanted = level == kLevelDefault ? ZSTD_CLEVEL_DEFAULT : level;
+    ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, wanted);
+    if (wanted > ZSTD_CLEVEL_DEFAULT)
+      ZSTD_CCtx_setParameter(context_, ZSTD_c_windowLog, kWrittenWindowLog);
+    if (bytes_total) ZSTD_CCtx_setPledgedSrcSize(context_, *bytes_total);
+  }
+  ~Zstd() override { ZSTD_freeCCtx(context_); }
+  bool ready() const { return context_ != nullptr; }
+
+  Result<void> add(Bytes piece, std::string& out) override {
+    return run(piece, ZSTD_e_continue, out);
+  }
+  Result<void> finish(std::string& out) override { return run({}, ZSTD_e_end, out); }
+
+ private:
+  Result<void> run(Bytes piece, ZSTD_EndDirective directive, std::string& out) {
+    ZSTD_inBuffer in{piece.data(), piece.size(), 0};
+    for (;;) {
+      const size_t start = out.size();
+      out.resize(start + kPieceBytes / 4);
+      ZSTD_outBuffer to{out.data() + start, kPieceBytes / 4, 0};
+      const size_t left = ZSTD_compressStream2(context_, &to, &in, directive);
+      out.resize(start + to.pos);
+      if (ZSTD_isError(left)) return fail(Code::unavailable, ZSTD_getErrorName(left));
+      if (directive == ZSTD_e_end ? left == 0 : in.pos == in.size) return {};
+    }
+  }
+
+  ZSTD_CCtx* context_;
+};
+
 }  // namespace
 
 std::unique_ptr<Decompressor> open_zstd(Bytes compressed, size_t bytes_max) {
   return std::make_unique<Unzstd>(compressed, bytes_max);
 }
 
-Result<std::string> zstd(Bytes bytes, int level) {
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  const size_t size = ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(),
-                                    level == kLevelDefault ? ZSTD_CLEVEL_DEFAULT : level);
-  if (ZSTD_isError(size)) return fail(Code::invalid_argument, ZSTD_getErrorName(size));
-  out.resize(size);
-  return out;
+Writer write_zstd(int level, std::optional<size_t> bytes_total) {
+  auto writer = std::make_unique<Zstd>(level, bytes_total);
+  if (!writer->ready()) return fail(Code::unavailable, "zstd has no memory");
+  return writer;
 }
 
 }  // namespace paceline::record::codecs

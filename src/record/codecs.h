@@ -35,9 +35,10 @@ std::unique_ptr<Decompressor> open_snappy(Bytes compressed, size_t bytes_max);
 std::unique_ptr<Decompressor> open_lz4(Bytes compressed, size_t bytes_max);
 std::unique_ptr<Decompressor> open_zstd(Bytes compressed, size_t bytes_max);
 
-Result<std::string> gzip(Bytes bytes, int level);
-Result<std::string> snappy(Bytes bytes);
-Result<std::string> lz4(Bytes bytes, int level);
-Result<std::string> zstd(Bytes bytes, int level);
+using Writer = Result<std::unique_ptr<Compressor>>;
+Writer write_gzip(int level);
+Writer write_snappy();
+Writer write_lz4(int level);
+Writer write_zstd(int level, std::optional<size_t> bytes_total);
 
 }  // namespace paceline::record::codecs

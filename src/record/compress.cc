@@ -23,6 +23,15 @@ class Plain final : public Decompressor {
   codecs::OutputCap cap_;
 };
 
+class PlainWriter final : public Compressor {
+ public:
+  Result<void> add(Bytes piece, std::string& out) override {
+    out += as_text(piece);
+    return {};
+  }
+  Result<void> finish(std::string&) override { return {}; }
+};
+
 }  // namespace
 
 std::unique_ptr<Decompressor> Decompressor::open(Codec codec, Bytes compressed, size_t bytes_max) {
@@ -54,20 +63,29 @@ Result<std::string> decompress(Codec codec, Bytes compressed, size_t bytes_max) 
   }
 }
 
-Result<std::string> compress(Codec codec, Bytes bytes, int level) {
+Result<std::unique_ptr<Compressor>> Compressor::open(Codec codec, int level,
+                                                     std::optional<size_t> bytes_total) {
   switch (codec) {
     case Codec::none:
       break;
     case Codec::gzip:
-      return codecs::gzip(bytes, level);
+      return codecs::write_gzip(level);
     case Codec::snappy:
-      return codecs::snappy(bytes);
+      return codecs::write_snappy();
     case Codec::lz4:
-      return codecs::lz4(bytes, level);
+      return codecs::write_lz4(level);
     case Codec::zstd:
-      return codecs::zstd(bytes, level);
+      return codecs::write_zstd(level, bytes_total);
   }
-  return to_string(bytes);
+  return std::make_unique<PlainWriter>();
+}
+
+Result<std::string> compress(Codec codec, Bytes bytes, int level) {
+  TRY(auto writer, Compressor::open(codec, level, bytes.size()));
+  std::string out;
+  TRY_VOID(writer->add(bytes, out));
+  TRY_VOID(writer->finish(out));
+  return out;
 }
 
 }  // namespace paceline::record

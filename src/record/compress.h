@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
@@ -39,7 +40,24 @@ class Decompressor {
 // The whole at once; at most `bytes_max` and one window are held.
 Result<std::string> decompress(Codec codec, Bytes compressed, size_t bytes_max);
 
-// As Kafka's clients write it (snappy: xerial frames). `level` counts for gzip, lz4 and zstd.
+// Makes one compressed payload piece by piece, as Kafka's clients write it (snappy: xerial frames).
+// The codec's state is bounded whatever is added: some 300 KiB for gzip, 130 KiB for lz4, and for
+// zstd a window of at most 2 MiB with tables that grow with the level (4 MiB by default, 40 MiB at
+// 22).
+class Compressor {
+ public:
+  // `level` counts for gzip, lz4 and zstd. `bytes_total`: exactly what will be added, if known; it
+  // makes a small payload cheap. Code::invalid_argument: no such level; unavailable: no memory.
+  static Result<std::unique_ptr<Compressor>> open(Codec codec, int level,
+                                                  std::optional<size_t> bytes_total);
+
+  virtual ~Compressor() = default;
+  // Appends to `out` what is ready; the rest comes with a later piece or with finish().
+  virtual Result<void> add(Bytes piece, std::string& out) = 0;
+  virtual Result<void> finish(std::string& out) = 0;
+};
+
+// The whole at once.
 Result<std::string> compress(Codec codec, Bytes bytes, int level = kLevelDefault);
 
 }  // namespace paceline::record

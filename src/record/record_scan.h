@@ -31,10 +31,10 @@ class RecordScan {
   // After Step::failed. Code::invalid_argument: the records break the format; else the
   // Decompressor's corrupt or too_large.
   const Error& error() const { return error_; }
-
- private:
   // The position in the record bytes as a whole, over all windows.
   uint64_t position() const { return passed_ + static_cast<uint64_t>(at_ - begin_); }
+
+ private:
   bool refill();
   bool at_end() { return at_ == end_ && !refill(); }
   bool read_byte(uint8_t& byte);

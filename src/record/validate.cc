@@ -94,6 +94,7 @@ class RecordCheck {
     }
     if (index != batch_.record_count())
       return kafka_fail(invalid_record, "a batch holds fewer records than it states");
+    facts.opened_bytes = scan.position();
     facts.max_timestamp_wrong = facts.max_timestamp != batch_.max_timestamp();
     return verdict();
   }

@@ -24,6 +24,7 @@ struct BatchFacts {
   bool max_timestamp_wrong = false;
   Codec codec = Codec::none;
   size_t bytes = 0;
+  size_t opened_bytes = 0;  // of the records without their codec; 0: not looked at
   bool transactional = false;
   bool control = false;
 
