@@ -63,9 +63,9 @@ constexpr KeySpec kBrokerKeys[] = {
      "How far a timestamp may lie ahead."},
     {"compression.type", string, "producer", kHonour,
      "The final codec; producer keeps the sender's."},
-    {"compression.gzip.level", int32, "-1", kAccept, "The level when the broker compresses."},
-    {"compression.lz4.level", int32, "9", kAccept, "The level when the broker compresses."},
-    {"compression.zstd.level", int32, "3", kAccept, "The level when the broker compresses."},
+    {"compression.gzip.level", int32, "-1", kHonour, "The level when the broker compresses."},
+    {"compression.lz4.level", int32, "9", kHonour, "The level when the broker compresses."},
+    {"compression.zstd.level", int32, "3", kHonour, "The level when the broker compresses."},
     {"log.cleaner.delete.retention.ms", int64, "86400000", kHonour, "How long tombstones stay."},
     {"log.cleaner.min.compaction.lag.ms", int64, "0", kHonour,
      "The earliest time to compact a record."},
@@ -266,6 +266,10 @@ std::optional<std::string> refused_value(std::string_view key, std::string_view 
     return "all data is already in the object store; remove it";
   if (key == "process.roles" && value == "controller")
     return "there is no separate controller; use broker, or broker,controller";
+  if (find_topic_key(key) && !value.empty()) {
+    auto checked = TopicConfigs({}).check_topic({{std::string(key), std::string(value)}});
+    if (!checked) return std::move(checked).error().message;
+  }
   return std::nullopt;
 }
 

@@ -57,6 +57,9 @@ Result<void> check_topic_value(const TopicKeySpec& spec, std::string_view value)
           Code::invalid_argument,
           bad_value(spec.key.name, value, fmt::format("String must be one of: {}", spec.allowed)));
   }
+  if (spec.key.name == "compression.gzip.level" && *parse_int(value) == 0)
+    return fail(Code::invalid_argument,
+                bad_value(spec.key.name, value, "Value must be between 1 and 9 or equal to -1"));
   if ((spec.key.name == "unclean.leader.election.enable") && value == "true")
     return fail(Code::invalid_argument,
                 "unclean.leader.election.enable=true: a clean leader always exists");
@@ -299,7 +302,15 @@ partition::Config TopicConfigs::partition_config(const cluster::TopicImage& topi
   config.delete_old = std::find(policies.begin(), policies.end(), "delete") != policies.end();
   config.retention_ms = number("retention.ms");
   config.retention_bytes = number("retention.bytes");
-  config.compression_type = value("compression.type", topic, image);
+  const std::string codec = value("compression.type", topic, image);
+  if (codec == "uncompressed") {
+    config.codec = record::Codec::none;
+  } else if ((config.codec = record::parse_codec(codec)) && codec != "snappy") {
+    config.codec_level = static_cast<int>(number("compression." + codec + ".level"));
+    // Kafka's default number means its fast compressor, any other one the slow one at that level.
+    if (config.codec == record::Codec::lz4 && config.codec_level == 9)
+      config.codec_level = record::kLevelDefault;
+  }
   if (const std::string* expiry = find(static_, "producer.id.expiration.ms"))
     config.producer_id_expiration_ms =
         parse_int(*expiry).value_or(config.producer_id_expiration_ms);

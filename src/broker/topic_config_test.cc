@@ -68,6 +68,48 @@ TEST(TopicConfigs, RefusesWithKafkasWords) {
       configs.check_topic({{"min.compaction.lag.ms", "9"}, {"max.compaction.lag.ms", "5"}}));
 }
 
+TEST(TopicConfigs, TheCodecOfATopicComesWithItsLevel) {
+  TopicConfigs configs({{"compression.zstd.level", "7"}});
+  cluster::Image image;
+  cluster::TopicImage topic;
+  auto chosen = [&](std::string codec, std::map<std::string, std::string> more = {}) {
+    topic.configs = std::move(more);
+    topic.configs["compression.type"] = std::move(codec);
+    const partition::Config config = configs.partition_config(topic, image);
+    return std::pair(config.codec, config.codec_level);
+  };
+  using record::Codec;
+  constexpr int kNone = record::kLevelDefault;
+  EXPECT_EQ(configs.partition_config({}, image).codec, std::nullopt);
+  EXPECT_EQ(chosen("producer"), std::pair(std::optional<Codec>(), kNone));
+  EXPECT_EQ(chosen("uncompressed"), std::pair(std::optional(Codec::none), kNone));
+  EXPECT_EQ(chosen("snappy"), std::pair(std::optional(Codec::snappy), kNone));
+  EXPECT_EQ(chosen("zstd"), std::pair(std::optional(Codec::zstd), 7));
+  EXPECT_EQ(chosen("gzip"), std::pair(std::optional(Codec::gzip), -1));
+  EXPECT_EQ(chosen("gzip", {{"compression.gzip.level", "9"}}).second, 9);
+  EXPECT_EQ(chosen("lz4").second, kNone);  // 9, Kafka's name for its fast compressor
+  EXPECT_EQ(chosen("lz4", {{"compression.lz4.level", "3"}}).second, 3);
+}
+
+TEST(TopicConfigs, LevelsOutsideOfTheCodecAreRefused) {
+  TopicConfigs configs({});
+  for (auto [key, value, fits] : {std::tuple{"compression.gzip.level", "-1", true},
+                                  {"compression.gzip.level", "0", false},
+                                  {"compression.gzip.level", "1", true},
+                                  {"compression.gzip.level", "10", false},
+                                  {"compression.lz4.level", "0", false},
+                                  {"compression.lz4.level", "17", true},
+                                  {"compression.lz4.level", "18", false},
+                                  {"compression.zstd.level", "-131072", true},
+                                  {"compression.zstd.level", "23", false},
+                                  {"compression.type", "none", false},
+                                  {"compression.type", "uncompressed", true}}) {
+    EXPECT_EQ(configs.check_topic({{key, value}}).has_value(), fits) << key << "=" << value;
+    EXPECT_EQ(configs.check_broker({{key, value}}).has_value(), fits) << key << "=" << value;
+    EXPECT_EQ(!refused_value(key, value), fits) << key << "=" << value;
+  }
+}
+
 TEST(TopicConfigs, BrokerKeysKnowWhatIsDynamicAndWhatIsSecret) {
   TopicConfigs configs({{"num.partitions", "8"}});
   cluster::Image image;

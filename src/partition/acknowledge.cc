@@ -15,10 +15,20 @@ Appended StreamPartition::acknowledge(const Sequenced& sequenced) {
 
 Task<AppendResult> StreamPartition::append(AppendRequest request) {
   auto pass = calls_.enter();
-  auto admitted = admit(request);
-  if (auto* deferred = std::get_if<Deferred>(&admitted))
+  auto facts = admit(request);
+  if (!facts) co_return std::unexpected(std::move(facts.error()));
+  Turns::Turn turn;
+  if (turns_.any() || needs_packing(request, *facts)) {
+    auto packed = co_await repack(request, *facts);
+    if (!packed) co_return std::unexpected(std::move(packed.error()));
+    turn = *std::move(packed);
+  }
+  if (auto deferred = check_producer(*facts)) {
+    turn.end();
     co_return co_await tell(std::move(*deferred));
-  Sequenced sequenced = sequence(request, std::get<Admitted>(admitted).facts);
+  }
+  Sequenced sequenced = sequence(request, *facts);
+  turn.end();
   auto persisted = co_await persist(sequenced.batch);
   if (!persisted) co_return std::unexpected(std::move(persisted.error()));
   co_return acknowledge(sequenced);

@@ -56,10 +56,10 @@ std::expected<record::BatchFacts, AppendFailure> StreamPartition::judge(
   return std::unexpected(std::move(failure));
 }
 
-std::variant<StreamPartition::Admitted, StreamPartition::Deferred> StreamPartition::check_producer(
+std::optional<StreamPartition::Deferred> StreamPartition::check_producer(
     const record::BatchFacts& facts) const {
   // A marker is its coordinator's word: it has no sequence to be judged by.
-  if (facts.control) return Admitted{facts};
+  if (facts.control) return std::nullopt;
   auto verdict = producers_.check(facts);
   if (auto* duplicate = std::get_if<record::ProducerState::Duplicate>(&verdict)) {
     Appended appended;
@@ -72,25 +72,26 @@ std::variant<StreamPartition::Admitted, StreamPartition::Deferred> StreamPartiti
   if (auto* refused = std::get_if<record::ProducerState::Refused>(&verdict))
     return Deferred{refuse(refused->failure.code, std::move(refused->failure.message)),
                     refused->last_offset};
-  return Admitted{facts};
+  return std::nullopt;
 }
 
-std::variant<StreamPartition::Admitted, StreamPartition::Deferred> StreamPartition::admit(
-    const AppendRequest& request) const {
-  constexpr Offset kAtOnce{-1};
+std::expected<void, AppendFailure> StreamPartition::check_writable(Epoch expected) const {
   if (lost_)
-    return Deferred{refuse(KafkaError::not_leader_or_follower,
-                           fmt::format("{} cannot be written here any more", options_.name)),
-                    kAtOnce};
-  if (auto open = check_open(request.expected_epoch); !open)
-    return Deferred{refuse(open.error().code, std::move(open.error().message)), kAtOnce};
+    return refuse(KafkaError::not_leader_or_follower,
+                  fmt::format("{} cannot be written here any more", options_.name));
+  if (auto open = check_open(expected); !open)
+    return refuse(open.error().code, std::move(open.error().message));
   if (recovering_)
-    return Deferred{refuse(KafkaError::kafka_storage_error,
-                           fmt::format("{} recovers from a failed write", options_.name)),
-                    kAtOnce};
-  auto facts = judge(request);
-  if (!facts) return Deferred{std::unexpected(std::move(facts.error())), kAtOnce};
-  return check_producer(*facts);
+    return refuse(KafkaError::kafka_storage_error,
+                  fmt::format("{} recovers from a failed write", options_.name));
+  return {};
+}
+
+std::expected<record::BatchFacts, AppendFailure> StreamPartition::admit(
+    const AppendRequest& request) const {
+  if (auto writable = check_writable(request.expected_epoch); !writable)
+    return std::unexpected(std::move(writable.error()));
+  return judge(request);
 }
 
 // Before an answer leaves, the state it follows from must be there for good.

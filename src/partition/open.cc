@@ -10,6 +10,7 @@ StreamPartition::StreamPartition(Options options)
       shard_(*options_.shard),
       settled_(shard_),
       calls_(shard_),
+      turns_(shard_),
       subscribers_(shard_) {}
 
 Task<Result<std::unique_ptr<Partition>>> Partition::open(Options options) {

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "env/shard.h"
+#include "record/compress.h"
 #include "record/kafka_error.h"
 #include "stream/stream.h"
 
@@ -33,7 +34,9 @@ struct Config {
   int64_t retention_ms = 604'800'000;  // -1 = for ever
   int64_t retention_bytes = -1;        // -1 = any size
   int64_t producer_id_expiration_ms = 86'400'000;
-  std::string compression_type = "producer";
+  // compression.type; nothing: each batch keeps its producer's codec. The level is the codec's own.
+  std::optional<record::Codec> codec;
+  int codec_level = record::kLevelDefault;
 };
 
 struct AppendRequest {

@@ -1,14 +1,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "env/sync.h"
 #include "partition/epochs.h"
 #include "partition/partition.h"
 #include "partition/subscribers.h"
+#include "partition/turns.h"
 #include "record/producer_state.h"
 #include "record/validate.h"
 
@@ -20,8 +21,8 @@ std::unexpected<AppendFailure> refuse(KafkaError code, std::string message);
 // What a reader or an administrator is told when the stream fails.
 record::KafkaFailure told(const Error& error);
 
-// The one implementation. An append goes through admit, sequence, persist, acknowledge, a file
-// each.
+// The one implementation. An append goes through admit, repack (where the topic has a codec),
+// sequence, persist, acknowledge, a file each.
 class StreamPartition final : public Partition, public stream::StateOwner {
  public:
   explicit StreamPartition(Options options);
@@ -49,9 +50,6 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   std::string snapshot(Offset end) override;  // of StateOwner
 
  private:
-  struct Admitted {
-    record::BatchFacts facts;
-  };
   // An answer that follows from a batch which may not be durable yet: told once `last_offset` is,
   // and a storage error if it never will be.
   struct Deferred {
@@ -63,9 +61,14 @@ class StreamPartition final : public Partition, public stream::StateOwner {
     int64_t answer_time_ms = -1;
   };
 
-  std::variant<Admitted, Deferred> admit(const AppendRequest& request) const;
+  std::expected<record::BatchFacts, AppendFailure> admit(const AppendRequest& request) const;
+  std::expected<void, AppendFailure> check_writable(Epoch expected) const;
   std::expected<record::BatchFacts, AppendFailure> judge(const AppendRequest& request) const;
-  std::variant<Admitted, Deferred> check_producer(const record::BatchFacts& facts) const;
+  bool needs_packing(const AppendRequest& request, const record::BatchFacts& facts) const;
+  Task<std::expected<Turns::Turn, AppendFailure>> repack(AppendRequest& request,
+                                                         record::BatchFacts& facts);
+  // Nothing: the batch is new and next in its producer's order.
+  std::optional<Deferred> check_producer(const record::BatchFacts& facts) const;
   Sequenced sequence(const AppendRequest& request, const record::BatchFacts& facts);
   Task<std::expected<void, AppendFailure>> persist(stream::Batch batch);
   std::unexpected<AppendFailure> fail_append(const Error& error);
@@ -98,6 +101,8 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Offset closed_end_;
   env::Event settled_;  // the durable end moved, or a wave of failures is over
   env::Gate calls_;
+  Turns turns_;  // of appends that wait for their batches to be packed, and of those behind them
+  uint64_t packed_count_ = 0;
   Subscribers subscribers_;
 };
 

@@ -176,13 +176,18 @@ class PartitionTest : public testing::Test {
   }
   // Starts an append and returns where its answer will be.
   std::shared_ptr<std::optional<AppendAnswer>> start(const record::BatchBuilder& builder) {
+    auto answer = start_now(builder);
+    settle();
+    return answer;
+  }
+  // The same, but it runs only as far as the next settle() lets it.
+  std::shared_ptr<std::optional<AppendAnswer>> start_now(const record::BatchBuilder& builder) {
     auto answer = std::make_shared<std::optional<AppendAnswer>>();
     auto body = [](Partition* on, AppendRequest what,
                    std::shared_ptr<std::optional<AppendAnswer>> out) -> Task<void> {
       out->emplace(co_await on->append(std::move(what)));
     };
     shard().spawn(body(partition.get(), request(builder), answer));
-    settle();
     return answer;
   }
   void settle() { world.run_for(std::chrono::milliseconds(1)); }
