@@ -4,7 +4,7 @@
 
 #include <atomic>
 
-#include "meta/real_world_test.h"
+#include "env/test_shards.h"
 
 namespace paceline::cluster {
 namespace {
@@ -117,7 +117,7 @@ class ClusterTest : public testing::Test {
   }
   static Code code(const auto& result) { return result ? Code::io_error : result.error().code; }
 
-  meta::RealWorld world_;
+  env::RealTestShards world_;
   std::unique_ptr<LossyStore> store_;
   std::vector<std::unique_ptr<Cluster>> members_;
 };

@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <stdlib.h>
+
+#include <filesystem>
 
 #include "env/disk.h"
 #include "env/real_disk.h"
-#include "meta/real_world_test.h"
 #include "meta/sqlite_database.h"
 #include "meta/sqlite_wal.h"
 

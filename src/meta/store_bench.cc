@@ -2,7 +2,7 @@
 
 #include "env/disk.h"
 #include "env/sync.h"
-#include "meta/real_world_test.h"
+#include "env/test_shards.h"
 #include "meta/store.h"
 
 // How long a commit takes on this machine's disk, through the real environment. The folder is made
@@ -62,7 +62,7 @@ void report(benchmark::State& state, std::vector<double>& micros) {
 
 // The two crossings of threads without a sync.
 void get_latency(benchmark::State& state) {
-  RealWorld world;
+  env::RealTestShards world;
   std::unique_ptr<Store> store;
   world.run(0, open(world.shard(0), world.dir() + "/meta.db", &store));
   std::vector<double> micros;
@@ -73,7 +73,7 @@ BENCHMARK(get_latency)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 // Argument: writers at once.
 void commit_latency(benchmark::State& state) {
-  RealWorld world;
+  env::RealTestShards world;
   std::unique_ptr<Store> store;
   world.run(0, open(world.shard(0), world.dir() + "/meta.db", &store));
   const int count_writers = static_cast<int>(state.range(0));

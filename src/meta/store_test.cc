@@ -1,6 +1,5 @@
 #include "env/disk.h"
-#include "meta/real_world_test.h"
-#include "meta/sim_world_test.h"
+#include "env/test_shards.h"
 #include "meta/store_contract.h"
 
 // The SQLite store keeps the contract of the metadata store, in the real environment and in the
@@ -9,15 +8,10 @@
 namespace paceline::meta {
 namespace {
 
-template <class World>
+template <class Shards>
 class SqliteWorld final : public StoreWorld {
  public:
-  explicit SqliteWorld(std::string path) : path_(std::move(path)) { reopen(); }
-  SqliteWorld()
-    requires requires(World& world) { world.dir(); }
-      : path_(world_.dir() + "/deep/meta.db") {
-    reopen();
-  }
+  SqliteWorld() : path_(world_.dir() + "/deep/meta.db") { reopen(); }
 
   env::Shard& shard(size_t index) override { return world_.shard(index); }
   Store& store() override { return *store_; }
@@ -33,19 +27,17 @@ class SqliteWorld final : public StoreWorld {
   void run(size_t index, Task<void> task) override { world_.run(index, std::move(task)); }
 
  private:
-  World world_;
+  Shards world_;
   const std::string path_;
   std::unique_ptr<Store> store_;  // goes before its world
 };
 
 INSTANTIATE_TEST_SUITE_P(
     Sqlite, StoreContract,
-    testing::Values(StoreParam{"real", [] { return std::make_unique<SqliteWorld<RealWorld>>(); }},
+    testing::Values(StoreParam{"real",
+                               [] { return std::make_unique<SqliteWorld<env::RealTestShards>>(); }},
                     StoreParam{"simulated",
-                               [] {
-                                 return std::make_unique<SqliteWorld<SimTestWorld>>(
-                                     "data/deep/meta.db");
-                               }}),
+                               [] { return std::make_unique<SqliteWorld<env::SimTestShards>>(); }}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "env/disk.h"
-#include "object/real_world_test.h"
-#include "object/sim_world_test.h"
+#include "env/test_shards.h"
 #include "object/store_contract.h"
 
 // The folder store keeps the contract of the object store, in the real environment and in the
@@ -9,15 +8,10 @@
 namespace paceline::object {
 namespace {
 
-template <class World>
+template <class Shards>
 class FolderWorld final : public ObjectWorld {
  public:
-  explicit FolderWorld(std::string path) : path_(std::move(path)) { reopen(); }
-  FolderWorld()
-    requires requires(World& world) { world.dir(); }
-      : path_(world_.dir() + "/objects") {
-    reopen();
-  }
+  FolderWorld() : path_(world_.dir() + "/objects") { reopen(); }
 
   env::Shard& shard(size_t index) override { return world_.shard(index); }
   Store& store() override { return *store_; }
@@ -30,7 +24,7 @@ class FolderWorld final : public ObjectWorld {
   void run(size_t index, Task<void> task) override { world_.run(index, std::move(task)); }
 
  private:
-  World world_;
+  Shards world_;
   const std::string path_;
   std::unique_ptr<Store> store_;  // goes before its world
 };
@@ -38,9 +32,9 @@ class FolderWorld final : public ObjectWorld {
 INSTANTIATE_TEST_SUITE_P(
     Folder, ObjectContract,
     testing::Values(
-        ObjectParam{"real", [] { return std::make_unique<FolderWorld<RealWorld>>(); }},
+        ObjectParam{"real", [] { return std::make_unique<FolderWorld<env::RealTestShards>>(); }},
         ObjectParam{"simulated",
-                    [] { return std::make_unique<FolderWorld<SimTestWorld>>("data/objects"); }}),
+                    [] { return std::make_unique<FolderWorld<env::SimTestShards>>(); }}),
     [](const auto& param) { return param.param.name; });
 
 }  // namespace

@@ -60,7 +60,8 @@ struct BlockRef {
 
 // A block is a table of its batches, one row each, and then their bytes.
 std::string encode_block_table(std::span<const Batch> batches);
-// The batches of a block, as slices of it. corrupt: anything does not fit `ref`.
+// The batches of a block, as slices of it. corrupt: anything does not fit `ref`. REQUIRES: `ref` is
+// of a decoded index.
 Result<std::vector<Batch>> decode_block(const BlockRef& ref, const Slice& block);
 
 // The blocks of an object, by (stream, base).

@@ -17,10 +17,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (auto index = decode_index(id, sealed.bytes()))
     for (const BlockRef& block : index->blocks)
       CHECK(index->find(block.stream, block.base) != nullptr);
-  BlockRef ref;
+  BlockRef ref;  // as an index would give it: offsets from 0, not empty
   ref.base = in.get<Offset>();
   ref.end = in.get<Offset>();
   ref.batch_count = in.get<uint32_t>();
+  if (ref.base.value < 0 || ref.end <= ref.base) return 0;
   const Bytes rest = in.raw(in.remaining());
   ref.bytes = static_cast<uint32_t>(rest.size());
   ref.crc = crc32c(rest);
