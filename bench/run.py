@@ -98,17 +98,57 @@ def load(port, topic, partitions, record, batch, records, latency=False):
     return json.loads(done.stdout)
 
 
-def ratio_rows(name, ours, null, rounds, key, higher_is_better=True):
-    ratios, mine, theirs = [], [], []
+def measured_load(server, *what, **how):
+    """One load, with the server's CPU-seconds for each GB of records."""
+    before = cpu_seconds(server.process.pid)
+    done = load(server.port, *what, **how)
+    done["cpu_per_gb"] = (cpu_seconds(server.process.pid) - before) / (done["mb_per_s"] * done["seconds"] / 1e3)
+    return done
+
+
+def disk_rate(folder):
+    """The disk by itself: appends of 1 MiB to a written file, each with fdatasync, one after the other."""
+    done = subprocess.run([os.path.join(BUILD, "bench/bench-floor"), folder, "disk"], capture_output=True, text=True,
+                          check=True, timeout=120)
+    return json.loads(done.stdout)
+
+
+def rounds_of(rounds, **contenders):
+    """Runs the contenders in turns. A list of results each."""
+    results = {name: [] for name in contenders}
     for _ in range(rounds):
-        a, b = ours(), null()
-        mine.append(a[key])
-        theirs.append(b[key])
-        ratios.append(a[key] / b[key] if b[key] else 0)
-    row = {"scenario": name, "measure": key, "ours": statistics.median(mine), "null": statistics.median(theirs),
-           "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios), "rounds": rounds}
-    print(f"{name:<46} {key:<14} {row['ours']:>10.1f} {row['null']:>10.1f} {row['ratio']:>7.2f}"
-          f"  ({row['ratio_min']:.2f}..{row['ratio_max']:.2f})", flush=True)
+        for name, run in contenders.items():
+            results[name].append(run())
+    return results
+
+
+def compare(results, key, other):
+    """Medians of ours, of the other, and of the ratios round by round."""
+    mine = [one[key] for one in results["ours"]]
+    theirs = [one[key] for one in results[other]]
+    ratios = [a / b if b else 0 for a, b in zip(mine, theirs)]
+    return {"ours": statistics.median(mine), other: statistics.median(theirs), "ratio": statistics.median(ratios),
+            "ratio_min": min(ratios), "ratio_max": max(ratios), "rounds": len(ratios)}
+
+
+def produce_row(name, results):
+    """Throughput beside the null broker and beside the disk: the lower of the two is what binds."""
+    null = compare(results, "mb_per_s", "null")
+    disk = compare(results, "mb_per_s", "disk")
+    binds = "null" if null["null"] <= disk["disk"] else "disk"
+    cpu = compare(results, "cpu_per_gb", "null")
+    row = {"scenario": name, "measure": "mb_per_s", **null, "disk": disk["disk"], "ratio_disk": disk["ratio"],
+           "binds": binds, "cpu_per_gb": cpu["ours"], "cpu_per_gb_null": cpu["null"]}
+    print(f"{name:<44} {row['ours']:>7.0f} {row['null']:>7.0f} {row['disk']:>7.0f} {row['ratio']:>9.2f}"
+          f" ({row['ratio_min']:.2f}..{row['ratio_max']:.2f}) {row['ratio_disk']:>9.2f}   {binds:<5}"
+          f" {row['cpu_per_gb']:>9.2f} {row['cpu_per_gb_null']:>6.2f}", flush=True)
+    return row
+
+
+def latency_row(name, results, key):
+    row = {"scenario": name, "measure": key, **compare(results, key, "null")}
+    print(f"{name}, {key}: ours {row['ours']:.0f}, null {row['null']:.0f}, ratio {row['ratio']:.2f}"
+          f" ({row['ratio_min']:.2f}..{row['ratio_max']:.2f})", flush=True)
     return row
 
 
@@ -146,22 +186,21 @@ def main():
         share = null_rate["mb_per_s"] / floor["loopback_mb_per_s"]
         print(f"null broker (drops) {null_rate['mb_per_s']:.0f} MB/s = {share:.2f} of loopback (must not be below 0.30)")
         rows.append({"scenario": "null broker of loopback", "ratio": share})
-        print(f"{'scenario':<46} {'measure':<14} {'ours':>10} {'null':>10} {'ratio':>7}")
+        print("MB/s of 1 KiB records; null = the durable null broker, disk = 1 MiB append + fdatasync; CPU-seconds a GB")
+        print(f"{'scenario':<44} {'ours':>7} {'null':>7} {'disk':>7} {'to null':>9} {'(min..max)':<12} {'to disk':>9}"
+              f"   {'binds':<5} {'CPU ours':>9} {'null':>6}")
+        records = 400_000 // scale
         for batch, name in ((16 << 10, "16 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")):
             for partitions in (1, 64):
-                records = 400_000 // scale
-                rows.append(ratio_rows(
-                    f"produce 1 KiB, {name} batches, {partitions} partitions",
-                    lambda: load(empty.port, f"t{partitions}", partitions, 1024, batch, records),
-                    lambda: load(durable.port, f"t{partitions}", partitions, 1024, batch, records), rounds, "mb_per_s"))
-        rows.append(ratio_rows("one-record requests, latency of one in flight",
-                               lambda: load(empty.port, "lat", 1, 100, 1000, 2000 // scale, True),
-                               lambda: load(durable.port, "lat", 1, 100, 1000, 2000 // scale, True), rounds, "p50_us"))
-        before = cpu_seconds(empty.process.pid)
-        one = load(empty.port, "cpu", 1, 1024, 1 << 20, 400_000 // scale)
-        gb = one["acked"] * 1024 / 1e9
-        print(f"broker CPU-seconds per GB produced {(cpu_seconds(empty.process.pid) - before) / gb:.2f}")
-        rows.append({"scenario": "broker CPU-seconds per GB produced", "value": (cpu_seconds(empty.process.pid) - before) / gb})
+                what = (f"t{partitions}", partitions, 1024, batch, records)
+                results = rounds_of(rounds, ours=lambda: measured_load(empty, *what),
+                                    null=lambda: measured_load(durable, *what), disk=lambda: disk_rate(folder))
+                rows.append(produce_row(f"produce, {name} batches, {partitions} partitions", results))
+        what = ("lat", 1, 100, 1000, 2000 // scale)
+        results = rounds_of(rounds, ours=lambda: load(empty.port, *what, latency=True),
+                            null=lambda: load(durable.port, *what, latency=True))
+        for key in ("p50_us", "p99_us"):
+            rows.append(latency_row("one-record requests, one in flight", results, key))
         if not args.quick:
             many = broker(os.path.join(folder, "many"), free_port())
             servers.append(many)

@@ -7,10 +7,14 @@
 namespace paceline::broker {
 namespace {
 
-// Room for many small requests in one read; bigger frames get memory of their own size.
-constexpr size_t kReceiveBytes = 128u << 10;
+constexpr size_t kLengthBytes = 4;
+// A frame up to this size is charged once it is there, a bigger one before it is read.
+constexpr size_t kPermitBytesMin = 128u << 10;
 
 constexpr int16_t kProduceKey = static_cast<int16_t>(protocol::ApiKey::produce);
+// After this long without a byte a connection keeps no block.
+constexpr env::Duration kReceiveIdle = std::chrono::seconds(5);
+
 constexpr int16_t kApiVersionsKey = static_cast<int16_t>(protocol::ApiKey::api_versions);
 
 // "GET " or a TLS hello where a length should be: somebody speaks another protocol.
@@ -30,6 +34,7 @@ Connection::Connection(Node& node, env::Shard& shard, std::unique_ptr<env::Socke
       shard_(shard),
       socket_(std::move(socket)),
       metrics_(node.host_of(shard).metrics),
+      receive_(*node.host_of(shard).receive_blocks),
       last_progress_(shard.now()),
       changed_(shard),
       inside_(shard) {
@@ -50,48 +55,35 @@ Task<void> Connection::serve() {
   co_await inside_.wait_empty();
 }
 
-// The next whole frame, without its length. Waits for the memory budget before it reads a body that
-// does not fit into the receive buffer.
+// The next whole frame, without its length. Waits for the memory budget before it reads a body of
+// more than a few requests.
 Task<Result<Slice>> Connection::read_frame() {
   const size_t bytes_max = node_.settings().request_bytes_max;
   inside_frame_ = false;
   for (;;) {
-    const size_t have = to_ - from_;
-    size_t want = 4;
-    if (have >= 4) {
-      const auto size = load_be<int32_t>(receive_.data() + from_);
+    const Bytes have = receive_.unread();
+    size_t want = kLengthBytes;
+    if (have.size() >= kLengthBytes) {
+      const auto size = load_be<int32_t>(have.data());
       if (size < 8 || static_cast<uint32_t>(size) > bytes_max) {
         metrics_.bad_frames.fetch_add(1, std::memory_order_relaxed);
         co_return fail(Code::invalid_argument,
                        fmt::format("a frame of {} bytes (8 to {} are allowed){}", size, bytes_max,
                                    hint(size)));
       }
-      want = 4 + static_cast<size_t>(size);
-      if (have >= want) {
-        Slice frame(receive_, receive_.bytes().subspan(from_ + 4, want - 4));
-        from_ += want;
-        co_return frame;
+      want += static_cast<size_t>(size);
+      if (have.size() >= want) {
+        Slice frame = receive_.take(want);
+        co_return frame.subslice(kLengthBytes, want - kLengthBytes);
       }
-      inside_frame_ = true;
-    }
-    if (receive_.size() - from_ < want || to_ == receive_.size()) {
-      // Frames handed out may still point into the old memory: what is left moves to a new one.
-      if (want > kReceiveBytes && frame_permit_.bytes() == 0)
+      if (want > kPermitBytesMin && frame_permit_.bytes() == 0)
         frame_permit_ = co_await node_.memory().acquire(shard_, want);
-      // Grows with what has arrived: a length alone makes nobody allocate.
-      const size_t room = std::max(kReceiveBytes, std::min(want, 4 * have));
-      Buffer bigger =
-          receive_.unique() && receive_.size() >= room ? receive_ : Buffer::allocate(room);
-      std::memmove(bigger.data(), receive_.data() + from_, have);
-      receive_ = std::move(bigger);
-      from_ = 0;
-      to_ = have;
     }
-    auto read = co_await socket_->read_some(receive_.writable().subspan(to_));
+    inside_frame_ = !have.empty();
+    auto read = co_await socket_->read_some(receive_.room(want));
     if (!read) co_return fail(read.error());
     last_progress_ = shard_.now();
-    to_ += *read;
-    if (have == 0) inside_frame_ = true;
+    receive_.received(*read);
   }
 }
 
@@ -237,12 +229,14 @@ Task<void> Connection::watch_idle(env::Gate::Pass pass) {
     if (!answers_.empty()) last_progress_ = shard_.now();
     const env::Instant deadline = last_progress_ + (inside_frame_ ? frame_max : idle_max);
     const env::Instant now = shard_.now();
+    if (now - last_progress_ >= kReceiveIdle) receive_.release_idle();
     if (now >= deadline) {
       end(inside_frame_ ? "a frame did not arrive in time" : "");
       break;
     }
-    // Looked at again soon enough for the shorter bound.
-    const env::Instant again = std::min(deadline, now + frame_max);
+    // Looked at again soon enough for the shorter bound, and to give memory back.
+    const env::Duration often = receive_.holds_block() ? kReceiveIdle : frame_max;
+    const env::Instant again = std::min(deadline, now + std::min<env::Duration>(often, frame_max));
     while (!ended_ && co_await changed_.wait_until(again) && shard_.now() < again) {
     }
   }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "broker/node.h"
+#include "broker/receive_buffer.h"
 #include "broker/request.h"
 #include "env/network.h"
 
@@ -48,9 +49,7 @@ class Connection {
   Peer peer_;
   Metrics& metrics_;
 
-  Buffer receive_;  // what was read and not yet made a frame: [from_, to_)
-  size_t from_ = 0;
-  size_t to_ = 0;
+  ReceiveBuffer receive_;
   env::Budget::Permit
       frame_permit_;            // for a frame bigger than the receive buffer, while it arrives
   env::Instant last_progress_;  // of reading or answering, for the idle bound

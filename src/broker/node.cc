@@ -3,6 +3,12 @@
 #include "base/log.h"
 
 namespace paceline::broker {
+namespace {
+
+// A few frames of the usual limit of 1 MiB, many of the usual size.
+constexpr uint64_t kReceiveBlockBytes = 4u << 20;
+
+}  // namespace
 
 Hosted* ShardHost::find(const Uuid& topic_id, int32_t index) {
   auto found = hosted.find(StreamId{topic_id, static_cast<uint32_t>(index)});
@@ -24,6 +30,10 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
   for (env::Shard* shard : shards) {
     hosts_.push_back(std::make_unique<ShardHost>());
     hosts_.back()->shard = shard;
+    // What connections read into is bounded by what requests may hold.
+    hosts_.back()->receive_blocks = std::make_unique<env::BlockPool>(
+        *shard, kReceiveBlockBytes,
+        settings_.request_memory_bytes / kReceiveBlockBytes / shards.size());
   }
 }
 

@@ -12,6 +12,7 @@
 #include "broker/settings.h"
 #include "broker/topic_config.h"
 #include "cluster/cluster.h"
+#include "env/block_pool.h"
 #include "env/budget.h"
 #include "env/sync.h"
 #include "group/group.h"
@@ -39,6 +40,7 @@ struct ShardHost {
   env::Shard* shard = nullptr;
   std::unordered_map<StreamId, std::unique_ptr<Hosted>> hosted;
   Metrics metrics;
+  std::unique_ptr<env::BlockPool> receive_blocks;  // of its connections
 
   // The open partition, or null: not ours, still opening, or offline.
   Hosted* find(const Uuid& topic_id, int32_t index);

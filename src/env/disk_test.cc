@@ -70,6 +70,22 @@ TEST_P(DiskContract, OverwriteTruncateAndAllocate) {
   EXPECT_EQ(content(*file, 0, 5), "hello");
 }
 
+TEST_P(DiskContract, ANewFileHoldsExactlyItsPieces) {
+  // Around the bounds of what passes the page cache by, of a chunk and of a page.
+  const size_t sizes[] = {0, 1, 4096, (256u << 10) - 1, 256u << 10, (1u << 20) + 1, 3u << 20};
+  for (const size_t size : sizes) {
+    std::string text(size, '?');
+    for (size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 7 + i / 4096);
+    std::vector<Bytes> pieces;
+    for (size_t at = 0; at < size; at += pieces.back().size())
+      pieces.push_back(as_bytes(text).subspan(at, std::min(size - at, 700'001 + at % 13)));
+    const std::string path = dir + "/" + std::to_string(size);
+    ASSERT_TRUE(write_new_file(disk(), path, pieces));
+    EXPECT_TRUE(*read_file(disk(), path, size) == text) << size;
+    EXPECT_EQ(write_new_file(disk(), path, pieces).error().code, Code::already_exists);
+  }
+}
+
 TEST_P(DiskContract, OpenSaysWhatIsWrong) {
   EXPECT_EQ(disk().open(dir + "/none", {}).error().code, Code::not_found);
   EXPECT_EQ(disk().open(dir + "/no/such/dir", kCreate).error().code, Code::not_found);

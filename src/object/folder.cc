@@ -96,15 +96,11 @@ Result<void> Folder::put(const std::string& key, uint64_t nonce, const std::vect
 }
 
 Result<void> Folder::write_temporary(const std::string& path, const std::vector<Slice>& body) {
-  env::OpenMode mode;
-  mode.create = env::OpenMode::Create::exclusive;
-  mode.writable = true;
-  TRY(auto file, disk_.open(path, mode));
   std::vector<Bytes> pieces;
+  pieces.reserve(body.size());
   for (const Slice& slice : body)
     if (!slice.empty()) pieces.push_back(slice.bytes());
-  if (!pieces.empty()) TRY_VOID(file->write_at(0, pieces));
-  return file->sync();
+  return env::write_new_file(disk_, path, pieces);
 }
 
 Result<void> Folder::settle(const std::string& dir) {

@@ -33,6 +33,10 @@ std::string LaneFiles::segment_path(uint64_t number) const {
   return fmt::format("{}/{:016}{}", folder, number, kSegmentSuffix);
 }
 
+std::string LaneFiles::spare_path(uint64_t number) const {
+  return fmt::format("{}/{:016}.spare.tmp", folder, number);
+}
+
 Result<void> LaneFiles::claim() const {
   TRY_VOID(disk->make_dirs(folder));
   TRY_VOID(create_empty(*disk, claim_path()));
@@ -54,9 +58,11 @@ Result<std::vector<uint64_t>> LaneFiles::segments() const {
   return numbers;
 }
 
-Result<std::shared_ptr<env::File>> LaneFiles::prepare_segment(uint64_t number,
-                                                              uint64_t bytes) const {
+Result<std::shared_ptr<env::File>> LaneFiles::prepare_segment(uint64_t number, uint64_t bytes,
+                                                              std::optional<uint64_t> spare) const {
   const std::string path = segment_path(number);
+  // Whatever keeps it from being used, a new file does as well.
+  if (spare) (void)disk->rename_new(spare_path(*spare), path);
   env::OpenMode mode{.create = env::OpenMode::Create::if_missing, .writable = true, .direct = true};
   TRY(std::shared_ptr<env::File> file, disk->open(path, mode));
   const auto reserve = [&]() -> Result<void> {
@@ -70,6 +76,10 @@ Result<std::shared_ptr<env::File>> LaneFiles::prepare_segment(uint64_t number,
     return fail(std::move(reserved).error());
   }
   return file;
+}
+
+Result<void> LaneFiles::retire_segment(uint64_t number) const {
+  return disk->rename(segment_path(number), spare_path(number));
 }
 
 Result<void> LaneFiles::create_seal() const {

@@ -9,6 +9,12 @@
 #include "wal/seal.h"
 
 namespace paceline::wal {
+namespace {
+
+// More blocks than this are not remembered; 1 GiB of 4 MiB blocks.
+constexpr size_t kBlocksMax = 256;
+
+}  // namespace
 
 // Shared with the thread that writes; the owner shard touches it before and after.
 struct LaneLog::Commit {
@@ -37,7 +43,7 @@ LaneLog::LaneLog(env::Shard& owner, LaneFiles files, const FileWalOptions& optio
       files_(std::move(files)),
       group_bytes_max_(options.group_bytes_max),
       offload_lane_(std::hash<Lane>{}(files_.owner.lane) | 1ull << 63),
-      pool_(owner, options.block_bytes),
+      pool_(owner, options.block_bytes, kBlocksMax),
       stager_(round_to_page(options.block_bytes),
               [this](uint64_t bytes) { return pool_.take(bytes); }),
       segments_(std::make_shared<SegmentSet>(owner, files_, options.segment_bytes)),
@@ -51,6 +57,7 @@ LaneLog::~LaneLog() {
 }
 
 void LaneLog::start() {
+  pool_.keep_ready();
   segments_->prepare(0, nullptr);
 }
 
@@ -147,7 +154,7 @@ void LaneLog::write_commit(SegmentSet::Place place) {
   commit->seal_path = files_.seal_path();
   commit->place = std::move(place);
   if (const auto number = commit->place.new_segment) {
-    commit->segment_header = allocate_pages(kPageBytes, false);
+    commit->segment_header = env::allocate_pages(kPageBytes, false);
     encode_segment_header({.owner = files_.owner,
                            .number = *number,
                            .first_position = position_,
@@ -298,18 +305,21 @@ void LaneLog::on_lost(std::move_only_function<void(Error)> notify) {
 
 Task<Result<void>> LaneLog::trim(std::shared_ptr<LaneLog> log, Position up_to) {
   while (log->trimming_) co_await log->changed_.wait();
-  std::deque<uint64_t> numbers = log->segments_->take_trimmed(up_to, log->durable_end());
-  if (numbers.empty()) co_return Result<void>();
+  using Trimmed = std::deque<SegmentSet::Trimmed>;
+  Trimmed segments = log->segments_->take_trimmed(up_to, log->durable_end());
+  if (segments.empty()) co_return Result<void>();
   log->trimming_ = true;
   struct Outcome {
-    std::deque<uint64_t> left;
+    Trimmed left;
     Result<void> result;
   };
   // The lowest first, each durably: a gap between segments is then never our work.
-  auto work = [files = log->files_, numbers]() -> Outcome {
-    Outcome outcome{.left = numbers, .result = {}};
+  auto work = [files = log->files_, segments]() -> Outcome {
+    Outcome outcome{.left = segments, .result = {}};
     while (!outcome.left.empty()) {
-      outcome.result = files.disk->remove(files.segment_path(outcome.left.front()));
+      const auto [number, spare] = outcome.left.front();
+      outcome.result =
+          spare ? files.retire_segment(number) : files.disk->remove(files.segment_path(number));
       if (!outcome.result && outcome.result.error().code == Code::not_found) outcome.result = {};
       if (outcome.result) outcome.result = files.disk->sync_dir(files.folder);
       if (!outcome.result) break;
@@ -318,7 +328,8 @@ Task<Result<void>> LaneLog::trim(std::shared_ptr<LaneLog> log, Position up_to) {
     return outcome;
   };
   Outcome outcome = co_await env::offload(log->owner_, std::move(work));
-  log->segments_->untake(outcome.left);
+  segments.resize(segments.size() - outcome.left.size());
+  log->segments_->trimmed(segments, outcome.left);
   log->trimming_ = false;
   log->changed_.notify_all();
   co_return outcome.result;

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
+#include "env/block_pool.h"
 #include "env/sync.h"
-#include "wal/block_pool.h"
 #include "wal/lane_files.h"
 #include "wal/segment_set.h"
 #include "wal/stager.h"
@@ -84,7 +84,7 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   std::atomic<Call*> mailbox_ = nullptr;  // a stack, last arrived on top
 
   StreamOrder order_;
-  BlockPool pool_;
+  env::BlockPool pool_;
   Stager stager_;
   std::shared_ptr<SegmentSet> segments_;
   Calls staged_;                               // copied into stager_

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "wal/block_pool.h"
+#include "env/block_pool.h"
 
 namespace paceline::wal {
 namespace {
@@ -66,13 +66,15 @@ Result<LaneScan::Segment> LaneScan::open_segment(uint64_t number) {
   segment.header = decode_segment_header(page);
   if (!segment.header) return segment;
   if (segment.header->owner != files_.owner)
-    return fail(Code::corrupt,
-                fmt::format("{} belongs to lane {} of cluster {}", files_.segment_path(number),
-                            segment.header->owner.lane.to_string(),
-                            segment.header->owner.cluster_id.to_string()));
-  if (segment.header->number != number)
-    return fail(Code::corrupt, fmt::format("{} is segment {}", files_.segment_path(number),
-                                           segment.header->number));
+    return refuse(segment,
+                  fmt::format("{} belongs to lane {} of cluster {}", files_.segment_path(number),
+                              segment.header->owner.lane.to_string(),
+                              segment.header->owner.cluster_id.to_string()));
+  if (segment.header->number > number)
+    return refuse(segment, fmt::format("{} is segment {}", files_.segment_path(number),
+                                       segment.header->number));
+  // The header of its former life: it was made of a trimmed segment and not yet written.
+  if (segment.header->number < number) segment.header.reset();
   return segment;
 }
 
@@ -139,7 +141,7 @@ Result<std::optional<Group>> LaneScan::read_group() {
   if (end_ && header->end() > *end_) return std::nullopt;
 
   TRY(const Bytes ready, bytes_at(segment, offset_, std::min<uint64_t>(bytes, kWindowBytes)));
-  const Buffer block = allocate_pages(bytes, false);
+  const Buffer block = env::allocate_pages(bytes, false);
   std::memcpy(block.data(), ready.data(), ready.size());
   if (ready.size() < bytes) {
     TRY(const size_t count,
@@ -174,6 +176,7 @@ Result<std::string> LaneScan::later_group(Segment& segment, uint64_t from_offset
     for (size_t at = 0; at + kPageBytes <= window.size(); at += kPageBytes) {
       const auto header = decode_group_header(window.subspan(at));
       // The sequence cannot be lower either; what a payload imitates must get all of it right.
+      // What a file held in a former life had lower ones.
       if (header && header->lane == files_.owner.lane && header->durable_before > position_ &&
           header->position >= header->durable_before && header->sequence > sequence_)
         return fmt::format("group {} at byte {} of {} was written after it", header->sequence,
@@ -187,7 +190,7 @@ Result<std::string> LaneScan::later_group(Segment& segment, uint64_t from_offset
 Result<Bytes> LaneScan::bytes_at(const Segment& segment, uint64_t offset, size_t bytes) {
   if (window_file_ != segment.file.get() || offset < window_start_ ||
       offset + bytes > window_start_ + window_bytes_) {
-    if (!window_) window_ = allocate_pages(kWindowBytes, false);
+    if (!window_) window_ = env::allocate_pages(kWindowBytes, false);
     window_file_ = nullptr;
     TRY(window_bytes_, segment.file->read_at(offset, window_.writable()));
     window_file_ = segment.file.get();
@@ -204,10 +207,17 @@ Result<void> LaneScan::sync() {
 }
 
 std::unexpected<Error> LaneScan::damaged(const std::string& why) const {
-  return fail(
-      Code::corrupt,
-      fmt::format("group {} at byte {} of {} (position {}) is damaged: {}", sequence_, offset_,
-                  files_.segment_path(segments_[current_].number), position_.value, why));
+  const Segment& segment = segments_[current_];
+  return refuse(segment,
+                fmt::format("group {} at byte {} of {} (position {}) is damaged: {}", sequence_,
+                            offset_, files_.segment_path(segment.number), position_.value, why));
+}
+
+std::unexpected<Error> LaneScan::refuse(const Segment& segment, std::string why) const {
+  const std::string path = files_.segment_path(segment.number);
+  const auto there = files_.disk->exists(path);
+  if (there && !*there) return fail(Code::not_found, fmt::format("{} was trimmed", path));
+  return fail(Code::corrupt, std::move(why));
 }
 
 }  // namespace paceline::wal

@@ -43,7 +43,10 @@ class LaneScan {
   Result<std::string> later_group(Segment& segment, uint64_t from_offset);
   // A view of up to `bytes` at `offset` of a segment, read ahead; shorter at its end.
   Result<Bytes> bytes_at(const Segment& segment, uint64_t offset, size_t bytes);
+  // What stands in a file of ours cannot be: corrupt, or not_found if its segment was trimmed while
+  // it was read and the file serves another one now.
   std::unexpected<Error> damaged(const std::string& why) const;
+  std::unexpected<Error> refuse(const Segment& segment, std::string why) const;
 
   LaneFiles files_;
   std::optional<Position> end_;

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace paceline::wal {
+namespace {
+
+// One is about to be used while the other waits; what an idle lane keeps of the disk.
+constexpr size_t kSparesMax = 2;
+
+}  // namespace
 
 std::optional<SegmentSet::Place> SegmentSet::take(uint64_t bytes, Position position) {
   if (current_.file && bytes <= current_.bytes - current_.used)
@@ -11,7 +17,8 @@ std::optional<SegmentSet::Place> SegmentSet::take(uint64_t bytes, Position posit
                  .offset = std::exchange(current_.used, current_.used + bytes),
                  .new_segment = std::nullopt};
   if (preparing_ || !next_.file || kPageBytes + bytes > next_.bytes) return std::nullopt;
-  if (current_.file) old_.push_back({.number = current_.number, .end = position});
+  if (current_.file)
+    old_.push_back({.number = current_.number, .end = position, .bytes = current_.bytes});
   current_ = std::exchange(next_, Open{});
   current_.used = kPageBytes + bytes;
   prepare(0, nullptr);
@@ -26,12 +33,17 @@ void SegmentSet::prepare(uint64_t bytes, Done done) {
   preparing_ = true;
   const uint64_t number = next_.file ? next_.number : next_number_++;
   next_ = Open{.number = number, .file = nullptr};
+  std::optional<uint64_t> spare;
+  if (!spares_.empty()) {
+    spare = spares_.front();
+    spares_.pop_front();
+  }
   using Outcome = Result<std::shared_ptr<env::File>>;
   auto outcome = std::make_shared<std::optional<Outcome>>();
   shard_.offload(
       0,
-      [outcome, files = files_, number, file_bytes] {
-        outcome->emplace(files.prepare_segment(number, file_bytes));
+      [outcome, files = files_, number, file_bytes, spare] {
+        outcome->emplace(files.prepare_segment(number, file_bytes, spare));
       },
       [self = shared_from_this(), outcome, file_bytes] {
         self->prepared(file_bytes, std::move(**outcome));
@@ -52,20 +64,25 @@ void SegmentSet::prepared(uint64_t bytes, Result<std::shared_ptr<env::File>> fil
   if (done_) std::exchange(done_, nullptr)(std::move(result));
 }
 
-std::deque<uint64_t> SegmentSet::take_trimmed(Position up_to, Position durable_end) {
-  std::deque<uint64_t> numbers;
+std::deque<SegmentSet::Trimmed> SegmentSet::take_trimmed(Position up_to, Position durable_end) {
+  std::deque<Trimmed> segments;
+  size_t spares = spares_.size();
   // While nothing is durable above an old segment, its last group marks the end of the lane.
   while (!old_.empty() && old_.front().end <= up_to && old_.front().end < durable_end) {
-    numbers.push_back(old_.front().number);
+    const bool spare = spares < kSparesMax && old_.front().bytes == segment_bytes_;
+    if (spare) ++spares;
+    segments.push_back({.number = old_.front().number, .spare = spare});
     old_.pop_front();
   }
-  return numbers;
+  return segments;
 }
 
-void SegmentSet::untake(const std::deque<uint64_t>& numbers) {
+void SegmentSet::trimmed(const std::deque<Trimmed>& done, const std::deque<Trimmed>& left) {
+  for (const Trimmed& segment : done)
+    if (segment.spare) spares_.push_back(segment.number);
   // Their ends are no longer known, but at or below any position trimmed later.
-  for (size_t i = numbers.size(); i-- > 0;)
-    old_.push_front({.number = numbers[i], .end = Position(0)});
+  for (size_t i = left.size(); i-- > 0;)
+    old_.push_front({.number = left[i].number, .end = Position(0), .bytes = 0});
 }
 
 }  // namespace paceline::wal

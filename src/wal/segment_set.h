@@ -11,7 +11,9 @@
 namespace paceline::wal {
 
 // The segments of an open lane: the one that is written, the next one, whose space is reserved in
-// the background before it is needed, and the old ones until they are trimmed. Owned by one shard.
+// the background before it is needed, the old ones until they are trimmed, and a few trimmed ones
+// kept as spares: a disk syncs what overwrites old bytes in half the time of what fills reserved
+// space, because the file system has nothing to write down. Owned by one shard.
 class SegmentSet : public std::enable_shared_from_this<SegmentSet> {
  public:
   SegmentSet(env::Shard& shard, LaneFiles files, uint64_t segment_bytes)
@@ -32,11 +34,15 @@ class SegmentSet : public std::enable_shared_from_this<SegmentSet> {
   void prepare(uint64_t bytes, Done done);
   bool preparing() const { return preparing_; }
 
-  // The numbers of the old segments that end at or below `up_to`, and are no longer needed to find
-  // the end of the lane, which is durable up to `durable_end`. They are forgotten here.
-  std::deque<uint64_t> take_trimmed(Position up_to, Position durable_end);
-  // Gives back what could not be deleted.
-  void untake(const std::deque<uint64_t>& numbers);
+  struct Trimmed {
+    uint64_t number = 0;
+    bool spare = false;  // retired for reuse, instead of deleted
+  };
+  // The old segments that end at or below `up_to`, and are no longer needed to find the end of the
+  // lane, which is durable up to `durable_end`. They are forgotten here.
+  std::deque<Trimmed> take_trimmed(Position up_to, Position durable_end);
+  // What became of them: `done` were, `left` could not be.
+  void trimmed(const std::deque<Trimmed>& done, const std::deque<Trimmed>& left);
 
  private:
   struct Open {
@@ -48,6 +54,7 @@ class SegmentSet : public std::enable_shared_from_this<SegmentSet> {
   struct Old {
     uint64_t number = 0;
     Position end;
+    uint64_t bytes = 0;  // of the file
   };
   void prepared(uint64_t bytes, Result<std::shared_ptr<env::File>> file);
 
@@ -58,6 +65,7 @@ class SegmentSet : public std::enable_shared_from_this<SegmentSet> {
   Open next_;
   uint64_t next_number_ = 1;
   std::deque<Old> old_;
+  std::deque<uint64_t> spares_;  // numbers they had
   bool preparing_ = false;
   Done done_;
 };

@@ -29,6 +29,7 @@ class TestDisk final : public env::Disk {
   bool fail_next_sync = false;
   bool fail_next_write = false;
   uint64_t free_space = ~0ull;  // for allocate()
+  int renames_of_spares = 0;    // to segments
 
   // Power loss: of unsynced sectors and names any subset survives. Open files are dead.
   void crash() {
@@ -86,7 +87,9 @@ class TestDisk final : public env::Disk {
   }
   Result<void> rename_new(const std::string& from, const std::string& to) override {
     if (live_.contains(to)) return fail(Code::already_exists, to);
-    return rename(from, to);
+    Result<void> renamed = rename(from, to);
+    if (renamed && from.ends_with(".spare.tmp")) ++renames_of_spares;
+    return renamed;
   }
   Result<std::vector<std::string>> list(const std::string& dir) override {
     TRY_VOID(call());

@@ -292,5 +292,51 @@ TEST(wal_crash, trimming_meets_power_loss) {
   }
 }
 
+// Trims again and again while others append, so that most segments stand in files that held others.
+Task<void> keep_trimming(TestWorld& world, size_t on, Writer& writer, Position& trimmed) {
+  for (;;) {
+    for (size_t i = world.random.below(30); i > 0; --i) co_await env::yield(world.shard(on));
+    const Position up_to = writer.durable_end();
+    trimmed = up_to;
+    if (!co_await writer.trim(world.shard(on), up_to)) co_return;
+  }
+}
+
+TEST(wal_crash, segments_in_reused_files_meet_power_loss_and_sealers) {
+  int reused = 0;
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    Scene scene(seed);
+    Position trimmed;
+    scene.world.shard(1).spawn(keep_trimming(scene.world, 1, *scene.writer, trimmed));
+    const bool power_loss = scene.world.random.below(2) == 0;
+    scene.run_steps(2000 + scene.world.random.below(3000));
+    if (power_loss) {
+      scene.world.disk.calls_until_dead = static_cast<int>(scene.world.random.below(60));
+      scene.run_steps(3000);
+      scene.die(true);
+    }
+    reused += scene.world.disk.renames_of_spares;
+    // Without power loss the writer lives, trims and appends until it finds the seal.
+    const auto end = scene.seal();
+    ASSERT_TRUE(end) << end.error().to_string();
+    if (!power_loss) scene.run_steps(3000);
+    const Log log = scene.read(std::min(trimmed, *end));
+    ASSERT_TRUE(log.result) << log.result.error().to_string();
+    std::map<std::pair<uint32_t, int64_t>, const Entry*> there;
+    for (const Entry& entry : log.entries)
+      there[{entry.header.stream.index, entry.header.base.value}] = &entry;
+    for (const auto& [key, sent] : scene.history.sent) {
+      if (!sent.acknowledged) continue;
+      ASSERT_LE(sent.end, *end);
+      if (sent.end <= trimmed) continue;
+      const auto found = there.find(key);
+      ASSERT_NE(found, there.end()) << "lost: stream " << key.first << " offset " << key.second;
+      EXPECT_EQ(as_text(found->second->payload.bytes()), sent.payload);
+    }
+  }
+  EXPECT_GT(reused, kSeeds);
+}
+
 }  // namespace
 }  // namespace paceline::wal

@@ -286,6 +286,38 @@ TEST(wal, trim_deletes_whole_segments_below_and_the_rest_stays_readable) {
   EXPECT_EQ(scene.seal().value(), ends.back());
 }
 
+// Files of trimmed segments serve again: what they held must not be taken for what is written now.
+TEST(wal, trimmed_segments_serve_again_and_their_old_bytes_count_for_nothing) {
+  Scene scene;
+  int64_t next = 0;
+  Position end;
+  Position trimmed;
+  for (int round = 0; round < 6; ++round) {
+    for (int i = 0; i < 20; ++i, ++next) end = scene.append_one(batch(next, 1, 5000))->end;
+    trimmed = end;
+    ASSERT_TRUE(scene.world.wait(1, scene.writer->trim(scene.world.shard(1), trimmed)));
+  }
+  size_t segments = 0;
+  size_t spares = 0;
+  for (const std::string& name : scene.world.disk.list("/wal/3.7").value()) {
+    if (name.ends_with(".spare.tmp")) ++spares;
+    if (name.ends_with(".wal")) ++segments;
+  }
+  EXPECT_LE(segments, 3u);
+  EXPECT_LE(spares, 2u);
+  scene.world.run();
+  EXPECT_GT(scene.world.disk.renames_of_spares, 3);
+  const Position before = end;
+  for (int i = 0; i < 3; ++i, ++next) end = scene.append_one(batch(next, 1, 5000))->end;
+  const auto groups = scene.read(before);
+  ASSERT_TRUE(groups) << groups.error().to_string();
+  EXPECT_EQ(groups->size(), 3u);
+  EXPECT_EQ(scene.seal().value(), end);
+  ASSERT_TRUE(scene.world.wait(1, scene.wal->remove(scene.world.shard(1), kLane)));
+  for (const std::string& name : scene.world.disk.list("/wal/3.7").value())
+    EXPECT_TRUE(name == "LANE" || name == "SEAL" || name == "END") << name;
+}
+
 TEST(wal, a_removed_lane_keeps_its_end_and_cannot_come_back) {
   Scene scene;
   ASSERT_TRUE(scene.append_one(batch(0, 1, 10)));

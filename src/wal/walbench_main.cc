@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "env/block_pool.h"
 #include "env/real_env.h"
 #include "env/sync.h"
-#include "wal/block_pool.h"
 #include "wal/format.h"
 #include "wal/wal.h"
 
@@ -140,7 +140,7 @@ Task<void> row(env::Shard& shard, const std::string& folder, Lane lane, uint64_t
       std::max<uint64_t>(1, std::min<uint64_t>(in_flight, options.group_bytes_max / entry_bytes));
   const uint64_t piece_bytes =
       round_to_page(kGroupHeaderBytes + together * (kEntryHeaderBytes + entry_bytes));
-  const Buffer block = allocate_pages(piece_bytes, true);
+  const Buffer block = env::allocate_pages(piece_bytes, true);
   RawLoop fresh{shard, reserve(shard, folder + "/fresh"), block, together, piece_bytes, true};
   RawLoop again{shard, reserve(shard, folder + "/again"), block, together, piece_bytes, false};
   for (int i = 0; i < kRounds; ++i) {
@@ -172,7 +172,7 @@ Task<void> bench(env::RealEnv& world, std::string folder) {
   CHECK(shard.disk().make_dirs(folder));
   {
     const auto file = reserve(shard, folder + "/again");
-    const Buffer block = allocate_pages(4u << 20, true);
+    const Buffer block = env::allocate_pages(4u << 20, true);
     for (uint64_t at = 0; at < kRawBytes; at += block.size())
       CHECK(file->write_at(at, block.bytes()));
     CHECK(file->sync());
