@@ -17,7 +17,13 @@ struct Append {
   std::vector<partition::RecordError> record_errors;
 };
 
-// Everything of one shard is sequenced before the first of it is awaited: one commit for all.
+// What of one request belongs to one shard: all of it is sequenced before the first of it is
+// awaited, so that it shares a commit.
+//
+// Requests of a connection are under way side by side, and the order of a partition's batches is
+// the order in which their appends begin. So every append makes the same way, whatever else its
+// request holds: one spawn at home, one crossing, one spawn over there. Each of these queues is
+// first in, first out; a shorter way for a small request would overtake a big one before it.
 struct ShardAppends {
   ShardHost* host;
   std::vector<Append*> appends;
@@ -39,17 +45,6 @@ struct ShardAppends {
   }
 
   static Task<void> run(ShardAppends work) {
-    if (work.appends.size() == 1) {
-      Append* append = work.appends.front();
-      Hosted* hosted = work.host->find(append->topic_id, append->index);
-      if (!hosted) {
-        append->error = KafkaError::leader_not_available;
-        co_return;
-      }
-      env::Gate alone(*work.host->shard);
-      co_await one(hosted, append, work.version, alone.enter());
-      co_return;
-    }
     env::Gate running(*work.host->shard);
     for (Append* append : work.appends) {
       Hosted* hosted = work.host->find(append->topic_id, append->index);
@@ -60,6 +55,11 @@ struct ShardAppends {
       work.host->shard->spawn(one(hosted, append, work.version, running.enter()));
     }
     co_await running.wait_empty();
+  }
+
+  static Task<void> cross(ShardAppends work, env::Shard* home, env::Gate::Pass) {
+    env::Shard& target = *work.host->shard;
+    co_await env::call_on(target, *home, [&work] { return run(std::move(work)); });
   }
 };
 
@@ -72,21 +72,11 @@ Task<void> append_all(Request& request, std::vector<Append>& appends) {
     if (append.error != KafkaError::none) continue;
     groups[node.home_of(append.topic_id, append.index).shard->index()].appends.push_back(&append);
   }
-  std::erase_if(groups, [](const ShardAppends& group) { return group.appends.empty(); });
-  if (groups.empty()) co_return;
-  if (groups.size() == 1) {
-    env::Shard& target = *groups.front().host->shard;
-    co_await env::call_on(target, request.shard,
-                          [group = std::move(groups.front())] { return ShardAppends::run(group); });
-    co_return;
-  }
   env::Gate running(request.shard);
-  auto cross = [](ShardAppends group, env::Shard* home, env::Gate::Pass) -> Task<void> {
-    env::Shard& target = *group.host->shard;
-    co_await env::call_on(target, *home, [&group] { return ShardAppends::run(group); });
-  };
-  for (ShardAppends& group : groups)
-    request.shard.spawn(cross(std::move(group), &request.shard, running.enter()));
+  for (ShardAppends& group : groups) {
+    if (!group.appends.empty())
+      request.shard.spawn(ShardAppends::cross(std::move(group), &request.shard, running.enter()));
+  }
   co_await running.wait_empty();
 }
 

@@ -16,6 +16,13 @@ namespace paceline::sim {
 // answer out of it breaks the connection. On one shard; calls still running when it is destroyed
 // end with Code::closed.
 class WireClient {
+ private:
+  struct Waiting {
+    explicit Waiting(env::Shard& shard) : changed(shard) {}
+    std::optional<Result<Slice>> answer;
+    env::Event changed;
+  };
+
  public:
   // The deadline of connect and of every call after it: `patience` from its start.
   static Task<Result<std::unique_ptr<WireClient>>> connect(env::Shard& shard, std::string host,
@@ -27,14 +34,31 @@ class WireClient {
   // are shared with its frame.
   template <class Response, class Request>
   Task<Result<Response>> call(int16_t version, const Request& request) {
+    auto begun = begin(version, request);
+    co_return co_await end<Response>(std::move(begun));
+  }
+  // The two halves of call(): what has begun side by side shares the connection.
+  struct Begun {
+    int16_t api_key;
+    int16_t version;
+    int32_t id;
+    std::shared_ptr<Waiting> waiting;
+  };
+  template <class Request>
+  Begun begin(int16_t version, const Request& request) {
     const int32_t id = next_id_++;
-    CO_TRY(auto frame, protocol::request_frame(version, id, kClientId, request));
-    auto waiting = send(std::move(frame));
-    CO_TRY(Slice answer, co_await wait(std::move(waiting)));
+    auto frame = protocol::request_frame(version, id, kClientId, request);
+    CHECK(frame);
+    return {Request::kApiKey, version, id, send(std::move(*frame))};
+  }
+  template <class Response>
+  Task<Result<Response>> end(Begun begun) {
+    CO_TRY(Slice answer, co_await wait(std::move(begun.waiting)));
     protocol::Cursor cursor(answer);
-    CO_TRY(const int32_t got, protocol::decode_response_header(Request::kApiKey, version, cursor));
-    if (got != id) co_return fail(Code::corrupt, "an answer to another request");
-    co_return Response::decode(version, cursor);
+    CO_TRY(const int32_t got,
+           protocol::decode_response_header(begun.api_key, begun.version, cursor));
+    if (got != begun.id) co_return fail(Code::corrupt, "an answer to another request");
+    co_return Response::decode(begun.version, cursor);
   }
   // As call(), for requests that have no answer (acks=0), or that only a bad client would send.
   Task<Result<void>> send_only(std::vector<Slice> frame);
@@ -47,11 +71,6 @@ class WireClient {
   static constexpr std::string_view kClientId = "sim";
 
  private:
-  struct Waiting {
-    explicit Waiting(env::Shard& shard) : changed(shard) {}
-    std::optional<Result<Slice>> answer;
-    env::Event changed;
-  };
   struct State {
     State(env::Shard& on, std::unique_ptr<env::Socket> to)
         : shard(on), socket(std::move(to)), changed(on) {}
