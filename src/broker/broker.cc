@@ -1,7 +1,5 @@
 #include "broker/broker.h"
 
-#include <unordered_set>
-
 #include "base/log.h"
 #include "broker/connection.h"
 #include "broker/node.h"
@@ -18,7 +16,8 @@ std::string ip_of(const std::string& peer) {
 // The live connections of one shard.
 struct Broker::ShardConnections {
   explicit ShardConnections(env::Shard& shard) : inside(shard) {}
-  std::unordered_set<Connection*> all;
+  std::map<uint64_t, Connection*> all;  // by number: ended in the order in which they came
+  uint64_t next = 0;
   env::Gate inside;
   bool stopping = false;
 };
@@ -78,9 +77,10 @@ Task<void> Broker::serve(Broker* broker, size_t shard, std::unique_ptr<env::Sock
     Metrics& metrics = broker->node_->host(shard).metrics;
     metrics.connections.fetch_add(1, std::memory_order_relaxed);
     Connection connection(*broker->node_, own, std::move(socket), std::move(listener));
-    here.all.insert(&connection);
+    const uint64_t number = here.next++;
+    here.all.emplace(number, &connection);
     co_await connection.serve();
-    here.all.erase(&connection);
+    here.all.erase(number);
     metrics.connections.fetch_sub(1, std::memory_order_relaxed);
   }
   broker->shards_.front()->post([broker, peer] { broker->leave(peer); });
@@ -110,7 +110,7 @@ Task<void> Broker::stop() {
   for (auto& listener : listeners_) listener->close();
   co_await on_each_shard([](ShardConnections* here) -> Task<void> {
     here->stopping = true;
-    for (Connection* connection : here->all) connection->close();
+    for (auto& [number, connection] : here->all) connection->close();
     co_return;
   });
   co_await node_->release_waiters();
