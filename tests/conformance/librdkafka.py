@@ -82,7 +82,7 @@ def run_case(case, tests, address, logs, seconds):
                    "LD_LIBRARY_PATH": f"{tests}/../src:{tests}/../src-cpp"}
     if case.subtest:
         environment["SUBTESTS"] = case.filter
-    command = [os.path.join(tests, "test-runner"), "-p1", "-E", "-L"]
+    command = [os.path.join(tests, "test-runner"), "-p1", "-L"]
     command += {"": [], "idempotent": ["-P"], "noautocreate": ["-s", "noautocreate"],
                 "delayed": []}[case.mode]
     log = os.path.join(logs, name + ".log")
