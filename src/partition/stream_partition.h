@@ -42,7 +42,7 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Offset high_watermark() const override { return stream_ ? stream_->end() : closed_end_; }
   Epoch epoch() const override { return options_.epoch; }
   uint64_t bytes() const override { return stream_ ? stream_->bytes() : 0; }
-  void set_config(Config config) override { options_.config = std::move(config); }
+  void set_config(Config config) override { options_.config = config; }
   std::vector<ProducerImage> producers() const override;
   std::unique_ptr<Subscription> subscribe(std::function<void()> changed) override;
   Task<void> close() override;

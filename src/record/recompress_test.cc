@@ -1,5 +1,6 @@
 #include "record/recompress.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "record/records.h"
