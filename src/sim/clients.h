@@ -1,0 +1,98 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/uuid.h"
+#include "env/random.h"
+#include "record/records.h"
+#include "sim/history.h"
+#include "sim/wire_client.h"
+
+namespace paceline::sim {
+
+// What all simulated clients of one run share: where the broker is, one topic, the history.
+struct Clients {
+  Clients(env::Shard& on, std::string broker, History& to, uint64_t seed, uint32_t partitions)
+      : shard(on),
+        host(std::move(broker)),
+        history(to),
+        random(seed),
+        partition_count(partitions) {}
+
+  env::Shard& shard;
+  const std::string host;
+  History& history;
+  env::Random random;
+  const std::string topic = "orders";
+  const uint32_t partition_count;
+  bool topic_made = false;
+  bool finishing = false;  // nothing new is begun; what is under way comes to its end
+  uint32_t busy = 0;       // producers that are not at their end
+  uint32_t next_client = 1;
+
+  env::Duration between(env::Duration low, env::Duration high) {
+    return env::Duration(static_cast<int64_t>(random.between(low.count(), high.count())));
+  }
+  void violation(Key key, std::string what) {
+    history.add(Violation{key, std::move(what)}, shard.now());
+  }
+};
+
+// A connection that comes back. Each client has its own.
+class Link {
+ public:
+  explicit Link(Clients& clients) : clients_(clients) {}
+  // A live connection, however long it takes. REQUIRES: asked again after every failed call.
+  Task<WireClient*> get();
+  void drop() { client_.reset(); }
+
+ private:
+  Clients& clients_;
+  std::unique_ptr<WireClient> client_;
+};
+
+// Creates the topic unless it is there.
+Task<void> create_topic(Clients& clients);
+
+// The text of a value, as a record's: it can be told from every other one and from damage.
+std::string value_text(Value value);
+// Nothing if it is no such text, whole.
+std::optional<Value> parse_value(std::string_view text);
+
+// One fetch, written down. The next offset to ask for; nothing if it brought none, because the
+// connection broke (then the link is dropped) or the broker sent an error.
+struct FetchPlan {
+  uint32_t reader = 0;
+  Key key = 0;
+  int64_t from = 0;
+  int32_t bytes_max = 1 << 20;
+  int32_t wait_ms = 200;
+  bool last = false;
+};
+struct FetchAnswer {
+  int64_t next = 0;
+  int64_t high_watermark = 0;
+  int64_t log_start = 0;
+};
+Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchPlan plan);
+
+// The clients. Each runs until its shard ends; producers also end when finishing and settled.
+//
+// Retries what it has no answer to, as the idempotent producer of a client library does, with up to
+// five batches a partition in flight.
+Task<void> run_idempotent_producer(Clients& clients);
+// Sends each batch once.
+Task<void> run_plain_producer(Clients& clients);
+// Follows one key, now and then from an earlier offset again.
+Task<void> run_reader(Clients& clients, Key key);
+// Asks for metadata now and then.
+Task<void> run_watcher(Clients& clients);
+// A consumer of the group, with rebalances, heartbeats and commits.
+Task<void> run_member(Clients& clients, uint32_t group);
+// Reads every key from its start to its end, after all faults have ended.
+Task<void> run_final_polls(Clients& clients, bool& done);
+// Asks for what the group has committed; part of the final polls.
+Task<void> read_committed_offsets(Clients& clients, uint32_t group);
+
+}  // namespace paceline::sim

@@ -1,0 +1,268 @@
+#include "sim/scenario.h"
+
+#include "base/log.h"
+#include "meta/records.h"
+#include "object/object.h"
+#include "sim/broker_host.h"
+#include "sim/clients.h"
+#include "stream/recovery.h"
+#include "wal/wal.h"
+
+namespace paceline::sim {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kSettleWithin = 60s;  // once faults have ended
+constexpr uint32_t kGroup = 1;
+
+double seconds(env::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+// The lines of the run that goes on now: the log has one sink for the whole process.
+struct LogTo {
+  std::vector<std::string>* lines;
+  env::SimWorld* world;
+};
+thread_local LogTo log_to{};
+
+void keep_line(LogLevel level, std::string_view text) {
+  if (!log_to.lines || level == LogLevel::debug) return;
+  log_to.lines->push_back(
+      fmt::format("{:9.4f} {}", seconds(log_to.world->now().since_start) - 3600, text));
+}
+void drop_line(LogLevel, std::string_view) {}
+
+// Whether every acknowledged offset is covered once and every checksum holds, from the disk alone.
+Task<void> check_disk(env::Shard& shard, std::string data, std::vector<std::string>& problems,
+                      bool& done) {
+  auto body = [](env::Shard& on, std::string folder) -> Task<Result<stream::CheckReport>> {
+    env::Disk& disk = on.disk();
+    CO_TRY(auto metadata, meta::open_sqlite_store(disk, on, folder + "/metadata.sqlite"));
+    CO_TRY(auto objects, object::open_folder_store(disk, folder + "/objects"));
+    CO_TRY(auto entry, co_await metadata->get(on, meta::cluster_key()));
+    if (!entry) co_return fail(Code::corrupt, "the metadata names no cluster");
+    CO_TRY(auto cluster, meta::decode<meta::ClusterRecord>(entry->value));
+    wal::FileWalOptions options;
+    options.folder = folder + "/wal";
+    options.cluster_id = cluster.cluster_id;
+    auto wal = wal::make_file_wal(disk, std::move(options));
+    stream::Inspected inspected{&on, metadata.get(), objects.get(), wal.get(), BrokerId(1)};
+    co_return co_await stream::check(inspected);
+  };
+  auto report = co_await body(shard, data);
+  if (!report) {
+    problems.push_back("the data cannot be checked: " + report.error().message);
+  } else {
+    for (const std::string& problem : report->problems) problems.push_back("check: " + problem);
+    for (const auto& stream : report->streams)
+      for (const std::string& problem : stream.problems)
+        problems.push_back(fmt::format("check of {}: {}", stream.id.to_string(), problem));
+  }
+  done = true;
+}
+
+class Run {
+ public:
+  Run(uint64_t seed, RunOptions options)
+      : world_(seed),
+        random_(seed ^ 0x70616365),
+        broker_(world_, "broker", static_cast<unsigned>(1 + random_.below(2))),
+        client_host_(world_.add_host("clients")),
+        clients_(*client_host_.start(1).front(), "broker", history_, random_.next(),
+                 static_cast<uint32_t>(1 + random_.below(4))),
+        begun_(world_.now()) {
+    report_.seed = seed;
+    log_to = {options.keep_log ? &report_.log : nullptr, &world_};
+    set_log_sink(options.keep_log ? keep_line : drop_line);
+    configure();
+  }
+  ~Run() {
+    set_log_sink(nullptr);
+    log_to = {};
+  }
+
+  Report run() {
+    start_broker();
+    start_clients();
+    suffer();
+    settle();
+    judge();
+    report_.trace = world_.trace_hash();
+    report_.simulated = world_.now() - begun_;
+    return std::move(report_);
+  }
+
+ private:
+  void configure() {
+    server::Options& options = broker_.options();
+    options.memory_bytes = 4ull << 20;
+    options.upload_bytes = 16ull << (10 + random_.below(5));
+    options.upload_age_ms = static_cast<int64_t>(random_.between(100, 3000));
+    options.wal_segment_bytes = 64ull << (10 + random_.below(5));
+    broker::Settings& settings = options.settings;
+    settings.unuploaded_bytes_high = 3 * options.upload_bytes;
+    settings.offsets_topic_partitions = 3;
+    settings.retention_check_ms = 1'000;
+    settings.group.initial_rebalance_delay_ms = random_.chance(0.5) ? 0 : 500;
+    env::SimNetworkFaults& network = world_.network_faults();
+    network.reset = random_.chance(0.5) ? 0.0005 : 0;
+    network.slow = 0.002;
+    broker_.disk().faults().slow_sync = random_.chance(0.3) ? 0.01 : 0;
+    broker_.disk().faults().slow_sync_max = 500ms;
+  }
+
+  void start_clients() {
+    env::Shard& shard = clients_.shard;
+    shard.spawn(create_topic(clients_));
+    for (uint64_t i = 1 + random_.below(3); i > 0; --i)
+      shard.spawn(run_idempotent_producer(clients_));
+    if (random_.chance(0.5)) shard.spawn(run_plain_producer(clients_));
+    for (Key key = 0; key < clients_.partition_count; ++key) shard.spawn(run_reader(clients_, key));
+    shard.spawn(run_watcher(clients_));
+    for (uint64_t i = random_.below(4); i > 0; --i) shard.spawn(run_member(clients_, kGroup));
+  }
+
+  void step_done(std::string what) {
+    report_.steps.push_back(fmt::format("{:9.4f} {}", seconds(world_.now() - begun_), what));
+    world_.trace(what);
+  }
+  void start_broker() {
+    broker_.start();
+    step_done("start");
+  }
+
+  // Faults at random moments, for 10 to 30 s. A broker that is down is started again.
+  void suffer() {
+    const env::Instant end = world_.now() + between(10s, 30s);
+    env::Instant fault_at = world_.now() + between(0s, 4s);
+    std::optional<env::Instant> start_at;
+    while (world_.now() < end) {
+      world_.run_until(
+          [&] {
+            return !broker_.running() || broker_.disk().powered_off() ||
+                   world_.now() >= std::min(fault_at, end);
+          },
+          1s);
+      if (broker_.disk().powered_off()) crash();
+      if (!broker_.running()) {
+        if (!start_at) start_at = world_.now() + between(10ms, 2s);
+        if (world_.now() < *start_at) world_.run_for(*start_at - world_.now());
+        start_at.reset();
+        start_broker();
+      } else if (world_.now() >= fault_at) {
+        hurt();
+        fault_at = world_.now() + between(50ms, 6s);
+      }
+    }
+    broker_.disk().power_off_after(UINT64_MAX);
+  }
+  env::Duration between(env::Duration low, env::Duration high) {
+    return env::Duration(static_cast<int64_t>(random_.between(low.count(), high.count())));
+  }
+  void hurt() {
+    switch (random_.below(8)) {
+      case 0:
+      case 1:
+        crash();
+        break;
+      case 2:
+      case 3: {
+        const uint64_t changes = random_.below(200);
+        step_done(fmt::format("the power will go in {} changes of the disk", changes));
+        broker_.disk().power_off_after(changes);
+        break;
+      }
+      case 4:
+      case 5:
+        ++report_.kills;
+        step_done("kill -9");
+        broker_.kill();
+        break;
+      case 6:
+        ++report_.stops;
+        step_done("stop");
+        broker_.begin_stop();
+        break;
+      default: {
+        const env::Duration pause = between(10ms, 3s);
+        step_done(fmt::format("a pause of {:.3f} s", seconds(pause)));
+        broker_.host().pause(pause);
+      }
+    }
+  }
+  void crash() {
+    ++report_.crashes;
+    step_done("power loss");
+    broker_.crash();
+  }
+
+  // No more faults: everything pending comes to its end in time, and the end is read.
+  void settle() {
+    world_.network_faults().reset = 0;
+    world_.network_faults().slow = 0;
+    broker_.disk().faults().slow_sync = 0;
+    clients_.finishing = true;
+    step_done("no more faults");
+    if (!finish("producers settle", [&] { return clients_.busy == 0; })) return;
+    bool polled = false;
+    clients_.shard.spawn(run_final_polls(clients_, polled));
+    clients_.shard.spawn(read_committed_offsets(clients_, kGroup));
+    if (!finish("final polls", [&] { return polled; })) return;
+    if (broker_.running()) broker_.begin_stop();
+    if (!finish("the broker stops", [&] { return !broker_.running(); }, false)) return;
+    step_done("stopped");
+    bool checked = false;
+    env::Shard& shard = *broker_.host().start(1).front();
+    shard.spawn(check_disk(shard, broker_.options().data, report_.problems, checked));
+    finish("the check of the disk", [&] { return checked; }, false);
+    broker_.host().stop();
+  }
+  bool finish(const char* what, const std::function<bool()>& done, bool keep_up = true) {
+    const env::Instant limit = world_.now() + kSettleWithin;
+    while (!done() && world_.now() < limit) {
+      world_.run_until([&] { return done() || (keep_up && !broker_.running()); }, 1s);
+      if (keep_up && !broker_.running()) start_broker();
+    }
+    if (done()) return true;
+    report_.problems.push_back(fmt::format("stuck: '{}' has not come to its end within {} s", what,
+                                           seconds(kSettleWithin)));
+    if (broker_.refused())
+      report_.problems.push_back("the broker refuses: " + broker_.refused()->message);
+    return false;
+  }
+
+  void judge() {
+    for (const Send& send : history_.sends()) {
+      if (send.outcome != Outcome::ok) continue;
+      ++report_.batches_acked;
+      report_.records_acked += send.count;
+    }
+    for (const Poll& poll : history_.polls()) report_.records_read += poll.seen.size();
+    for (const Event& event : history_.events())
+      if (event.kind == Event::Kind::commit && history_.commit(event).outcome == Outcome::ok)
+        ++report_.commits_acked;
+    if (report_.problems.empty()) report_.anomalies = check(history_);
+    world_.trace(fmt::format("{} {} {} {}", report_.batches_acked, report_.records_acked,
+                             report_.records_read, report_.commits_acked));
+  }
+
+  Report report_;
+  env::SimWorld world_;
+  env::Random random_;
+  History history_;
+  BrokerHost broker_;
+  env::SimHost& client_host_;
+  Clients clients_;
+  const env::Instant begun_;
+};
+
+}  // namespace
+
+Report run_seed(uint64_t seed, RunOptions options) {
+  return Run(seed, options).run();
+}
+
+}  // namespace paceline::sim

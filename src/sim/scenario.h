@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/checker.h"
+
+namespace paceline::sim {
+
+// One run: one broker, its clients, and faults until `load` has passed; then everybody must come to
+// an end, and what they were told is judged.
+struct Report {
+  uint64_t seed = 0;
+  uint64_t trace = 0;          // equal for two runs of one seed
+  env::Duration simulated{0};  // virtual time that passed
+  uint64_t batches_acked = 0;
+  uint64_t records_acked = 0;
+  uint64_t records_read = 0;
+  uint64_t commits_acked = 0;
+  uint32_t crashes = 0;  // power losses
+  uint32_t kills = 0;
+  uint32_t stops = 0;
+  std::vector<std::string> steps;     // what was done to the broker, with the virtual second
+  std::vector<std::string> log;       // the broker's own lines, if asked for
+  std::vector<Anomaly> anomalies;     // of the clients' history
+  std::vector<std::string> problems;  // anything else that may not be: stuck, damaged storage
+
+  bool good() const { return anomalies.empty() && problems.empty(); }
+};
+
+struct RunOptions {
+  bool keep_log = false;
+};
+
+Report run_seed(uint64_t seed, RunOptions options);
+
+}  // namespace paceline::sim

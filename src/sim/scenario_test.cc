@@ -1,0 +1,28 @@
+#include "sim/scenario.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace paceline::sim {
+namespace {
+
+TEST(Scenario, OneSeedTwiceGivesOneTraceAndTwoSeedsGiveTwo) {
+  std::set<uint64_t> traces;
+  for (uint64_t seed = 1001; seed <= 1003; ++seed) {
+    SCOPED_TRACE(seed);
+    const Report first = run_seed(seed, {});
+    const Report second = run_seed(seed, {.keep_log = true});
+    EXPECT_EQ(first.trace, second.trace);
+    EXPECT_EQ(first.records_read, second.records_read);
+    EXPECT_TRUE(first.good());
+    EXPECT_GT(first.batches_acked, 100u);
+    EXPECT_GT(first.crashes + first.kills + first.stops, 0u);
+    EXPECT_FALSE(second.log.empty());
+    traces.insert(first.trace);
+  }
+  EXPECT_EQ(traces.size(), 3u);
+}
+
+}  // namespace
+}  // namespace paceline::sim

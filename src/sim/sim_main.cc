@@ -1,0 +1,90 @@
+#include <CLI/CLI.hpp>
+
+#include "sim/scenario.h"
+
+// paceline-sim: replays one seed, or runs many. Exit code 0: every seed is good; 1: one is not.
+
+namespace paceline::sim {
+namespace {
+
+void print_line(const Report& report) {
+  fmt::print(
+      "seed {:<6} {:6.1f} s simulated  {} power losses, {} kills, {} stops  {} batches acked, "
+      "{} records read, {} commits  trace {:016x}  {}\n",
+      report.seed, std::chrono::duration<double>(report.simulated).count(), report.crashes,
+      report.kills, report.stops, report.batches_acked, report.records_read, report.commits_acked,
+      report.trace, report.good() ? "good" : "BAD");
+}
+
+void print_story(const Report& report) {
+  for (const std::string& step : report.steps) fmt::print("  {}\n", step);
+  for (const std::string& line : report.log) fmt::print("  log {}\n", line);
+  for (const std::string& problem : report.problems) fmt::print("  problem: {}\n", problem);
+  for (const Anomaly& anomaly : report.anomalies)
+    fmt::print("  {} in partition {}: {}\n", anomaly.name, anomaly.key, anomaly.what);
+}
+
+struct Totals {
+  uint64_t seeds = 0;
+  uint64_t bad = 0;
+  uint64_t records = 0;
+  uint32_t ends = 0;
+  env::Duration simulated{0};
+};
+
+// False: the seed is bad, or its second run differs.
+bool run_one(uint64_t seed, bool twice, RunOptions options, Totals& totals) {
+  const Report report = run_seed(seed, options);
+  print_line(report);
+  ++totals.seeds;
+  totals.simulated += report.simulated;
+  totals.records += report.records_acked;
+  totals.ends += report.crashes + report.kills + report.stops;
+  bool good = report.good();
+  if (options.keep_log || !good) print_story(report);
+  if (twice && run_seed(seed, options).trace != report.trace) {
+    fmt::print("  the second run of seed {} has another trace\n", seed);
+    good = false;
+  }
+  if (!good) {
+    ++totals.bad;
+    fmt::print("  again, with the broker's log: paceline-sim --seed {}\n", seed);
+  }
+  return good;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  uint64_t seed = 0;
+  uint64_t seeds = 200;
+  uint64_t from = 1;
+  uint64_t twice = 10;
+  bool stop_at_first = false;
+  CLI::App app{"Runs a whole broker with clients and faults in one thread, by seed."};
+  auto* one = app.add_option("--seed", seed, "replay this one, with the broker's log");
+  app.add_option("--seeds", seeds, "how many")->excludes(one);
+  app.add_option("--from", from, "the first one")->excludes(one);
+  app.add_option("--twice", twice, "how many of them run twice, to compare traces");
+  app.add_flag("--stop", stop_at_first, "end at the first bad seed");
+  CLI11_PARSE(app, argc, argv);
+
+  Totals totals;
+  if (*one) {
+    run_one(seed, true, {.keep_log = true}, totals);
+  } else {
+    for (uint64_t i = 0; i < seeds; ++i) {
+      if (!run_one(from + i, i < twice, {}, totals) && stop_at_first) break;
+    }
+  }
+  fmt::print("{} seeds, {:.0f} s simulated, {} ends of a broker, {} records acknowledged: {} bad\n",
+             totals.seeds, std::chrono::duration<double>(totals.simulated).count(), totals.ends,
+             totals.records, totals.bad);
+  return totals.bad == 0 ? 0 : 1;
+}
+
+}  // namespace paceline::sim
+
+int main(int argc, char** argv) {
+  return paceline::sim::main(argc, argv);
+}
