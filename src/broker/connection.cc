@@ -115,9 +115,7 @@ Task<bool> Connection::admit(const Slice& frame) {
 
   env::Budget::Permit permit = std::move(frame_permit_);
   if (permit.bytes() == 0) permit = co_await node_.memory().acquire(shard_, frame.size());
-  while (!ended_ && (unsent_bytes_ > node_.settings().response_bytes_max ||
-                     answers_.size() >= node_.settings().produce_pipeline_max))
-    co_await changed_.wait();
+  co_await wait_for_room();
   if (request.api_key != kProduceKey) {
     while (!ended_ && !answers_.empty()) co_await changed_.wait();
   } else {
@@ -128,6 +126,7 @@ Task<bool> Connection::admit(const Slice& frame) {
   auto answer = std::make_shared<Answer>();
   answers_.push_back(answer);
   if (request.api_key == kProduceKey) {
+    produce_bytes_ += frame.size();
     shard_.spawn(
         run_produce(answer, std::move(request), frame, std::move(permit), inside_.enter()));
     co_return true;
@@ -137,6 +136,15 @@ Task<bool> Connection::admit(const Slice& frame) {
   record(request, reply, since);
   settle(answer, std::move(reply));
   co_return !ended_;
+}
+
+// Less in flight than a connection may have; then one more may exceed it.
+Task<void> Connection::wait_for_room() {
+  const Settings& limits = node_.settings();
+  while (!ended_ && (unsent_bytes_ > limits.response_bytes_max ||
+                     answers_.size() >= limits.produce_pipeline_max ||
+                     produce_bytes_ > limits.produce_pipeline_bytes_max))
+    co_await changed_.wait();
 }
 
 // The object store is slower than the producers: they are held, not refused, because a refusal
@@ -154,6 +162,7 @@ Task<void> Connection::run_produce(std::shared_ptr<Answer> answer, Request reque
   Reply reply = co_await handle_produce(request);
   record(request, reply, since);
   permit.release();
+  produce_bytes_ -= frame.size();
   settle(answer, std::move(reply));
   (void)frame;  // kept alive: the request's views point into it
   (void)pass;

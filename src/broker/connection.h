@@ -34,6 +34,7 @@ class Connection {
 
   Task<Result<Slice>> read_frame();
   Task<bool> admit(const Slice& frame);
+  Task<void> wait_for_room();
   Task<void> wait_for_uploads();
   Task<void> run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
                          env::Budget::Permit permit, env::Gate::Pass pass);
@@ -57,6 +58,7 @@ class Connection {
 
   std::deque<std::shared_ptr<Answer>> answers_;  // in the order of requests
   size_t unsent_bytes_ = 0;
+  size_t produce_bytes_ = 0;  // of produce requests whose answer is not ready
   bool writing_ = false;
   bool ended_ = false;
   env::Event changed_;  // an answer was settled or sent, or the connection ended

@@ -26,12 +26,15 @@ struct Settings {
   uint32_t fetch_bytes_max = 55u << 20;     // fetch.max.bytes
   int64_t fetch_wait_max_ms = 60'000;
   uint32_t fetch_partitions_max = 50'000;
-  uint32_t connections_max = 20'000;             // max.connections
-  uint32_t connections_per_ip_max = 2'000;       // max.connections.per.ip
-  int64_t connection_idle_max_ms = 600'000;      // connections.max.idle.ms
-  int64_t frame_read_max_ms = 30'000;            // from a frame's first byte to its last
-  uint64_t response_bytes_max = 64u << 20;       // unsent on one connection: then it is not read
-  uint32_t produce_pipeline_max = 256;           // produce requests of one connection in flight
+  uint32_t connections_max = 20'000;         // max.connections
+  uint32_t connections_per_ip_max = 2'000;   // max.connections.per.ip
+  int64_t connection_idle_max_ms = 600'000;  // connections.max.idle.ms
+  int64_t frame_read_max_ms = 30'000;        // from a frame's first byte to its last
+  uint64_t response_bytes_max = 64u << 20;   // unsent on one connection: then it is not read
+  uint32_t produce_pipeline_max = 256;       // produce requests of one connection in flight
+  // Of produce requests of one connection in flight: several commits' worth. More would only wait
+  // here, in memory that was not touched before, instead of at the producer.
+  uint64_t produce_pipeline_bytes_max = 32ull << 20;
   uint64_t request_memory_bytes = 512ull << 20;  // of all requests together
   // Above this produce requests wait for uploads to catch up; well below where storage refuses
   // them.

@@ -58,11 +58,11 @@ Result<std::vector<uint64_t>> LaneFiles::segments() const {
   return numbers;
 }
 
-Result<std::shared_ptr<env::File>> LaneFiles::prepare_segment(uint64_t number, uint64_t bytes,
-                                                              std::optional<uint64_t> spare) const {
+Result<LaneFiles::Prepared> LaneFiles::prepare_segment(uint64_t number, uint64_t bytes,
+                                                       std::optional<uint64_t> spare) const {
   const std::string path = segment_path(number);
   // Whatever keeps it from being used, a new file does as well.
-  if (spare) (void)disk->rename_new(spare_path(*spare), path);
+  const bool written = spare && disk->rename_new(spare_path(*spare), path);
   env::OpenMode mode{.create = env::OpenMode::Create::if_missing, .writable = true, .direct = true};
   TRY(std::shared_ptr<env::File> file, disk->open(path, mode));
   const auto reserve = [&]() -> Result<void> {
@@ -75,7 +75,7 @@ Result<std::shared_ptr<env::File>> LaneFiles::prepare_segment(uint64_t number, u
     (void)disk->remove(path);
     return fail(std::move(reserved).error());
   }
-  return file;
+  return Prepared{.file = std::move(file), .written = written};
 }
 
 Result<void> LaneFiles::retire_segment(uint64_t number) const {

@@ -17,6 +17,11 @@ namespace paceline::wal {
 //   SEAL        empty; from its creation on nothing is acknowledged. Never deleted.
 //   END         the durable end, decided by whoever creates it first. Never deleted.
 struct LaneFiles {
+  struct Prepared {
+    std::shared_ptr<env::File> file;
+    bool written = false;  // all over, by a former life
+  };
+
   env::Disk* disk;
   Owner owner;
   std::string folder;
@@ -33,8 +38,8 @@ struct LaneFiles {
   Result<std::vector<uint64_t>> segments() const;
   // An open segment of at least `bytes` whose space and name are durable, made of the spare of that
   // number if there is one. no_space leaves nothing.
-  Result<std::shared_ptr<env::File>> prepare_segment(uint64_t number, uint64_t bytes,
-                                                     std::optional<uint64_t> spare) const;
+  Result<Prepared> prepare_segment(uint64_t number, uint64_t bytes,
+                                   std::optional<uint64_t> spare) const;
   // Makes a spare of a segment; the caller syncs the folder. not_found if it is not there.
   Result<void> retire_segment(uint64_t number) const;
   // Idempotent; durable on return, whoever created it. Makes the folder if need be.

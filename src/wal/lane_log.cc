@@ -14,6 +14,16 @@ namespace {
 // More blocks than this are not remembered; 1 GiB of 4 MiB blocks.
 constexpr size_t kBlocksMax = 256;
 
+Result<void> write_zeros(const SegmentSet::Fill& fill) {
+  constexpr uint64_t kPiece = 256u << 10;
+  const Buffer zeros = env::allocate_pages(std::min(fill.bytes, kPiece), true);
+  std::vector<Bytes> pieces;
+  for (uint64_t left = fill.bytes; left > 0; left -= pieces.back().size())
+    pieces.push_back(zeros.bytes().first(std::min(left, kPiece)));
+  TRY_VOID(fill.file->write_at(fill.offset, pieces));
+  return fill.file->sync();
+}
+
 }  // namespace
 
 // Shared with the thread that writes; the owner shard touches it before and after.
@@ -27,6 +37,7 @@ struct LaneLog::Commit {
   std::vector<StagedGroup> groups;
   std::vector<Bytes> pieces;
   Calls calls;
+  uint64_t bytes = 0;  // of the groups
   Position end;
   Outcome outcome = Outcome::failed;
   std::string why;
@@ -181,6 +192,7 @@ void LaneLog::write_commit(SegmentSet::Place place) {
   }
   for (const auto& call : commit->calls) call->written.end = ends[call->last_group];
   commit->end = position_;
+  commit->bytes = position_ - durable_before;
   flying_ = true;
   owner_.offload(
       offload_lane_, [commit] { run_commit(*commit); },
@@ -213,11 +225,19 @@ void LaneLog::finish_commit(Commit& commit) {
   commit.pieces.clear();
   commit.groups.clear();
   const std::string lane = files_.owner.lane.to_string();
+  if (lost_) {
+    // The zeros before it failed, and the lane ends below it.
+    for (const auto& call : commit.calls) call->result.emplace(fail(*lost_));
+    complete(std::move(commit.calls));
+    changed_.notify_all();
+    return;
+  }
   switch (commit.outcome) {
     case Commit::Outcome::durable:
       durable_end_.store(commit.end.value, std::memory_order_release);
       for (const auto& call : commit.calls) call->result.emplace(std::move(call->written));
       complete(std::move(commit.calls));
+      fill_ahead(commit.bytes);
       schedule();
       break;
     case Commit::Outcome::sealed:
@@ -229,6 +249,24 @@ void LaneLog::finish_commit(Commit& commit) {
       break;
   }
   changed_.notify_all();
+}
+
+// On the commits' own lane: a commit that follows waits for it, so they never write the same bytes
+// in the wrong order.
+void LaneLog::fill_ahead(uint64_t commit_bytes) {
+  if (filling_) return;
+  auto fill = segments_->fill_ahead(commit_bytes);
+  if (!fill) return;
+  filling_ = true;
+  auto outcome = std::make_shared<Result<void>>();
+  owner_.offload(
+      offload_lane_, [outcome, fill = std::move(*fill)] { *outcome = write_zeros(fill); },
+      [log = shared_from_this(), outcome] {
+        log->filling_ = false;
+        if (!*outcome && !log->lost_)
+          log->lose({}, Error{Code::maybe_written, outcome->error().message});
+        log->changed_.notify_all();
+      });
 }
 
 LaneLog::Calls LaneLog::take_pending() {

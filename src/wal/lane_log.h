@@ -67,6 +67,7 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   void write_commit(SegmentSet::Place place);
   static void run_commit(Commit& commit);
   void finish_commit(Commit& commit);
+  void fill_ahead(uint64_t commit_bytes);
   // Nothing of what is staged or waits was written; the lane goes on.
   void refuse_all(const Error& error);
   // The lane is over; `flying` is the commit's calls, which share the fate of the rest.
@@ -74,7 +75,9 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   Calls take_pending();
   void end_here();
   void complete(Calls calls);
-  bool idle() const { return !flying_ && !staged_count() && waiting_.empty() && !ending_; }
+  bool idle() const {
+    return !flying_ && !filling_ && !staged_count() && waiting_.empty() && !ending_;
+  }
   size_t staged_count() const { return staged_.size(); }
 
   env::Shard& owner_;
@@ -95,6 +98,7 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   std::atomic<uint64_t> durable_end_ = 0;
 
   bool flying_ = false;     // a commit
+  bool filling_ = false;    // zeros are written ahead
   bool scheduled_ = false;  // start_commit() is posted
   bool ending_ = false;     // our own END is being written
   bool closing_ = false;

@@ -8,6 +8,9 @@ namespace {
 
 // One is about to be used while the other waits; what an idle lane keeps of the disk.
 constexpr size_t kSparesMax = 2;
+// Zeros at once: of hundreds of small commits one waits for them, a millisecond or two.
+constexpr uint64_t kFillBytes = 2u << 20;
+constexpr uint64_t kSmallCommitBytes = 128u << 10;
 
 }  // namespace
 
@@ -38,7 +41,7 @@ void SegmentSet::prepare(uint64_t bytes, Done done) {
     spare = spares_.front();
     spares_.pop_front();
   }
-  using Outcome = Result<std::shared_ptr<env::File>>;
+  using Outcome = Result<LaneFiles::Prepared>;
   auto outcome = std::make_shared<std::optional<Outcome>>();
   shard_.offload(
       0,
@@ -50,18 +53,29 @@ void SegmentSet::prepare(uint64_t bytes, Done done) {
       });
 }
 
-void SegmentSet::prepared(uint64_t bytes, Result<std::shared_ptr<env::File>> file) {
+void SegmentSet::prepared(uint64_t bytes, Result<LaneFiles::Prepared> file) {
   preparing_ = false;
   Result<void> result;
   if (file) {
-    next_.file = std::move(*file);
+    next_.file = std::move(file->file);
     next_.bytes = bytes;
+    next_.written = file->written ? bytes : 0;
   } else {
     next_number_ = next_.number;  // the next attempt takes the same number
     next_ = Open{};
     result = fail(std::move(file).error());
   }
   if (done_) std::exchange(done_, nullptr)(std::move(result));
+}
+
+std::optional<SegmentSet::Fill> SegmentSet::fill_ahead(uint64_t commit_bytes) {
+  if (!current_.file || commit_bytes > kSmallCommitBytes) return std::nullopt;
+  if (current_.written == current_.bytes) return std::nullopt;
+  if (current_.written >= current_.used + kFillBytes / 2) return std::nullopt;
+  const uint64_t from = std::max(current_.written, current_.used);
+  current_.written = std::min(current_.bytes, from + kFillBytes);
+  if (current_.written == from) return std::nullopt;
+  return Fill{.file = current_.file, .offset = from, .bytes = current_.written - from};
 }
 
 std::deque<SegmentSet::Trimmed> SegmentSet::take_trimmed(Position up_to, Position durable_end) {

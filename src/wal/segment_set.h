@@ -34,6 +34,17 @@ class SegmentSet : public std::enable_shared_from_this<SegmentSet> {
   void prepare(uint64_t bytes, Done done);
   bool preparing() const { return preparing_; }
 
+  // Zeros to write, and sync, behind what was taken: so that the syncs of small commits need not
+  // write down that reserved space is now in use, which takes them as long again. Nothing while the
+  // file is written far enough ahead, or after a commit of so many `bytes` that it hardly matters.
+  // REQUIRES: written before the next commit in this segment. What it returns counts as written.
+  struct Fill {
+    std::shared_ptr<env::File> file;
+    uint64_t offset = 0;
+    uint64_t bytes = 0;
+  };
+  std::optional<Fill> fill_ahead(uint64_t commit_bytes);
+
   struct Trimmed {
     uint64_t number = 0;
     bool spare = false;  // retired for reuse, instead of deleted
@@ -50,13 +61,14 @@ class SegmentSet : public std::enable_shared_from_this<SegmentSet> {
     std::shared_ptr<env::File> file;
     uint64_t bytes = 0;
     uint64_t used = 0;
+    uint64_t written = 0;  // up to here, by commits, zeros or a former life
   };
   struct Old {
     uint64_t number = 0;
     Position end;
     uint64_t bytes = 0;  // of the file
   };
-  void prepared(uint64_t bytes, Result<std::shared_ptr<env::File>> file);
+  void prepared(uint64_t bytes, Result<LaneFiles::Prepared> file);
 
   env::Shard& shard_;
   const LaneFiles files_;
