@@ -239,7 +239,7 @@ TEST(Keys, LaneKeysParseBack) {
 TEST(Keys, WhatIsNotALaneKeyParsesToNothing) {
   const std::string lane = lane_key(lane_of(3, 7));
   const std::string object = object_key(lane_of(3, 7), 1);
-  for (std::string key :
+  for (const std::string& key :
        {std::string(), std::string("lanes/"), lane + "/", lane + "x", lane + "/objects/",
         object + "0", object.substr(0, object.size() - 1), lane + "/done/3.7", "topics/" + lane,
         std::string("lanes/0000000G.0000000000000007"),

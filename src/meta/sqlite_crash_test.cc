@@ -169,7 +169,7 @@ TEST(SqliteCrash, APowerCutAnywhereKeepsEveryAcknowledgedCommit) {
     }
     auto file = trial.disk().open("dir/meta.db", {});
     ASSERT_TRUE(file);
-    checkpoints += *(*file)->size() > 20 * SqliteVfs::kPageBytes;
+    checkpoints += *(*file)->size() > uint64_t{20} * SqliteVfs::kPageBytes;
   }
   // The test must have met what it is about.
   EXPECT_GT(cut_commits, 100);

@@ -10,11 +10,17 @@ namespace paceline::partition {
 namespace {
 
 // Records up to this many bytes are packed in place, in 2 to 260 us (gzip); more would stall the
-// shard, and goes to threads that may block. There it holds at most half of their number (8), so
-// that the disk is never kept waiting.
+// shard, and goes to threads that may block.
 constexpr size_t kInPlaceBytesMax = size_t{16} << 10;
+// There packing holds at most half of their number (8), so that the disk is never kept waiting.
 constexpr uint64_t kLanes = 4;
 constexpr uint64_t kFirstLane = 0x7265636f6d700000;  // a range of our own
+
+// One for all batches of a partition: what is packed is next to leave, so that a few compressed
+// bytes that open to many cannot pile up behind one another.
+uint64_t lane_of(const StreamId& stream) {
+  return kFirstLane + (stream.owner.bytes[0] + stream.index) % kLanes;
+}
 
 std::unexpected<AppendFailure> refuse_packing(const Error& error) {
   const KafkaError code = error.code == Code::too_large ? KafkaError::message_too_large
@@ -36,8 +42,7 @@ bool StreamPartition::needs_packing(const AppendRequest& request,
   return codec && *codec != facts.codec && !request.internal;
 }
 
-// Batches are packed side by side and leave in the order of calling; one that needs no packing
-// waits behind those that do.
+// Batches leave in the order of calling; one that needs no packing waits behind those that do.
 Task<std::expected<Turns::Turn, AppendFailure>> StreamPartition::repack(AppendRequest& request,
                                                                         record::BatchFacts& facts) {
   Turns::Turn turn = turns_.take();
@@ -54,8 +59,7 @@ Task<std::expected<Turns::Turn, AppendFailure>> StreamPartition::repack(AppendRe
       packed = pack(request.records, options);
     } else {
       auto work = [records = request.records, options] { return pack(records, options); };
-      const uint64_t lane = kFirstLane + (options_.stream.index + packed_count_++) % kLanes;
-      packed = co_await env::offload(shard_, std::move(work), lane);
+      packed = co_await env::offload(shard_, std::move(work), lane_of(options_.stream));
     }
   }
   co_await turns_.wait(turn);

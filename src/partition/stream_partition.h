@@ -102,7 +102,6 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   env::Event settled_;  // the durable end moved, or a wave of failures is over
   env::Gate calls_;
   Turns turns_;  // of appends that wait for their batches to be packed, and of those behind them
-  uint64_t packed_count_ = 0;
   Subscribers subscribers_;
 };
 
