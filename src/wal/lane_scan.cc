@@ -151,6 +151,9 @@ Result<std::optional<Group>> LaneScan::read_group() {
   auto entries =
       decode_body(*header, block, block.bytes().subspan(kGroupHeaderBytes, header->body_bytes));
   if (!entries) return std::nullopt;
+  std::erase_if(unproven_,
+                [&](const Placed& one) { return one.position < header->durable_before; });
+  unproven_.push_back({current_, offset_, position_, Slice(block, block.bytes().first(bytes))});
   offset_ += bytes;
   position_ = header->end();
   ++sequence_;
@@ -200,7 +203,18 @@ Result<Bytes> LaneScan::bytes_at(const Segment& segment, uint64_t offset, size_t
   return window_.bytes().subspan(skip, std::min(bytes, window_bytes_ - skip));
 }
 
-Result<void> LaneScan::sync() {
+Result<void> LaneScan::settle() {
+  for (const Placed& group : unproven_) {
+    const Segment& segment = segments_[group.segment];
+    env::OpenMode mode{.writable = true, .direct = true};
+    TRY(const auto file, files_.disk->open(files_.segment_path(segment.number), mode));
+    // The first group of a segment was written together with the header before it.
+    if (group.offset == kPageBytes) {
+      TRY(const Bytes header, bytes_at(segment, 0, kPageBytes));
+      TRY_VOID(file->write_at(0, header));
+    }
+    TRY_VOID(file->write_at(group.offset, group.bytes.bytes()));
+  }
   for (size_t i = 0; i <= current_ && i < segments_.size(); ++i)
     TRY_VOID(segments_[i].file->sync());
   return {};

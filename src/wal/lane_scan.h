@@ -24,8 +24,11 @@ class LaneScan {
   Result<std::optional<Group>> next();
   // Just after the last whole group.
   Position position() const { return position_; }
-  // fdatasync of every segment read so far.
-  Result<void> sync();
+  // Makes what was read durable: the groups of the last commit are written again, then every
+  // segment is synced. A sync that failed before may have left them readable and no longer to be
+  // written; those before them had a good sync, or their writer would have ended. The bytes are the
+  // ones that stand there, so a writer that still lives is not disturbed.
+  Result<void> settle();
 
  private:
   struct Segment {
@@ -55,6 +58,14 @@ class LaneScan {
   uint64_t offset_ = 0;  // in the current segment
   Position position_;
   uint64_t sequence_ = 1;
+  // A whole group as it stands in its segment, padding included.
+  struct Placed {
+    size_t segment = 0;  // in segments_
+    uint64_t offset = 0;
+    Position position;
+    Slice bytes;
+  };
+  std::vector<Placed> unproven_;  // those that no later commit has called durable
 
   Buffer window_;  // bytes read ahead, of window_file_ from window_start_
   const env::File* window_file_ = nullptr;

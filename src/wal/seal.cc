@@ -18,7 +18,7 @@ Result<Position> scan_end(const LaneFiles& files) {
     if (!group) break;
   }
   // What was read may have been written but not yet durable. It is now, before anyone learns of it.
-  TRY_VOID(scan.sync());
+  TRY_VOID(scan.settle());
   return scan.position();
 }
 

@@ -30,6 +30,7 @@ class TestDisk final : public env::Disk {
   bool fail_next_write = false;
   uint64_t free_space = ~0ull;  // for allocate()
   int renames_of_spares = 0;    // to segments
+  int writes = 0;
 
   // Power loss: of unsynced sectors and names any subset survives. Open files are dead.
   void crash() {
@@ -150,6 +151,7 @@ class TestDisk final : public env::Disk {
     }
     Result<void> write_at(uint64_t position, std::span<const Bytes> pieces) override {
       TRY_VOID(call());
+      ++disk_.writes;
       if (std::exchange(disk_.fail_next_write, false)) return fail(Code::io_error, "write");
       for (const Bytes piece : pieces) {
         if (node_->bytes.size() < position + piece.size()) node_->resize(position + piece.size());

@@ -318,6 +318,38 @@ TEST(wal, trimmed_segments_serve_again_and_their_old_bytes_count_for_nothing) {
     EXPECT_TRUE(name == "LANE" || name == "SEAL" || name == "END") << name;
 }
 
+TEST(wal, space_is_written_ahead_of_small_commits_and_only_once) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(0, 1, 10)));
+  scene.world.run();
+  EXPECT_EQ(scene.world.disk.writes, 2) << "the commit, and zeros for the rest of the segment";
+  for (int i = 1; i <= 5; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 10)));
+  scene.world.run();
+  EXPECT_EQ(scene.world.disk.writes, 7);
+  EXPECT_EQ(scene.read()->size(), 6u);
+}
+
+// The commit behind the zeros may be on the disk by then, but the lane ends below it.
+TEST(wal, a_lane_whose_space_cannot_be_written_ahead_is_lost_without_a_false_acknowledgement) {
+  int lost = 0;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Scene scene(seed);
+    const auto first = scene.append_one(batch(0, 1, 10));
+    ASSERT_TRUE(first);
+    (seed % 2 ? scene.world.disk.fail_next_write : scene.world.disk.fail_next_sync) = true;
+    const auto second = scene.append_one(batch(1, 1, 10));
+    scene.world.run();
+    if (!second) {
+      ++lost;
+      EXPECT_EQ(second.error().code, Code::maybe_written);
+      EXPECT_EQ(scene.append_one(batch(2, 1, 10)).error().code, Code::maybe_written);
+    }
+    EXPECT_EQ(scene.seal().value(), second ? second->end : first->end);
+    EXPECT_EQ(scene.read()->size(), second ? 2u : 1u);
+  }
+  EXPECT_GT(lost, 10);
+}
+
 TEST(wal, a_removed_lane_keeps_its_end_and_cannot_come_back) {
   Scene scene;
   ASSERT_TRUE(scene.append_one(batch(0, 1, 10)));

@@ -15,9 +15,10 @@
 
 // paceline-walbench [FOLDER]: what the log adds to the disk. Each row compares appends of one size,
 // a number of them in flight, with a loop of plain preallocated, direct pwrite + fdatasync of the
-// same bytes in one piece: once over fresh space, as the log writes, and once over bytes written
-// before. The three take turns in short rounds, and medians are told, since a shared disk changes
-// its speed from second to second. Last, how long a seal of the lane takes.
+// same bytes in one piece: once over fresh space, as the log's first segments are, and once over
+// bytes written before, as its later ones. The three take turns in short rounds, and medians are
+// told, since a shared disk changes its speed from second to second. Last, how long a seal of the
+// lane takes.
 
 namespace paceline::wal {
 namespace {
