@@ -30,6 +30,7 @@ struct Clients {
   bool finishing = false;  // nothing new is begun; what is under way comes to its end
   uint32_t busy = 0;       // producers that are not at their end
   uint32_t next_client = 1;
+  std::string last_error;  // why somebody waits, if somebody does
 
   env::Duration between(env::Duration low, env::Duration high) {
     return env::Duration(static_cast<int64_t>(random.between(low.count(), high.count())));

@@ -178,6 +178,8 @@ class Producer {
       clients_.violation(
           key, fmt::format("the batch of value {} was refused with {}: {}", batch.send.first,
                            answer.error_code, answer.error_message.value_or("")));
+    clients_.last_error = fmt::format("produce to partition {}: error {} {}", key,
+                                      answer.error_code, answer.error_message.value_or(""));
     missing = true;
   }
 

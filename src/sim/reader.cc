@@ -70,7 +70,11 @@ Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchP
   if (error == KafkaError::offset_out_of_range)
     clients.violation(plan.key,
                       fmt::format("offset {} is out of range, yet a reader was there", plan.from));
-  if (error != KafkaError::none) co_return std::nullopt;
+  if (error != KafkaError::none) {
+    clients.last_error =
+        fmt::format("fetch of partition {} from {}: error {}", plan.key, plan.from, got.error_code);
+    co_return std::nullopt;
+  }
   Poll poll;
   poll.reader = plan.reader;
   poll.key = plan.key;

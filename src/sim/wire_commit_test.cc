@@ -300,11 +300,16 @@ TEST_P(WireCommit, OffsetsOfAGroupThatIsGoneExpire) {
   settings().group.offsets_check_interval_ms = 5'000;
   create_topic("t");
   EXPECT_EQ(commit(commit_request("simple", "t", 0, 1)), "NONE");
+  auto shorter = commit_request("shorter", "t", 0, 3);  // old versions choose for themselves
+  shorter.retention_time_ms = 20'000;
+  EXPECT_EQ(commit(shorter, 4), "NONE");
   Member member = enter("living");
   EXPECT_EQ(commit_as(member, 2), "NONE");
   for (int i = 0; i < 20; ++i) {
     world_.run_for(4s);
     EXPECT_EQ(beat(member), "NONE");
+    if (i == 2) EXPECT_EQ(offset_of("shorter"), 3);
+    if (i == 10) EXPECT_EQ(offset_of("shorter"), -1);
     if (i == 10) EXPECT_EQ(offset_of("simple"), 1);
   }
   EXPECT_EQ(offset_of("simple"), -1);

@@ -229,6 +229,23 @@ TEST_P(WireConnection, AnswersLeaveInTheOrderOfRequests) {
   EXPECT_EQ(ids_of(*one), wanted);
 }
 
+// Trap 14: a question asked behind a produce is answered as of after it.
+TEST_P(WireConnection, ARequestSeesWhatTheOneBeforeItDid) {
+  create_topic("t");
+  WireClient& one = client();
+  broker_.disk().faults().slow_sync = 1;
+  broker_.disk().faults().slow_sync_max = 500ms;
+  for (int64_t sent = 1; sent <= 5; ++sent) {
+    const std::string records = *batch({"v"}).build();
+    auto wrote = begin<ProduceResponse>(one, 9, produce_request("t", 0, records));
+    auto read = begin<protocol::FetchResponse>(one, 11, fetch_request("t", 0, sent - 1));
+    auto answer = end(read);
+    ASSERT_TRUE(answer && end(wrote));
+    EXPECT_EQ(only_partition(*answer).high_watermark, sent);
+    EXPECT_EQ(records_of(only_partition(*answer)).size(), 1u);
+  }
+}
+
 // Trap 14.
 TEST_P(WireConnection, WhatOneConnectionProducesKeepsItsOrder) {
   create_topic("t");
@@ -296,6 +313,11 @@ TEST_P(WireConnection, OneAddressMayNotTakeAllConnections) {
   };
   other.shard(0).spawn(ask_from(&other.shard(0), slot));
   EXPECT_TRUE(world_.run_until([&] { return *slot; }, 5s));
+  first->socket->close();
+  world_.run_for(1s);
+  auto next = raw();
+  EXPECT_TRUE(send(next, versions_frame(1)));
+  EXPECT_TRUE(answers_within(next, 1));
 }
 
 // Requests together never hold more memory than their budget; whoever comes late waits.

@@ -197,6 +197,13 @@ TEST_P(WireGroups, SessionsHaveBounds) {
   EXPECT_EQ(name(join(client(), join_request(""), 3).error_code), "INVALID_GROUP_ID");
 }
 
+TEST_P(WireGroups, AGroupHasAMostOfMembers) {
+  settings().group.group_size_max = 1;
+  Member member = enter("g");
+  EXPECT_EQ(name(join(client(), join_request("g"), 3).error_code), "GROUP_MAX_SIZE_REACHED");
+  EXPECT_EQ(beat(member), "NONE");
+}
+
 // Trap 37.
 TEST_P(WireGroups, OthersThanTheMembersOfThisGenerationAreRefused) {
   Member member = enter("g");

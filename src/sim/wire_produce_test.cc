@@ -302,7 +302,23 @@ TEST_P(WireProduce, OnlyTheAdminClientOfKafkaWritesToInternalTopics) {
   protocol::FindCoordinatorRequest find;
   find.key = "g";
   (void)ask<protocol::FindCoordinatorResponse>(2, find);
-  EXPECT_EQ(error_of("__consumer_offsets", *batch({"x"}).build()), "INVALID_TOPIC_EXCEPTION");
+  const std::string records = *batch({"no record of a coordinator"}).build();
+  EXPECT_EQ(error_of("__consumer_offsets", records), "INVALID_TOPIC_EXCEPTION");
+  auto frame = protocol::request_frame(9, 1, "__admin_client",
+                                       produce_request("__consumer_offsets", 0, records));
+  auto answer = exchange(protocol::join(*frame));
+  ASSERT_TRUE(answer);
+  protocol::Cursor cursor(Slice::copy_of(as_bytes(*answer)));
+  ASSERT_TRUE(protocol::decode_response_header(0, 9, cursor));
+  auto told = ProduceResponse::decode(9, cursor);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(name(told->responses.at(0).partition_responses.at(0).error_code), "NONE");
+  // Whatever it wrote, the coordinators start.
+  for (End how : {End::crash, End::stop}) {
+    restart(how);
+    EXPECT_EQ(name(ask<protocol::FindCoordinatorResponse>(2, find).error_code), "NONE");
+    EXPECT_EQ(list_offset("__consumer_offsets", 0, -1).offset, 1);
+  }
 }
 
 // Traps 19 and 47: there are no transactions, and no partition may slip through.
