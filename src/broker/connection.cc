@@ -10,6 +10,8 @@ namespace {
 constexpr size_t kLengthBytes = 4;
 // A frame up to this size is charged once it is there, a bigger one before it is read.
 constexpr size_t kPermitBytesMin = 128u << 10;
+// A frame that is charged before it has arrived must go on at this rate, a mebibyte a second.
+constexpr size_t kFrameBytesPerMs = 1u << 10;
 
 constexpr int16_t kProduceKey = static_cast<int16_t>(protocol::ApiKey::produce);
 // After this long without a byte a connection keeps no block.
@@ -59,7 +61,8 @@ Task<void> Connection::serve() {
 // more than a few requests.
 Task<Result<Slice>> Connection::read_frame() {
   const size_t bytes_max = node_.settings().request_bytes_max;
-  inside_frame_ = false;
+  const auto patience = std::chrono::milliseconds(node_.settings().frame_read_max_ms);
+  frame_deadline_.reset();
   for (;;) {
     const Bytes have = receive_.unread();
     size_t want = kLengthBytes;
@@ -76,10 +79,14 @@ Task<Result<Slice>> Connection::read_frame() {
         Slice frame = receive_.take(want);
         co_return frame.subslice(kLengthBytes, want - kLengthBytes);
       }
-      if (want > kPermitBytesMin && frame_permit_.bytes() == 0)
-        frame_permit_ = co_await node_.memory().acquire(shard_, want);
+      if (want > kPermitBytesMin && frame_permit_.bytes() == 0) {
+        frame_permit_ = co_await node_.charge_frame(shard_, want);
+        // From here on the peer costs others their room, not before.
+        frame_deadline_ =
+            shard_.now() + patience + std::chrono::milliseconds(want / kFrameBytesPerMs);
+      }
     }
-    inside_frame_ = !have.empty();
+    if (!have.empty() && !frame_deadline_) frame_deadline_ = shard_.now() + patience;
     auto read = co_await socket_->read_some(receive_.room(want));
     if (!read) co_return fail(read.error());
     last_progress_ = shard_.now();
@@ -113,8 +120,9 @@ Task<bool> Connection::admit(const Slice& frame) {
     co_return false;
   }
 
-  env::Budget::Permit permit = std::move(frame_permit_);
-  if (permit.bytes() == 0) permit = co_await node_.memory().acquire(shard_, frame.size());
+  frame_deadline_.reset();
+  Node::FramePermit permit = std::move(frame_permit_);
+  if (permit.bytes() == 0) permit = co_await node_.charge_frame(shard_, frame.size());
   co_await wait_for_room();
   if (request.api_key != kProduceKey) {
     while (!ended_ && !answers_.empty()) co_await changed_.wait();
@@ -157,7 +165,7 @@ Task<void> Connection::wait_for_uploads() {
 }
 
 Task<void> Connection::run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
-                                   env::Budget::Permit permit, env::Gate::Pass pass) {
+                                   Node::FramePermit permit, env::Gate::Pass pass) {
   const env::Instant since = shard_.now();
   Reply reply = co_await handle_produce(request);
   record(request, reply, since);
@@ -236,11 +244,11 @@ Task<void> Connection::watch_idle(env::Gate::Pass pass) {
   while (!ended_) {
     // A request that is being answered is not idle: the broker owes it.
     if (!answers_.empty()) last_progress_ = shard_.now();
-    const env::Instant deadline = last_progress_ + (inside_frame_ ? frame_max : idle_max);
+    const env::Instant deadline = frame_deadline_.value_or(last_progress_ + idle_max);
     const env::Instant now = shard_.now();
     if (now - last_progress_ >= kReceiveIdle) receive_.release_idle();
     if (now >= deadline) {
-      end(inside_frame_ ? "a frame did not arrive in time" : "");
+      end(frame_deadline_ ? "a frame did not arrive in time" : "");
       break;
     }
     // Looked at again soon enough for the shorter bound, and to give memory back.

@@ -37,7 +37,7 @@ class Connection {
   Task<void> wait_for_room();
   Task<void> wait_for_uploads();
   Task<void> run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
-                         env::Budget::Permit permit, env::Gate::Pass pass);
+                         Node::FramePermit permit, env::Gate::Pass pass);
   void settle(const std::shared_ptr<Answer>& answer, Reply reply);
   void record(const Request& request, const Reply& reply, env::Instant since);
   Task<void> write_answers();
@@ -51,10 +51,9 @@ class Connection {
   Metrics& metrics_;
 
   ReceiveBuffer receive_;
-  env::Budget::Permit
-      frame_permit_;            // for a frame bigger than the receive buffer, while it arrives
-  env::Instant last_progress_;  // of reading or answering, for the idle bound
-  bool inside_frame_ = false;   // a frame has begun: the shorter bound holds
+  Node::FramePermit frame_permit_;              // for a big frame, while it arrives
+  env::Instant last_progress_;                  // of reading or answering, for the idle bound
+  std::optional<env::Instant> frame_deadline_;  // while a frame arrives: when it must be there
 
   std::deque<std::shared_ptr<Answer>> answers_;  // in the order of requests
   size_t unsent_bytes_ = 0;

@@ -5,6 +5,12 @@
 namespace paceline::broker {
 namespace {
 
+// What clients send by default is at most a mebibyte; several of their requests fit below.
+constexpr uint64_t kBigFrameBytes = 4u << 20;
+
+}  // namespace
+namespace {
+
 // A few frames of the usual limit of 1 MiB, many of the usual size.
 constexpr uint64_t kReceiveBlockBytes = 4u << 20;
 
@@ -24,6 +30,7 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
       settings_(std::move(settings)),
       topic_configs_(std::move(topic_configs)),
       memory_(settings_.request_memory_bytes),
+      big_frames_(settings_.request_memory_bytes / 2),
       image_event_(shard_),
       applied_event_(shard_),
       background_(shard_) {
@@ -35,6 +42,13 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
         *shard, kReceiveBlockBytes,
         settings_.request_memory_bytes / kReceiveBlockBytes / shards.size());
   }
+}
+
+Task<Node::FramePermit> Node::charge_frame(env::Shard& shard, uint64_t bytes) {
+  FramePermit permit;
+  if (bytes > kBigFrameBytes) permit.of_big = co_await big_frames_.acquire(shard, bytes);
+  permit.of_all = co_await memory_.acquire(shard, bytes);
+  co_return permit;
 }
 
 ShardHost& Node::home_of(const Uuid& topic_id, int32_t index) {

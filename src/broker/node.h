@@ -66,6 +66,18 @@ class Node {
   cluster::Cluster& cluster() { return cluster_; }
   stream::Storage& storage() { return storage_; }
   env::Budget& memory() { return memory_; }
+  // The memory of one request. Big frames have half of it for themselves and no more, so that a few
+  // of them that hardly arrive leave room for everybody else's.
+  struct FramePermit {
+    env::Budget::Permit of_all;
+    env::Budget::Permit of_big;
+    uint64_t bytes() const { return of_all.bytes(); }
+    void release() {
+      of_all.release();
+      of_big.release();
+    }
+  };
+  Task<FramePermit> charge_frame(env::Shard& shard, uint64_t bytes);
   std::shared_ptr<const cluster::Image> image() const { return cluster_.image(); }
   size_t shard_count() const { return hosts_.size(); }
   ShardHost& host(size_t shard) { return *hosts_[shard]; }
@@ -103,6 +115,7 @@ class Node {
   const Settings settings_;
   const TopicConfigs topic_configs_;
   env::Budget memory_;
+  env::Budget big_frames_;  // a part of memory_, taken before it
   std::vector<std::unique_ptr<ShardHost>> hosts_;
 
   // On shard_.

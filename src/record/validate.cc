@@ -14,7 +14,7 @@ KafkaResult<BatchView> single_batch(Bytes records) {
   if (records.size() > kMagicAt) {
     const auto magic = static_cast<int8_t>(records[kMagicAt]);
     if (magic == 0 || magic == 1)
-      return kafka_fail(unsupported_for_message_format, "only batches of magic 2 are accepted");
+      return kafka_fail(invalid_record, "only batches of magic 2 are accepted");
     if (magic != kMagic) return kafka_fail(corrupt_message, "a batch of an unknown magic");
   }
   Result<BatchView> batch = BatchView::parse(records);

@@ -101,8 +101,8 @@ TEST(Validate, ExactlyOneWholeBatch) {
 }
 
 TEST(Validate, OldAndUnknownMagic) {
-  for (auto [magic, expected] : {std::pair{0, KafkaError::unsupported_for_message_format},
-                                 {1, KafkaError::unsupported_for_message_format},
+  for (auto [magic, expected] : {std::pair{0, KafkaError::invalid_record},
+                                 {1, KafkaError::invalid_record},
                                  {3, KafkaError::corrupt_message},
                                  {-1, KafkaError::corrupt_message}}) {
     std::string batch = three(Codec::none);

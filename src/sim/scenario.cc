@@ -225,7 +225,9 @@ class Run {
     const env::Instant limit = world_.now() + kSettleWithin;
     while (!done() && world_.now() < limit) {
       world_.run_until([&] { return done() || (keep_up && !broker_.running()); }, 1s);
-      if (keep_up && !broker_.running()) start_broker();
+      if (!keep_up || broker_.running()) continue;
+      world_.run_for(200ms);  // a supervisor waits a little
+      start_broker();
     }
     if (done()) return true;
     report_.problems.push_back(fmt::format("stuck: '{}' has not come to its end within {} s", what,

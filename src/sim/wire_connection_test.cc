@@ -353,6 +353,32 @@ TEST_P(WireConnection, ARequestOverTheWholeBudgetIsServedAlone) {
   EXPECT_EQ(name(produce("t", 0, batch({std::string(900'000, 'x')})).error_code), "NONE");
 }
 
+// Big frames that hardly arrive may hold half of the budget, never what others need.
+TEST_P(WireConnection, AFewBigFramesThatDribbleDoNotStallTheOthers) {
+  create_topic("t");
+  std::vector<RawPtr> dribblers;
+  for (int i = 0; i < 6; ++i) {
+    dribblers.push_back(raw());
+    EXPECT_TRUE(send(dribblers.back(), length(99 << 20)));
+  }
+  world_.run_for(1s);
+  const std::string records = *batch({"x"}).build();
+  auto one = begin<ProduceResponse>(client(), 9, produce_request("t", 0, records));
+  EXPECT_TRUE(world_.run_until([&] { return one->has_value(); }, 1s));
+  EXPECT_LE(broker_.server().node().memory().bytes_held(), 256u << 20);
+}
+
+// A byte now and then does not keep a frame alive.
+TEST_P(WireConnection, AFrameThatDribblesEnds) {
+  auto one = raw();
+  EXPECT_TRUE(send(one, length(90'000'000)));
+  for (int i = 0; i < 10 && !one->ended; ++i) {
+    (void)send(one, "x");
+    world_.run_for(20s);
+  }
+  EXPECT_TRUE(one->ended);
+}
+
 // Trap 15: there are no quotas, so nobody is told to slow down.
 TEST_P(WireConnection, NobodyIsThrottled) {
   create_topic("t");
