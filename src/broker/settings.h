@@ -29,7 +29,7 @@ struct Settings {
   uint32_t connections_max = 20'000;         // max.connections
   uint32_t connections_per_ip_max = 2'000;   // max.connections.per.ip
   int64_t connection_idle_max_ms = 600'000;  // connections.max.idle.ms
-  int64_t frame_read_max_ms = 30'000;        // from a frame's first byte to its last
+  int64_t frame_read_max_ms = 30'000;        // of a frame; a big one has a second more a MiB
   uint64_t response_bytes_max = 64u << 20;   // unsent on one connection: then it is not read
   uint32_t produce_pipeline_max = 256;       // produce requests of one connection in flight
   // Of produce requests of one connection in flight: several commits' worth. More would only wait
