@@ -148,6 +148,10 @@ Task<Reply> handle_fetch(Request& request) {
       } else if (request.version >= 13) {
         read.error = KafkaError::unknown_topic_id;
       }
+      // Clients of these versions know no zstd; only a topic that says so is sure to hold it.
+      if (read.error == KafkaError::none && request.version < 10 &&
+          request.node.topic_configs().value("compression.type", *found, *image) == "zstd")
+        read.error = KafkaError::unsupported_compression_type;
       // Nobody replicates from us: a replica id is a forged one.
       if (replica >= 0) read.error = KafkaError::cluster_authorization_failed;
       if (state.reads.size() >= settings.fetch_partitions_max)

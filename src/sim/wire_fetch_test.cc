@@ -294,6 +294,13 @@ TEST_P(WireFetch, AbortedTransactionsAreNullForTheUncommittedAndAListForTheCommi
 }
 
 // Trap 31: sessions are declined, so every answer has all partitions.
+TEST_P(WireFetch, ATopicOfZstdNeedsVersion10) {
+  create_topic("t", 1, {{"compression.type", "zstd"}});
+  EXPECT_EQ(name(produce("t", 0, batch({"x"})).error_code), "NONE");
+  EXPECT_EQ(name(fetch("t", 0, 0, 9).error_code), "UNSUPPORTED_COMPRESSION_TYPE");
+  EXPECT_EQ(name(fetch("t", 0, 0, 10).error_code), "NONE");
+}
+
 TEST_P(WireFetch, SessionsAreDeclined) {
   create_topic("t", 2);
   FetchRequest request = fetch_request("t", 0, 0);
