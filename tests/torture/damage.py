@@ -20,7 +20,7 @@ import time
 
 from rig import (PARTITIONS, TOPIC, Failed, Feeder, House, Table, check, crash_in, create_topic, error_name,
                  read_and_judge, run_check, scratch)
-from where import Place, lane_file_places, object_places, sqlite_places, wal_places
+from where import Place, lane_file_places, object_places, places_anywhere, sqlite_places, wal_places
 
 UPLOADING = {"paceline.upload.bytes": "25000", "paceline.upload.age.ms": "200"}
 # A life that leaves everything in its log.
@@ -32,6 +32,7 @@ CHECK_DAMAGE = (1, 4)  # 4 = unhealthy; 1 = it cannot even be opened
 QUICK_PER_KIND = 1
 # A supervisor starts again what ended; so often until two lives have served.
 LIVES_MAX = 5
+ANYWHERE = 60
 
 
 def copy_tree(source, target):
@@ -120,6 +121,7 @@ class Case:
     def __init__(self, place, base, folder):
         self.place, self.base, self.folder = place, base, folder
         self.feeder = base.feeder
+        self.found = False  # by check
         self.wrong = []
         self.limits = []
 
@@ -155,6 +157,7 @@ class Case:
             self.wrong.append("check does not report the damage")
         if self.place.expected == "limit" and not found:
             self.limits.append("check sees nothing")
+        self.found = found
         if not found:
             self.check_with_ledger(data, ledger)
         return f"{status}: {sentences[0] if sentences else 'nothing found'}"
@@ -163,7 +166,7 @@ class Case:
         status, _, said = run_check(data, ledger)
         if self.place.expected == "unused" and status != 0:
             self.wrong.append(f"check --ledger ends with {status}: {said[-200:]}")
-        if self.place.may_miss and status == 0:
+        if self.place.expected == "limit" and self.place.may_miss and status == 0:
             self.wrong.append("check --ledger does not miss the last commit")
 
     def serve(self, house):
@@ -192,6 +195,11 @@ class Case:
                 break
         if self.place.expected == "unused" and not all(text.startswith("intact") for text in texts):
             self.wrong.append("a byte that nothing refers to changed something")
+        if self.place.expected == "any" and not self.found:
+            if any("refuse" in text for text in texts):
+                self.wrong.append("check is content, and a broker is not")
+            elif any(not text.startswith("intact") for text in texts):
+                self.limits.append("the last commit")
         return "; then ".join(texts)
 
     def judge_life(self, house, extra, life, writing):
@@ -325,7 +333,8 @@ def main():
     data = base.house.data
     places = [Place("control", "nothing damaged", "LOCK", None, "unused", lambda path: None)]
     places += choose(wal_places(data, SEALED, LAST, noise) + lane_file_places(SEALED, LAST, noise) +
-                     object_places(data, noise) + sqlite_places(data, noise) + other_places(base, foreign),
+                     object_places(data, noise) + sqlite_places(data, noise) + other_places(base, foreign) +
+                     places_anywhere(data, LAST, ANYWHERE, noise),
                      options, noise)
     print(f"damage: seed {options.seed}, {len(base.feeder.ledger)} records in topic {TOPIC}, {len(places)} places, "
           f"made in {time.monotonic() - began:.0f} s", flush=True)
@@ -336,8 +345,7 @@ def main():
         case = Case(place, base, work)
         result, where, said, did = case.run(random.Random(f"{options.seed} {number}"))
         table.row(result, place.kind, f"{where} | check {said} | serve: {did}", time.monotonic() - start)
-        for sentence in dict.fromkeys(case.wrong + case.limits):
-            print(f"        {sentence}", flush=True)
+        table.explain(list(dict.fromkeys(case.wrong + case.limits)))
         if result == "FAIL" and options.keep:
             os.makedirs(options.keep, exist_ok=True)
             shutil.move(work, os.path.join(options.keep, f"case-{number}"))

@@ -64,8 +64,8 @@ class Stage:
 
 def probe_full(feeder, seen):
     """What a produce request is told; only answers that clients try again on are right."""
-    error = feeder.probe(timeout=5)
-    seen.add("no answer within 5 s (back-pressure)" if error is None else
+    error = feeder.probe(timeout=3)
+    seen.add("no answer within 3 s (back-pressure)" if error is None else
              "acknowledged" if error == 0 else error_name(error))
     check(error in RETRIABLE or error in (None, 0), f"on the full disk a produce request got {error_name(error)}")
     return error
@@ -148,7 +148,7 @@ def started_how(stage, feeder):
 
 def fill_during_uploads(folder, options):
     noise = random.Random(options.seed)
-    rounds = 3 if options.quick else 12
+    rounds = 2 if options.quick else 12
     with Stage(folder, UPLOADING) as stage:
         house, disk = stage.house, stage.disk
         feeder = Feeder(house.address, options.seed, value_bytes=8000, pause=0.002).start()

@@ -61,10 +61,10 @@ class Watch:
     def look(self, seconds, log_writable):
         house, end = self.stage.house, time.monotonic() + seconds
         while time.monotonic() < end and not self.ended:
-            error = self.feeder.probe(timeout=5)
+            error = self.feeder.probe(timeout=3)
             ending = house.ending()
             if ending is None:
-                name = "no answer within 5 s" if error is None else "acknowledged" if error == 0 else error_name(error)
+                name = "no answer within 3 s" if error is None else "acknowledged" if error == 0 else error_name(error)
                 self.answers.add(name)
                 check(error in RETRIABLE or error in (None, 0), f"a produce request got {name}")
             else:
@@ -117,7 +117,7 @@ def bound_while_running(folder, options):
         for _ in range(1 if options.quick else 3):
             watch = Watch(stage, feeder)
             with BoundReadOnly(stage.house.data):
-                watch.look(3, log_writable=True)
+                watch.look(2, log_writable=True)
         return go_on(stage, feeder, watch)
 
 
@@ -129,7 +129,7 @@ def immutable(part, log_writable):
             data = stage.house.data
             paths = [os.path.join(data, name) for name in os.listdir(data) if name.startswith(part)]
             with Immutable(*paths):
-                watch.look(3, log_writable)
+                watch.look(2, log_writable)
                 second, problem = refused_start(stage) if watch.ended else ("", "")
             text = go_on(stage, feeder, watch) + second
             check(not problem, f"{problem}; otherwise: {text}")

@@ -6,6 +6,7 @@ A Place says what damage there has to lead to:
   unused   padding, reserved space, what nobody reads: everything must stay intact
   limit    the formats say that it cannot be told from a torn write: the very last commit of an
            unsealed log, the very last transaction of the metadata
+  any      nothing is known of the byte: if `check` is content, everything must be intact
 """
 import os
 import struct
@@ -310,4 +311,27 @@ def database_places(data, name, log, noise):
         for number in noise.sample(numbers, min(len(numbers), 1 if unused else 3)):
             at = PAGE * (number - 1) + noise.randrange(PAGE)
             places.append(Place("SQLite file", f"{what} ({number})", name, at, "unused" if unused else "damage"))
+    return places
+
+
+def places_anywhere(data, last, count, noise):
+    """Any byte of any file that has some; of a log, up to a little behind its last group."""
+    files = {}
+    for folder, _, names in os.walk(data):
+        for path in (os.path.join(folder, name) for name in names):
+            written = os.path.getsize(path)
+            if path.endswith(".wal"):
+                groups = groups_of(path)
+                written = groups[-1].at + groups[-1].bytes + PAGE if groups else PAGE
+            if written and "events" not in path:
+                name = os.path.relpath(path, data)
+                files.setdefault(name.split("/")[0], []).append((name, written))
+    groups = groups_of(os.path.join(data, f"wal/{last}/0000000000000001.wal"))
+    may_miss = frozenset(set().union(*(group.offsets for group in groups
+                                       if group.durable_before == groups[-1].durable_before)))
+    places = []
+    parts = sorted(files.values())  # so that many objects do not hide the one database
+    for path, written in (noise.choice(noise.choice(parts)) for _ in range(count)):
+        own = may_miss if path.startswith(f"wal/{last}/") else frozenset()
+        places.append(Place("anywhere", path, path, noise.randrange(written), "any", None, own))
     return places
