@@ -17,6 +17,7 @@ Task<AppendResult> StreamPartition::append(AppendRequest request) {
   auto pass = calls_.enter();
   auto facts = admit(request);
   if (!facts) co_return std::unexpected(std::move(facts.error()));
+  if (recovering_) co_return refuse_for_now(*facts);
   Turns::Turn turn;
   if (turns_.any() || needs_packing(request, *facts)) {
     auto packed = co_await repack(request, *facts);

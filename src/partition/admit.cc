@@ -81,9 +81,6 @@ std::expected<void, AppendFailure> StreamPartition::check_writable(Epoch expecte
                   fmt::format("{} cannot be written here any more", options_.name));
   if (auto open = check_open(expected); !open)
     return refuse(open.error().code, std::move(open.error().message));
-  if (recovering_)
-    return refuse(KafkaError::kafka_storage_error,
-                  fmt::format("{} recovers from a failed write", options_.name));
   return {};
 }
 

@@ -82,6 +82,16 @@ TEST_F(PartitionTest, ARefusedWriteLeavesNoHole) {
   EXPECT_EQ(append(plain())->base, Offset(4));
 }
 
+// An unknown producer may start anywhere, but not behind its own first batch.
+TEST_F(PartitionTest, WhatANewProducerHasInFlightDoesNotOvertakeItsRefusedFirstBatch) {
+  stream().failures = {Code::no_space};
+  EXPECT_EQ(code(append(from(9, 0, 3))), kafka_storage_error);
+  EXPECT_EQ(code(append(from(9, 3))), out_of_order_sequence_number);
+  EXPECT_EQ(append(from(8, 7))->base, Offset(0));
+  EXPECT_EQ(append(from(9, 0, 3))->base, Offset(1));
+  EXPECT_EQ(append(from(9, 3))->base, Offset(4));
+}
+
 TEST_F(PartitionTest, WhatWasDurableBeforeAFailureStays) {
   stream().hold = true;
   auto good = start(from(9, 0));

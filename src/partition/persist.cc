@@ -44,6 +44,13 @@ std::unexpected<AppendFailure> StreamPartition::fail_append(const Error& error) 
                 fmt::format("{} cannot be written here any more", options_.name));
 }
 
+// An earlier batch could not be written; this one must not come before its retry.
+std::unexpected<AppendFailure> StreamPartition::refuse_for_now(const record::BatchFacts& facts) {
+  producers_.refused_for_now(facts);
+  return refuse(KafkaError::kafka_storage_error,
+                fmt::format("an earlier batch of {} could not be written", options_.name));
+}
+
 void StreamPartition::settle_failure() {
   recovering_ = false;
   settled_.notify_all();

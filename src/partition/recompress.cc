@@ -70,9 +70,7 @@ Task<std::expected<Turns::Turn, AppendFailure>> StreamPartition::repack(AppendRe
   // this one, which then must not overtake that batch's retry.
   if (auto writable = check_writable(request.expected_epoch); !writable)
     co_return std::unexpected(std::move(writable.error()));
-  if (failures != failures_)
-    co_return refuse(KafkaError::kafka_storage_error,
-                     fmt::format("an earlier batch of {} could not be written", options_.name));
+  if (failures != failures_) co_return refuse_for_now(facts);
   co_return std::move(turn);
 }
 

@@ -72,6 +72,7 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Sequenced sequence(const AppendRequest& request, const record::BatchFacts& facts);
   Task<std::expected<void, AppendFailure>> persist(stream::Batch batch);
   std::unexpected<AppendFailure> fail_append(const Error& error);
+  std::unexpected<AppendFailure> refuse_for_now(const record::BatchFacts& facts);
   void settle_failure();
   Appended acknowledge(const Sequenced& sequenced);
   Task<AppendResult> tell(Deferred deferred);

@@ -45,7 +45,7 @@ void ProducerState::reduce(Entries& entries, Offset floor) {
 ProducerState::Verdict ProducerState::check(const BatchFacts& facts) const {
   if (!facts.has_producer()) return Accept{};
   const auto found = producers_.find(facts.producer_id);
-  if (found == producers_.end()) return Accept{};  // may start at any sequence
+  if (found == producers_.end()) return check_unknown(facts);
   const Entries& entries = found->second;
   const Entry& last = entries.back();
   if (facts.producer_epoch < last.epoch)
@@ -54,6 +54,36 @@ ProducerState::Verdict ProducerState::check(const BatchFacts& facts) const {
                                 facts.producer_id.value, facts.producer_epoch, last.epoch)},
                    last.last_offset};
   return check_sequence(facts, entries);
+}
+
+// May start at any sequence, but not with what it sent behind a first batch that was refused.
+ProducerState::Verdict ProducerState::check_unknown(const BatchFacts& facts) const {
+  const auto first = awaited_.find(facts.producer_id);
+  if (first == awaited_.end() || first->second.epoch != facts.producer_epoch) return Accept{};
+  // Around the ring of 2^31 sequences: what is less than half of it away is ahead.
+  const uint32_t ahead = (static_cast<uint32_t>(facts.base_sequence) -
+                          static_cast<uint32_t>(first->second.base_sequence)) &
+                         static_cast<uint32_t>(kSequenceMax);
+  if (ahead == 0 || ahead > static_cast<uint32_t>(kSequenceMax) / 2) return Accept{};
+  return Refused{
+      {KafkaError::out_of_order_sequence_number,
+       fmt::format("producer {} writes sequence {}, its batch of sequence {} has not come "
+                   "again",
+                   facts.producer_id.value, facts.base_sequence, first->second.base_sequence)},
+      Offset(-1)};
+}
+
+void ProducerState::refused_for_now(const BatchFacts& facts) {
+  if (!facts.has_producer() || facts.control || producers_.contains(facts.producer_id)) return;
+  await(facts.producer_id, {facts.producer_epoch, facts.base_sequence});
+}
+
+void ProducerState::await(ProducerId id, Awaited first) {
+  const auto known = awaited_.find(id);
+  // In order of arrival: the one that is there came first, unless a new epoch began.
+  if (known != awaited_.end() && known->second.epoch >= first.epoch) return;
+  if (awaited_.size() >= kAwaitedMax) awaited_.erase(awaited_.begin());
+  awaited_.insert_or_assign(id, first);
 }
 
 ProducerState::Verdict ProducerState::check_sequence(const BatchFacts& facts,
@@ -84,6 +114,7 @@ void ProducerState::apply(const BatchFacts& facts, Offset base_offset, int64_t a
   end_ = last_offset + 1;
   if (!facts.has_producer()) return;
   const bool marker = facts.control;
+  awaited_.erase(facts.producer_id);
   producers_[facts.producer_id].push_back(
       Entry{marker ? kNoSequence : facts.base_sequence, marker ? kNoSequence : facts.last_sequence,
             base_offset, last_offset, append_time_ms, facts.producer_epoch});
@@ -95,8 +126,11 @@ void ProducerState::forget_from(Offset offset) {
   while (!undurable_.empty() && undurable_.back().last_offset >= offset) {
     const auto found = producers_.find(undurable_.back().producer_id);
     undurable_.pop_back();
+    const Entry gone = found->second.back();
     found->second.pop_back();
-    if (found->second.empty()) producers_.erase(found);
+    if (!found->second.empty()) continue;
+    if (!gone.marker()) await(found->first, {gone.epoch, gone.base_sequence});
+    producers_.erase(found);
   }
   end_ = std::min(end_, offset);
 }
@@ -150,7 +184,7 @@ size_t ProducerState::bytes() const {
   size_t entry_count = 0;
   for (const auto& [id, entries] : producers_) entry_count += entries.capacity();
   return producers_.size() * kProducerBytes + entry_count * sizeof(Entry) +
-         undurable_.size() * sizeof(Undurable);
+         undurable_.size() * sizeof(Undurable) + awaited_.size() * kProducerBytes;
 }
 
 }  // namespace paceline::record

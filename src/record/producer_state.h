@@ -66,6 +66,12 @@ class ProducerState {
   void apply(const BatchFacts& facts, Offset base_offset, int64_t append_time_ms);
   // Takes back every batch that reaches `offset` or above. REQUIRES: offset >= floor().
   void forget_from(Offset offset);
+  // The batch was refused for a while and will be sent again. A producer nobody knows may start at
+  // any sequence, so what it has in flight behind its first batch must be held to that order: until
+  // this one has come, later ones of its epoch are OUT_OF_ORDER_SEQUENCE_NUMBER. The same holds for
+  // producers that forget_from() takes back wholly. Not part of snapshots: who loses its connection
+  // sends everything again, in order.
+  void refused_for_now(const BatchFacts& facts);
   // Nothing below `floor` will be forgotten, and no snapshot asked for below it. May pass end().
   // Also where the bound on the number of producers is kept: the longest idle go. Never goes back.
   void durable_up_to(Offset floor);
@@ -104,15 +110,25 @@ class ProducerState {
     ProducerId producer_id;
   };
 
+  struct Awaited {  // the first batch of a producer nobody knows, refused for now
+    int16_t epoch;
+    int32_t base_sequence;
+  };
+  // Beyond it an arbitrary one goes: then that producer may start anywhere, as Kafka lets it.
+  static constexpr size_t kAwaitedMax = 10'000;
+
   static size_t first_relevant(const Entries& entries, size_t count);
   static size_t count_below(const Entries& entries, Offset end);
   static void reduce(Entries& entries, Offset floor);
   Verdict check_sequence(const BatchFacts& facts, const Entries& entries) const;
+  Verdict check_unknown(const BatchFacts& facts) const;
+  void await(ProducerId id, Awaited first);
   void evict_idle();
 
   size_t producers_max_;
   std::unordered_map<ProducerId, Entries> producers_;  // no entry list is empty
   std::deque<Undurable> undurable_;                    // entries at or above the floor, by offset
+  std::unordered_map<ProducerId, Awaited> awaited_;    // none of them is in producers_
   Offset floor_{0};
   Offset end_{0};
 };

@@ -135,6 +135,19 @@ TEST(ProducerState, AFailedAppendIsForgottenAndItsRetryAccepted) {
   EXPECT_EQ(log.write(batch(1, 0, 6)), "accept");
 }
 
+TEST(ProducerState, WhatFollowsARefusedFirstBatchWaitsForIt) {
+  Log log;
+  log.state.refused_for_now(batch(1, 0, 5, 3));
+  EXPECT_EQ(log.write(batch(1, 0, 8)), "OUT_OF_ORDER_SEQUENCE_NUMBER -1");
+  log.state.refused_for_now(batch(1, 0, 8));  // behind it
+  EXPECT_EQ(log.write(batch(1, 0, 9)), "OUT_OF_ORDER_SEQUENCE_NUMBER -1");
+  EXPECT_EQ(log.write(batch(2, 0, 8)), "accept") << "somebody else";
+  EXPECT_EQ(log.write(batch(1, 1, 0)), "accept") << "a new epoch starts anew";
+  log.state.refused_for_now(batch(3, 0, 5, 3));
+  EXPECT_EQ(log.write(batch(3, 0, 5, 3)), "accept");
+  EXPECT_EQ(log.write(batch(3, 0, 8)), "accept");
+}
+
 TEST(ProducerState, MemoryDoesNotGrowWithDurableBatches) {
   Log log;
   size_t bytes = 0;
@@ -244,6 +257,21 @@ class Model {
     Offset last() const { return base + facts.last_offset_delta; }
   };
   std::vector<Written> log;
+  std::map<int64_t, BatchFacts> awaited;  // the first of a producer that was taken back wholly
+
+  void write(Written written) {
+    awaited.erase(written.facts.producer_id.value);
+    log.push_back(std::move(written));
+  }
+  void forget_from(Offset cut) {
+    std::map<int64_t, BatchFacts> gone;
+    for (const Written& written : log)
+      if (written.last() >= cut) gone.try_emplace(written.facts.producer_id.value, written.facts);
+    std::erase_if(log, [&](const auto& written) { return written.last() >= cut; });
+    for (const Written& written : log) gone.erase(written.facts.producer_id.value);
+    for (const auto& [pid, facts] : gone)
+      if (!facts.control) awaited.insert_or_assign(pid, facts);
+  }
 
   std::string check(const BatchFacts& facts) const {
     std::vector<Written> data;
@@ -254,7 +282,14 @@ class Model {
       last = written;
       if (!written.facts.control) data.push_back(written);
     }
-    if (!last) return "accept";
+    if (!last) {
+      const auto first = awaited.find(facts.producer_id.value);
+      if (first == awaited.end() || first->second.producer_epoch != facts.producer_epoch)
+        return "accept";
+      int64_t ahead = int64_t{facts.base_sequence} - first->second.base_sequence;
+      if (ahead < 0) ahead += int64_t{kSequenceMax} + 1;
+      return ahead == 0 || ahead > kSequenceMax / 2 ? "accept" : "OUT_OF_ORDER_SEQUENCE_NUMBER -1";
+    }
     const std::string wait = " " + std::to_string(last->last().value);
     if (facts.producer_epoch < last->facts.producer_epoch) return "INVALID_PRODUCER_EPOCH" + wait;
     if (facts.producer_epoch > last->facts.producer_epoch) data.clear();
@@ -308,7 +343,7 @@ TEST(ProducerState, AgreesWithANaiveModelThroughFailuresAndSnapshots) {
         ASSERT_EQ(word(state.check(facts)), model.check(facts)) << step;
       }
       if (write) {
-        model.log.push_back({facts, state.end() + pick(2), step});  // compaction leaves gaps
+        model.write({facts, state.end() + pick(2), step});  // compaction leaves gaps
         state.apply(facts, model.log.back().base, step);
         latest[pid] = facts;
       }
@@ -334,7 +369,7 @@ TEST(ProducerState, AgreesWithANaiveModelThroughFailuresAndSnapshots) {
       if (pick(25) == 0) {
         const Offset cut = std::max(state.floor(), somewhere);
         state.forget_from(cut);
-        std::erase_if(model.log, [&](const auto& written) { return written.last() >= cut; });
+        model.forget_from(cut);
       }
     }
     ASSERT_TRUE(state.snapshot(state.end()) == model.snapshot(state.end()));
