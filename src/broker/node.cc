@@ -14,6 +14,12 @@ namespace {
 // A few frames of the usual limit of 1 MiB, many of the usual size.
 constexpr uint64_t kReceiveBlockBytes = 4u << 20;
 
+// Whether the same attempt may succeed later: the store or the disk fails, the data is not damaged.
+bool passes(const Error& error) {
+  return error.code == Code::unavailable || error.code == Code::timed_out ||
+         error.code == Code::io_error || error.code == Code::no_space;
+}
+
 }  // namespace
 
 Hosted* ShardHost::find(const Uuid& topic_id, int32_t index) {
@@ -35,8 +41,7 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
       applied_event_(shard_),
       background_(shard_) {
   for (env::Shard* shard : shards) {
-    hosts_.push_back(std::make_unique<ShardHost>());
-    hosts_.back()->shard = shard;
+    hosts_.push_back(std::make_unique<ShardHost>(*shard));
     // What connections read into is bounded by what requests may hold.
     hosts_.back()->receive_blocks = std::make_unique<env::BlockPool>(
         *shard, kReceiveBlockBytes,
@@ -101,11 +106,10 @@ Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
           const auto& partition = topic->partitions[index];
           auto found = host.hosted.find(StreamId{topic->id, index});
           if (partition.leader != work.node->settings_.broker) continue;
-          auto config = work.node->partition_config(*topic, *work.image);
           if (found == host.hosted.end()) {
-            co_await work.node->open_on(host, topic, index, std::move(config));
+            co_await work.node->open_on(host, topic, index, work.image);
           } else if (found->second->partition) {
-            found->second->partition->set_config(std::move(config));
+            found->second->partition->set_config(work.node->partition_config(*topic, *work.image));
           }
         }
       }
@@ -129,7 +133,7 @@ Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
 }
 
 Task<void> Node::open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
-                         uint32_t index, partition::Config config) {
+                         uint32_t index, std::shared_ptr<const cluster::Image> image) {
   const StreamId id{topic->id, index};
   auto entry = std::make_unique<Hosted>();
   Hosted& hosted = *entry;
@@ -137,30 +141,75 @@ Task<void> Node::open_on(ShardHost& host, std::shared_ptr<const cluster::TopicIm
   hosted.topic_id = topic->id;
   hosted.index = index;
   host.hosted.emplace(id, std::move(entry));
-  if (topic->name == kOffsetsTopic)
-    hosted.coordinator = group::Coordinator::create(*host.shard, settings_.group);
+  Result<void> opened = co_await try_open(host, hosted, std::move(image));
+  if (opened) co_return;
+  log_error("partition {}-{} is offline: {}", topic->name, index, opened.error().message);
+  if (passes(opened.error())) host.shard->spawn(keep_opening(host, id));
+}
 
+Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
+                                  std::shared_ptr<const cluster::Image> image) {
+  const cluster::TopicImage* topic = image->topic(hosted.topic_id);
+  if (!topic || hosted.index >= topic->partitions.size())
+    co_return fail(Code::not_found, "its topic is gone");
+  hosted.opening = true;
+  // A coordinator that took in a part of what it replays is not good for a second attempt.
+  if (hosted.topic == kOffsetsTopic)
+    hosted.coordinator = group::Coordinator::create(*host.shard, settings_.group);
   partition::Partition::Options options{
       .shard = host.shard,
       .storage = &storage_,
-      .stream = id,
-      .name = topic->name + "-" + std::to_string(index),
-      .epoch = topic->partitions[index].epoch,
-      .config = std::move(config),
+      .stream = StreamId{hosted.topic_id, hosted.index},
+      .name = hosted.topic + "-" + std::to_string(hosted.index),
+      .epoch = topic->partitions[hosted.index].epoch,
+      .config = partition_config(*topic, *image),
       .attached = hosted.coordinator.get(),
   };
   auto opened = co_await partition::Partition::open(std::move(options));
+  hosted.opening = false;
+  host.opened.notify_all();
   if (!opened) {
     hosted.offline = opened.error().message;
-    log_error("partition {}-{} is offline: {}", topic->name, index, opened.error().message);
-    co_return;
+    co_return fail(std::move(opened.error()));
   }
   if (hosted.coordinator) hosted.coordinator->bind(**opened);
   hosted.partition = std::move(*opened);
+  hosted.offline.clear();
+  // Configuration may have changed meanwhile, when there was no partition to be told.
+  const auto newest = this->image();
+  if (const cluster::TopicImage* now = newest->topic(hosted.topic_id))
+    hosted.partition->set_config(partition_config(*now, *newest));
+  co_return Result<void>{};
+}
+
+// A store that fails keeps a partition offline for as long as it fails, no longer.
+Task<void> Node::keep_opening(ShardHost& host, StreamId id) {
+  env::Duration pause = std::chrono::milliseconds(100);
+  for (;;) {
+    co_await env::sleep_for(*host.shard, pause);
+    pause = std::min<env::Duration>(2 * pause, std::chrono::seconds(5));
+    auto found = host.hosted.find(id);
+    if (stopping() || found == host.hosted.end()) co_return;
+    Hosted& hosted = *found->second;
+    Result<void> opened = co_await try_open(host, hosted, image());
+    if (opened) {
+      log_info("partition {}-{} is online again", hosted.topic, hosted.index);
+      co_return;
+    }
+    if (!passes(opened.error())) {
+      log_error("partition {}-{} is offline: {}", hosted.topic, hosted.index,
+                opened.error().message);
+      co_return;
+    }
+  }
 }
 
 Task<void> Node::close_on(ShardHost& host, StreamId id, bool erase) {
   auto found = host.hosted.find(id);
+  while (found != host.hosted.end() && found->second->opening) {
+    co_await host.opened.wait();
+    found = host.hosted.find(id);
+  }
   if (found == host.hosted.end()) co_return;
   // Out of the map first: nobody finds it any more; those inside are waited for.
   std::unique_ptr<Hosted> hosted = std::move(found->second);

@@ -33,14 +33,18 @@ struct Hosted {
   std::unique_ptr<group::Coordinator> coordinator;
   std::unique_ptr<partition::Partition> partition;  // null while it opens, or if it cannot
   std::string offline;                              // why it cannot be served; empty if it can
+  bool opening = false;                             // a task holds on to this
 };
 
 // The partitions of one shard.
 struct ShardHost {
-  env::Shard* shard = nullptr;
+  explicit ShardHost(env::Shard& on) : shard(&on), opened(on) {}
+
+  env::Shard* shard;
   std::unordered_map<StreamId, std::unique_ptr<Hosted>> hosted;
   Metrics metrics;
   std::unique_ptr<env::BlockPool> receive_blocks;  // of its connections
+  env::Event opened;  // an attempt to open a partition has come to its end
 
   // The open partition, or null: not ours, still opening, or offline.
   Hosted* find(const Uuid& topic_id, int32_t index);
@@ -104,7 +108,11 @@ class Node {
   Task<void> apply_images();
   Task<void> apply(std::shared_ptr<const cluster::Image> image);
   Task<void> open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
-                     uint32_t index, partition::Config config);
+                     uint32_t index, std::shared_ptr<const cluster::Image> image);
+  // One attempt; nothing, or why not.
+  Task<Result<void>> try_open(ShardHost& host, Hosted& hosted,
+                              std::shared_ptr<const cluster::Image> image);
+  Task<void> keep_opening(ShardHost& host, StreamId id);
   Task<void> close_on(ShardHost& host, StreamId id, bool erase);
   Task<void> tick_loop(ShardHost& host);
   Task<void> create_in_background(std::string name);

@@ -40,6 +40,10 @@ class SimDisk final : public Disk {
   // After `changes` more successful changes (writes, syncs, names), every call fails with io_error
   // and changes nothing, until crash().
   void power_off_after(uint64_t changes) { changes_left_ = changes; }
+  // No more than this fits beside what is there; nothing: faults().capacity_bytes has no bound.
+  void fill_up(std::optional<uint64_t> room) {
+    faults_.capacity_bytes = room ? bytes_used() + *room : std::numeric_limits<uint64_t>::max();
+  }
   bool powered_off() const { return powered_off_; }
   uint64_t changes() const { return changes_; }
 

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "net/http.h"
-#include "object/object.h"
 #include "server/event_log.h"
 #include "server/metrics_text.h"
 #include "wal/wal.h"
@@ -125,6 +124,7 @@ Task<Result<void>> Server::open_storage() {
   CO_TRY(parts.metadata,
          meta::open_sqlite_store(parts.disk, shard_, options_.data + "/metadata.sqlite"));
   CO_TRY(parts.objects, object::open_folder_store(parts.disk, options_.data + "/objects"));
+  if (options_.wrap_objects) parts.objects = options_.wrap_objects(std::move(parts.objects));
   const broker::Settings& settings = options_.settings;
   cluster::Options join{settings.broker, settings.advertised, settings.rack, options_.cluster_id};
   CO_TRY(parts.cluster, co_await cluster::Cluster::join(shard_, *parts.metadata, join));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/node.h"
+#include "object/object.h"
 
 namespace paceline::server {
 
@@ -22,6 +23,8 @@ struct Options {
   int64_t upload_age_ms = 20'000;
   uint64_t wal_segment_bytes = 128ull << 20;
   std::map<std::string, std::string> given;  // configuration by Kafka's names
+  // What stands between the broker and its objects, if anything: the faults of a simulation.
+  std::function<std::unique_ptr<object::Store>(std::unique_ptr<object::Store>)> wrap_objects;
 };
 
 // One broker, whole: metadata, objects, WAL, storage, cluster and the Kafka side, wired together on

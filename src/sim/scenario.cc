@@ -5,6 +5,7 @@
 #include "object/object.h"
 #include "sim/broker_host.h"
 #include "sim/clients.h"
+#include "sim/faulty_objects.h"
 #include "stream/recovery.h"
 #include "wal/wal.h"
 
@@ -110,10 +111,23 @@ class Run {
     env::SimNetworkFaults& network = world_.network_faults();
     network.reset = random_.chance(0.5) ? 0.0005 : 0;
     network.slow = 0.002;
-    broker_.disk().faults().slow_sync = random_.chance(0.3) ? 0.01 : 0;
-    broker_.disk().faults().slow_sync_max = 500ms;
-    broker_.disk().faults().sync_error = random_.chance(0.2) ? 0.002 : 0;
-    broker_.disk().faults().write_error = random_.chance(0.1) ? 0.001 : 0;
+    env::SimDisk::Faults& disk = broker_.disk().faults();
+    disk.slow_sync = random_.chance(0.3) ? 0.01 : 0;
+    disk.slow_sync_max = random_.chance(0.2) ? 5s : 500ms;
+    disk.sync_error = random_.chance(0.2) ? 0.002 : 0;
+    disk.write_error = random_.chance(0.1) ? 0.001 : 0;
+    disk.read_error = random_.chance(0.1) ? 0.0005 : 0;
+    if (random_.chance(0.3)) {
+      objects_.refuse = 0.05;
+      objects_.lose_answer = 0.05;
+      objects_.cut = 0.02;
+      objects_.flip = 0.02;
+      objects_.slow = 0.05;
+      objects_.forget_listed = 0.2;
+    }
+    options.wrap_objects = [this](std::unique_ptr<object::Store> real) {
+      return make_faulty_objects(std::move(real), objects_, world_.random().next());
+    };
   }
 
   void start_clients() {
@@ -162,10 +176,10 @@ class Run {
     broker_.disk().power_off_after(UINT64_MAX);
   }
   env::Duration between(env::Duration low, env::Duration high) {
-    return env::Duration(static_cast<int64_t>(random_.between(low.count(), high.count())));
+    return low + env::Duration(static_cast<int64_t>(random_.between(0, (high - low).count())));
   }
   void hurt() {
-    switch (random_.below(8)) {
+    switch (random_.below(12)) {
       case 0:
       case 1:
         crash();
@@ -188,6 +202,34 @@ class Run {
         step_done("stop");
         broker_.begin_stop();
         break;
+      case 7: {
+        const env::Duration outage = between(100ms, 5s);
+        step_done(fmt::format("the object store is gone for {:.3f} s", seconds(outage)));
+        objects_.gone = true;
+        world_.after(outage, [this] { objects_.gone = false; });
+        break;
+      }
+      case 8: {
+        const env::Duration cut = between(10ms, 5s);
+        step_done(fmt::format("no network for {:.3f} s", seconds(cut)));
+        world_.cut("clients", "broker");
+        world_.after(cut, [this] { world_.heal_all(); });
+        break;
+      }
+      case 9: {
+        const env::Duration full = between(100ms, 3s);
+        const uint64_t room = random_.below(256u << 10);
+        step_done(fmt::format("{} bytes of disk are left, for {:.3f} s", room, seconds(full)));
+        broker_.disk().fill_up(room);
+        world_.after(full, [this] { broker_.disk().fill_up(std::nullopt); });
+        break;
+      }
+      case 10: {
+        const env::Duration skew = between(-3000s, 3000s);
+        step_done(fmt::format("the wall clock is off by {:.0f} s", seconds(skew)));
+        broker_.host().set_wall_skew(skew);
+        break;
+      }
       default: {
         const env::Duration pause = between(10ms, 3s);
         step_done(fmt::format("a pause of {:.3f} s", seconds(pause)));
@@ -206,6 +248,8 @@ class Run {
     world_.network_faults().reset = 0;
     world_.network_faults().slow = 0;
     broker_.disk().faults() = {};
+    objects_ = {};
+    world_.heal_all();
     clients_.finishing = true;
     step_done("no more faults");
     if (!finish("producers settle", [&] { return clients_.busy == 0; })) return;
@@ -259,6 +303,7 @@ class Run {
   env::SimWorld world_;
   env::Random random_;
   History history_;
+  ObjectFaults objects_;
   BrokerHost broker_;
   env::SimHost& client_host_;
   Clients clients_;
