@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import shutil
+import subprocess
 import sys
 import time
 
@@ -155,6 +156,11 @@ def refused_start(stage):
             text = "; a start meanwhile waits"
             if not any(" warning " in line or " error " in line for line in lines):
                 problem = "a start meanwhile waits without a word: neither ready nor ended after 5 s"
+            house.child.terminate()
+            try:
+                house.child.wait(5)
+            except subprocess.TimeoutExpired:
+                problem += "; SIGTERM does not end it"
     problem = problem or crash_in(None, house.said())
     house.kill()
     return text, problem
