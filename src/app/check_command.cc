@@ -101,7 +101,9 @@ Task<Result<Opened>> open(env::Shard& shard, std::string data) {
   if (!there)
     co_return fail(Code::not_found, fmt::format("{} is no data folder of a broker", data));
   auto lock = disk.lock(data + "/LOCK");
-  if (!lock) co_return fail(Code::in_use, fmt::format("a broker is using {}; stop it first", data));
+  if (!lock && lock.error().code == Code::in_use)
+    co_return fail(Code::in_use, fmt::format("a broker is using {}; stop it first", data));
+  if (!lock) co_return fail(lock.error());
   opened.lock = std::move(*lock);
   CO_TRY(opened.metadata, meta::open_sqlite_store(disk, shard, data + "/metadata.sqlite"));
   CO_TRY(opened.objects, object::open_folder_store(disk, data + "/objects"));

@@ -37,6 +37,7 @@ void print_banner(server::Server& server) {
 // Why a broker that serves should end.
 struct End {
   explicit End(env::Shard& shard) : changed(shard) {}
+  bool started = false;
   bool asked = false;
   std::optional<Error> lost;
   env::Event changed;
@@ -48,6 +49,7 @@ Task<void> run(env::RealEnv& env, server::Server& server, End& end, int& exit_co
     end.changed.notify_all();
   });
   Result<void> up = co_await server.start();
+  end.started = true;
   if (!up) {
     std::fprintf(stderr, "paceline: %s\n", up.error().message.c_str());
     exit_code = 1;
@@ -79,9 +81,11 @@ int serve(const Config& config) {
   if (config.forget_unsynced) forgetting = env::make_forgetting_disk(disk);
   server::Server server(shards, forgetting ? *forgetting : disk, config.server);
   End end(*shards.front());
-  env.on_signal({SIGINT, SIGTERM}, [&end] {
+  env.on_signal({SIGINT, SIGTERM}, [&end, &env] {
     end.asked = true;
     end.changed.notify_all();
+    // A start may wait for a disk or a store for ever; nothing is lost by ending it anywhere.
+    if (!end.started) env.stop();
   });
   int exit_code = 0;
   shards.front()->spawn(run(env, server, end, exit_code));

@@ -84,7 +84,8 @@ class ForgettingDisk final : public Disk {
   explicit ForgettingDisk(Disk& disk) : disk_(disk) {}
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
-    mode.direct = false;  // pending bytes have no alignment
+    mode.direct = false;   // pending bytes have no alignment
+    mode.writable = true;  // a sync writes what others have pending, as a real one does
     TRY(auto file, disk_.open(path, mode));
     return std::unique_ptr<File>(
         std::make_unique<ForgettingFile>(std::move(file), pending_of(path)));

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "partition/stream_partition.h"
 
 namespace paceline::partition {
@@ -16,6 +17,17 @@ record::KafkaFailure told(const Error& error) {
     default:
       return {KafkaError::kafka_storage_error, error.message};
   }
+}
+
+// Clients repeat a storage error for ever and in silence: the operator must hear of it here.
+record::KafkaFailure StreamPartition::read_failed(const Error& error, Offset from) {
+  record::KafkaFailure failure = told(error);
+  const env::Instant now = options_.shard->now();
+  if (failure.code == KafkaError::kafka_storage_error && now >= next_read_line_) {
+    next_read_line_ = now + std::chrono::seconds(10);
+    log_error("{}: offset {} cannot be read: {}", options_.name, from.value, error.to_string());
+  }
+  return failure;
 }
 
 // Only what is durable exists for readers, so the last stable offset is the high watermark: there
@@ -36,7 +48,7 @@ Task<KafkaResult<Fetched>> StreamPartition::fetch(FetchRequest request) {
   }
   const stream::ReadRequest wanted{request.from, request.bytes_max, request.at_least_one};
   auto read = co_await stream_->read(wanted);
-  if (!read) co_return fail(told(read.error()));
+  if (!read) co_return fail(read_failed(read.error(), request.from));
   for (stream::Batch& batch : read->batches) {
     fetched.bytes += batch.bytes.size();
     fetched.records.push_back(std::move(batch.bytes));

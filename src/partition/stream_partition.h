@@ -79,6 +79,7 @@ class StreamPartition final : public Partition, public stream::StateOwner {
 
   KafkaResult<void> check_epoch(Epoch expected) const;
   KafkaResult<void> check_open(Epoch expected) const;
+  record::KafkaFailure read_failed(const Error& error, Offset from);
   Task<KafkaResult<TimestampAndOffset>> find_by_time(int64_t timestamp);
   Task<KafkaResult<TimestampAndOffset>> find_max_time();
   Result<void> restore_snapshot(std::string_view snapshot);
@@ -94,6 +95,7 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Offset snapshot_end_;
   size_t in_flight_ = 0;
   uint64_t failures_ = 0;  // of appends, as waves: what was in flight at one time counts once
+  env::Instant next_read_line_{};     // of the log, for reads that fail
   env::Instant next_refusal_line_{};  // of the log: refusals are told now and then
   bool recovering_ = false;           // a wave is under way: nothing new until all of it is back
   bool lost_ = false;                 // writes of unknown outcome: nothing is appended any more

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "env/shard.h"
 
@@ -36,13 +37,19 @@ inline bool is_transient(Code code) {
   }
 }
 
-// Runs `make()` until its result is no transient failure.
+// Runs `make()` until its result is no transient failure. An operator who waits for it is told
+// why, now and then.
 template <class Make>
 auto retry_transient(env::Shard& shard, Make make) -> std::invoke_result_t<Make&> {
   Backoff backoff;
+  env::Instant next_line{};
   for (;;) {
     auto result = co_await make();
     if (result || !is_transient(result.error().code)) co_return result;
+    if (shard.now() >= next_line) {
+      next_line = shard.now() + std::chrono::seconds(10);
+      log_warn("storage: recovery waits: {}", result.error().to_string());
+    }
     co_await env::sleep_for(shard, backoff.next(shard.random()));
   }
 }
