@@ -9,6 +9,7 @@ namespace {
 
 TEST(Scenario, OneSeedTwiceGivesOneTraceAndTwoSeedsGiveTwo) {
   std::set<uint64_t> traces;
+  uint32_t ends = 0;  // of a broker: a seed may have none
   for (uint64_t seed = 1001; seed <= 1003; ++seed) {
     SCOPED_TRACE(seed);
     const Report first = run_seed(seed, {});
@@ -17,11 +18,12 @@ TEST(Scenario, OneSeedTwiceGivesOneTraceAndTwoSeedsGiveTwo) {
     EXPECT_EQ(first.records_read, second.records_read);
     EXPECT_TRUE(first.good());
     EXPECT_GT(first.batches_acked, 100u);
-    EXPECT_GT(first.crashes + first.kills + first.stops, 0u);
+    ends += first.crashes + first.kills + first.stops;
     EXPECT_FALSE(second.log.empty());
     traces.insert(first.trace);
   }
   EXPECT_EQ(traces.size(), 3u);
+  EXPECT_GT(ends, 0u);
 }
 
 }  // namespace
