@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/endian.h"
 #include "env/disk.h"
 #include "env/real_disk.h"
 #include "meta/sqlite_database.h"
@@ -149,6 +150,33 @@ TEST_F(SqliteFile, DamageInTheMiddleOfTheLogIsRefusedNotDropped) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Code::corrupt);
   flip(wal(), 17);
+  EXPECT_TRUE(open());
+}
+
+// The two salts of a frame say that it is of this round of the log; one of them damaged must not
+// make a frame look like an old one.
+TEST_F(SqliteFile, ADamagedSaltInAnyFrameBeforeTheLastTransactionIsRefused) {
+  constexpr uint64_t kHeader = 32;
+  constexpr uint64_t kFrame = 24 + SqliteVfs::kPageBytes;
+  fill(10);
+  const uint64_t size = *file(wal())->size();
+  std::vector<uint64_t> ends;  // frames that end a transaction
+  for (uint64_t at = kHeader; at + kFrame <= size; at += kFrame) {
+    std::byte pages[4];
+    ASSERT_TRUE(file(wal())->read_at(at + 4, pages));
+    if (load_be<uint32_t>(pages) != 0) ends.push_back(at);
+  }
+  ASSERT_GT(ends.size(), 5u);
+  for (uint64_t at = kHeader; at <= ends[ends.size() - 2]; at += kFrame) {
+    for (uint64_t salt : {8u, 12u}) {
+      SCOPED_TRACE(fmt::format("frame at {}, byte {}", at, salt));
+      flip(wal(), at + salt);
+      auto opened = open();
+      ASSERT_FALSE(opened);
+      EXPECT_EQ(opened.error().code, Code::corrupt);
+      flip(wal(), at + salt);
+    }
+  }
   EXPECT_TRUE(open());
 }
 

@@ -72,10 +72,9 @@ class Scan {
         if (ends_transaction()) kept = position + kFrameBytes;
         continue;
       }
-      // Salts change when the log starts over, so only frames of this round share them. A damaged
-      // header shows by one of the two, as its sync came before the first frame.
-      const bool of_this_round = valid ? both_salts() : one_salt();
-      if (!of_this_round) continue;
+      // Both salts change when the log starts over, so only frames of this round share one. One is
+      // enough, since the other may be what is damaged, here or in the log's header.
+      if (!one_salt()) continue;
       if (end_seen || !valid) return damaged(valid ? kept : 0);
       end_seen = ends_transaction();
     }
