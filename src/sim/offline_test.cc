@@ -39,5 +39,21 @@ TEST_P(Offline, APartitionThatCannotReadItsTailIsServedOnceTheStoreAnswers) {
   }
 }
 
+// Started empty, it would collect everything there is as orphans.
+TEST_P(Offline, AFolderWithDataAndWithoutMetadataIsRefused) {
+  create_topic("t");
+  EXPECT_EQ(name(produce("t", 0, batch({"x"})).error_code), "NONE");
+  client_.reset();
+  broker_.kill();
+  for (const char* file : {"/data/metadata.sqlite", "/data/metadata.sqlite-wal"})
+    (void)broker_.disk().remove(file);
+  broker_.start();
+  ASSERT_TRUE(world_.run_until([&] { return !broker_.running(); }, 10s));
+  ASSERT_TRUE(broker_.refused());
+  EXPECT_EQ(broker_.refused()->message,
+            "/data/metadata.sqlite is missing, but /data/wal holds data: restore the file, or "
+            "choose an empty folder");
+}
+
 }  // namespace
 }  // namespace paceline::sim
