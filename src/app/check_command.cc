@@ -7,8 +7,8 @@
 #include "app/commands.h"
 #include "app/print.h"
 #include "meta/records.h"
-#include "object/object.h"
 #include "record/records.h"
+#include "server/data_folder.h"
 #include "stream/recovery.h"
 
 namespace paceline::app {
@@ -86,37 +86,6 @@ Task<Result<void>> judge(stream::Inspected inspected, StreamId stream,
   co_return read;
 }
 
-// Everything of a data folder, opened for reading.
-struct Opened {
-  std::unique_ptr<env::FileLock> lock;
-  std::unique_ptr<meta::Store> metadata;
-  std::unique_ptr<object::Store> objects;
-  std::unique_ptr<wal::Wal> wal;
-};
-
-Task<Result<Opened>> open(env::Shard& shard, std::string data) {
-  env::Disk& disk = shard.disk();
-  Opened opened;
-  CO_TRY(bool there, disk.exists(data + "/metadata.sqlite"));
-  if (!there)
-    co_return fail(Code::not_found, fmt::format("{} is no data folder of a broker", data));
-  auto lock = disk.lock(data + "/LOCK");
-  if (!lock && lock.error().code == Code::in_use)
-    co_return fail(Code::in_use, fmt::format("a broker is using {}; stop it first", data));
-  if (!lock) co_return fail(lock.error());
-  opened.lock = std::move(*lock);
-  CO_TRY(opened.metadata, meta::open_sqlite_store(disk, shard, data + "/metadata.sqlite"));
-  CO_TRY(opened.objects, object::open_folder_store(disk, data + "/objects"));
-  CO_TRY(auto entry, co_await opened.metadata->get(shard, meta::cluster_key()));
-  if (!entry) co_return fail(Code::corrupt, "the metadata names no cluster");
-  CO_TRY(auto cluster, meta::decode<meta::ClusterRecord>(entry->value));
-  wal::FileWalOptions options;
-  options.folder = data + "/wal";
-  options.cluster_id = cluster.cluster_id;
-  opened.wal = wal::make_file_wal(disk, std::move(options));
-  co_return opened;
-}
-
 Task<Result<std::map<std::string, meta::TopicRecord>>> topics_of(meta::Store& store,
                                                                  env::Shard& shard) {
   CO_TRY(auto range, co_await meta::range_prefix(store, shard, meta::topics_prefix()));
@@ -159,7 +128,7 @@ void print_report(const stream::CheckReport& report,
 }  // namespace
 
 Task<int> check(env::Shard& shard, CheckOptions options) {
-  auto opened = co_await open(shard, options.data);
+  auto opened = co_await server::open_data_folder(shard, options.data);
   if (!opened)
     co_return complain(opened.error().code == Code::in_use ? kRefused : kFailed,
                        opened.error().message);

@@ -1,13 +1,11 @@
 #include "sim/scenario.h"
 
 #include "base/log.h"
-#include "meta/records.h"
-#include "object/object.h"
+#include "server/data_folder.h"
 #include "sim/broker_host.h"
 #include "sim/clients.h"
 #include "sim/faulty_objects.h"
 #include "stream/recovery.h"
-#include "wal/wal.h"
 
 namespace paceline::sim {
 
@@ -40,17 +38,9 @@ void drop_line(LogLevel, std::string_view) {}
 Task<void> check_disk(env::Shard& shard, std::string data, std::vector<std::string>& problems,
                       bool& done) {
   auto body = [](env::Shard& on, std::string folder) -> Task<Result<stream::CheckReport>> {
-    env::Disk& disk = on.disk();
-    CO_TRY(auto metadata, meta::open_sqlite_store(disk, on, folder + "/metadata.sqlite"));
-    CO_TRY(auto objects, object::open_folder_store(disk, folder + "/objects"));
-    CO_TRY(auto entry, co_await metadata->get(on, meta::cluster_key()));
-    if (!entry) co_return fail(Code::corrupt, "the metadata names no cluster");
-    CO_TRY(auto cluster, meta::decode<meta::ClusterRecord>(entry->value));
-    wal::FileWalOptions options;
-    options.folder = folder + "/wal";
-    options.cluster_id = cluster.cluster_id;
-    auto wal = wal::make_file_wal(disk, std::move(options));
-    stream::Inspected inspected{&on, metadata.get(), objects.get(), wal.get(), BrokerId(1)};
+    CO_TRY(auto opened, co_await server::open_data_folder(on, std::move(folder)));
+    stream::Inspected inspected{&on, opened.metadata.get(), opened.objects.get(), opened.wal.get(),
+                                BrokerId(1)};
     co_return co_await stream::check(inspected);
   };
   auto report = co_await body(shard, data);

@@ -214,7 +214,6 @@ Result<void> LaneScan::settle() {
       TRY_VOID(file->write_at(0, header));
     }
     TRY_VOID(file->write_at(group.offset, group.bytes.bytes()));
-    TRY_VOID(file->sync());
   }
   for (size_t i = 0; i <= current_ && i < segments_.size(); ++i)
     TRY_VOID(segments_[i].file->sync());
