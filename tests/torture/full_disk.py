@@ -7,7 +7,6 @@ While the disk is full a produce request must get an answer that clients try aga
 broker must not end, and what it acknowledged stays. With space again it must go on by itself,
 within GOES_ON seconds. Afterwards everything acknowledged is read, after a kill -9 too.
 """
-import argparse
 import os
 import random
 import shutil
@@ -15,8 +14,8 @@ import sys
 import time
 
 from filesystem import SmallDisk
-from rig import (TOPIC, Failed, Feeder, House, Table, check, create_topic, error_name, judge_wholly,
-                 read_and_judge, scratch)
+from rig import (TOPIC, Failed, Feeder, House, check, create_topic, error_name, judge_wholly,
+                 read_and_judge, run_cases)
 from wire import RETRIABLE
 
 # The bound of the table is 5 s; uploads back off up to 5 s more.
@@ -229,23 +228,5 @@ CASES = {"the log fills the disk": fill_the_log, "started on a full disk": start
          "full during uploads": fill_during_uploads, "full during metadata writes": fill_during_metadata}
 
 
-def main():
-    parser = argparse.ArgumentParser(description="a full disk")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", help="cases whose title contains this")
-    options = parser.parse_args()
-    began, table = time.monotonic(), Table("full disk")
-    print(f"full disk: seed {options.seed}", flush=True)
-    for title, body in CASES.items():
-        if options.only and options.only not in title:
-            continue
-        folder = scratch("full")
-        table.case(title, lambda: body(os.path.join(folder, "broker"), options))
-        if not os.environ.get("PACELINE_KEEP"):
-            shutil.rmtree(folder, ignore_errors=True)
-    return table.finish(began)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases("full disk", "a full disk", "full", CASES))

@@ -9,7 +9,6 @@ to wait and go on, to refuse with an error that clients try again on, and, where
 cannot be written, to end with the documented sentence and come up again afterwards. Everything
 acknowledged must be there at the end, after a kill -9 too.
 """
-import argparse
 import os
 import random
 import shutil
@@ -19,8 +18,8 @@ import time
 
 from filesystem import run
 from full_disk import GOES_ON, LOGGING, UPLOADING, Stage
-from rig import (ENDS_DOCUMENTED, Failed, Feeder, Skipped, Table, check, crash_in, error_name, judge_wholly, run_check,
-                 scratch)
+from rig import (ENDS_DOCUMENTED, Failed, Feeder, Skipped, check, crash_in, error_name, judge_wholly, run_check,
+                 run_cases)
 from wire import RETRIABLE
 
 
@@ -217,23 +216,5 @@ CASES = {"started on a read-only file system": started_read_only,
          "failing fsync": failing_sync}
 
 
-def main():
-    parser = argparse.ArgumentParser(description="a data folder that cannot be written")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", help="cases whose title contains this")
-    options = parser.parse_args()
-    began, table = time.monotonic(), Table("read-only")
-    print(f"read-only: seed {options.seed}", flush=True)
-    for title, body in CASES.items():
-        if options.only and options.only not in title:
-            continue
-        folder = scratch("ro")
-        table.case(title, lambda: body(os.path.join(folder, "broker"), options))
-        if not os.environ.get("PACELINE_KEEP"):
-            shutil.rmtree(folder, ignore_errors=True)
-    return table.finish(began)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases("read-only", "a data folder that cannot be written", "ro", CASES))

@@ -1,9 +1,11 @@
 """What the torture tests share: a broker on a folder of one's choice, a producer that keeps the
 ledger, and the judgement of what can be read afterwards. The judge is the crash test's."""
+import argparse
 import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -305,6 +307,25 @@ class Table:
         print(f"{self.name}: {counts['ok']} passed, {counts['FAIL']} failed, {counts['limit']} documented limits, "
               f"{counts['skip']} skipped, {time.monotonic() - began:.0f} s", flush=True)
         return 1 if counts["FAIL"] or not counts["ok"] + counts["skip"] else 0
+
+
+def run_cases(name, description, scratch_name, cases):
+    """The command line of a file whose cases are title -> body(data folder, options); its exit code."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", help="cases whose title contains this")
+    options = parser.parse_args()
+    began, table = time.monotonic(), Table(name)
+    print(f"{name}: seed {options.seed}", flush=True)
+    for title, body in cases.items():
+        if options.only and options.only not in title:
+            continue
+        folder = scratch(scratch_name)
+        table.case(title, lambda: body(os.path.join(folder, "broker"), options))
+        if not os.environ.get("PACELINE_KEEP"):
+            shutil.rmtree(folder, ignore_errors=True)
+    return table.finish(began)
 
 
 class Skipped(Exception):
