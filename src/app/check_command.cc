@@ -125,13 +125,23 @@ void print_report(const stream::CheckReport& report,
       static_cast<unsigned long long>(report.group_count), report.orphans.size());
 }
 
+// Why a folder cannot be opened: damage is a finding, as any other.
+int exit_code_of(Code code) {
+  switch (code) {
+    case Code::in_use:
+      return kRefused;
+    case Code::corrupt:
+      return kUnhealthy;
+    default:
+      return kFailed;
+  }
+}
+
 }  // namespace
 
 Task<int> check(env::Shard& shard, CheckOptions options) {
   auto opened = co_await server::open_data_folder(shard, options.data);
-  if (!opened)
-    co_return complain(opened.error().code == Code::in_use ? kRefused : kFailed,
-                       opened.error().message);
+  if (!opened) co_return complain(exit_code_of(opened.error().code), opened.error().message);
   stream::Inspected inspected{&shard, opened->metadata.get(), opened->objects.get(),
                               opened->wal.get(), BrokerId(options.broker)};
   auto topics = co_await topics_of(*opened->metadata, shard);

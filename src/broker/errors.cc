@@ -22,6 +22,7 @@ KafkaError kafka_error(Code code) {
     case Code::io_error:
     case Code::no_space:
     case Code::unavailable:
+    case Code::permission_denied:  // a disk, or an object store, that may not be written for now
       return KafkaError::kafka_storage_error;
     case Code::timed_out:
       return KafkaError::request_timed_out;
@@ -32,7 +33,6 @@ KafkaError kafka_error(Code code) {
       return KafkaError::message_too_large;
     case Code::unsupported:
       return KafkaError::unsupported_version;
-    case Code::permission_denied:
     case Code::in_use:
     case Code::compacted:
       return KafkaError::unknown_server_error;

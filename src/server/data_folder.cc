@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "meta/records.h"
+#include "server/stale_metadata.h"
 
 namespace paceline::server {
 
@@ -18,6 +19,7 @@ Task<Result<DataFolder>> open_data_folder(env::Shard& shard, std::string path) {
   if (!lock) co_return fail(lock.error());
   opened.lock = std::move(*lock);
   CO_TRY(opened.metadata, meta::open_sqlite_store(disk, shard, path + "/metadata.sqlite"));
+  CO_TRY_VOID(co_await refuse_stale_metadata(shard, *opened.metadata, path));
   CO_TRY(opened.objects, object::open_folder_store(disk, path + "/objects"));
   CO_TRY(auto entry, co_await opened.metadata->get(shard, meta::cluster_key()));
   if (!entry) co_return fail(Code::corrupt, "the metadata names no cluster");

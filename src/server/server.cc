@@ -5,6 +5,7 @@
 #include "net/http.h"
 #include "server/event_log.h"
 #include "server/metrics_text.h"
+#include "server/stale_metadata.h"
 #include "wal/wal.h"
 
 namespace paceline::server {
@@ -141,6 +142,7 @@ Task<Result<void>> Server::open_storage() {
   Parts& parts = *parts_;
   CO_TRY(parts.metadata,
          meta::open_sqlite_store(parts.disk, shard_, options_.data + "/metadata.sqlite"));
+  CO_TRY_VOID(co_await refuse_stale_metadata(shard_, *parts.metadata, options_.data));
   CO_TRY(parts.objects, object::open_folder_store(parts.disk, options_.data + "/objects"));
   if (options_.wrap_objects) parts.objects = options_.wrap_objects(std::move(parts.objects));
   const broker::Settings& settings = options_.settings;
