@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +28,10 @@ class File {
   // Reserves [0, size) so that later writes inside it need no new space: no_space is told here.
   // A shorter file grows to `size`, reading as zeros.
   virtual Result<void> allocate(uint64_t size) = 0;
+  // The first position at or above `position` where anything but zeros may stand; nothing if only
+  // zeros follow. Reserved space that was never written is skipped without reading it, where the
+  // file system can tell; elsewhere `position` itself is the answer.
+  virtual Result<std::optional<uint64_t>> next_data(uint64_t position) { return position; }
 
   Result<void> write_at(uint64_t position, Bytes piece) {
     return write_at(position, std::span(&piece, 1));

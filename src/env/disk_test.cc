@@ -70,6 +70,17 @@ TEST_P(DiskContract, OverwriteTruncateAndAllocate) {
   EXPECT_EQ(content(*file, 0, 5), "hello");
 }
 
+TEST_P(DiskContract, WhatMayHoldDataIsNeverSkipped) {
+  auto file = create("a");
+  ASSERT_TRUE(file->allocate(8 << 20));
+  const uint64_t at = 3 << 20;
+  ASSERT_TRUE(file->write_at(at, as_bytes("here")));
+  const auto first = file->next_data(0);
+  ASSERT_TRUE(first && *first);
+  EXPECT_LE(**first, at);
+  EXPECT_EQ(file->next_data(at + 1).value(), at + 1);
+}
+
 TEST_P(DiskContract, ANewFileHoldsExactlyItsPieces) {
   // Around the bounds of what passes the page cache by, of a chunk and of a page.
   const size_t sizes[] = {0, 1, 4096, (256u << 10) - 1, 256u << 10, (1u << 20) + 1, 3u << 20};

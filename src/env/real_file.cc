@@ -87,6 +87,14 @@ Result<void> RealFile::allocate(uint64_t size) {
   return {};
 }
 
+Result<std::optional<uint64_t>> RealFile::next_data(uint64_t position) {
+  const off_t at = ::lseek(fd_, static_cast<off_t>(position), SEEK_DATA);
+  if (at >= 0) return static_cast<uint64_t>(at);
+  if (errno == ENXIO) return std::optional<uint64_t>();
+  if (errno == EINVAL) return position;  // a file system without holes
+  return system_error(errno, "look for data in", path_);
+}
+
 Result<void> RealFile::write_zeros(uint64_t size) {
   constexpr size_t kChunk = 1 << 20;
   const Buffer zeros = Buffer::allocate(kChunk);

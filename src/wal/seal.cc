@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
+#include "base/log.h"
+#include "env/block_pool.h"
 #include "wal/lane_scan.h"
 
 namespace paceline::wal {
@@ -22,6 +26,53 @@ Result<Position> scan_end(const LaneFiles& files) {
   return scan.position();
 }
 
+// A segment that proves by itself that nothing was acknowledged in it: reserved space only, or what
+// a trimmed segment has left. Zeros that were written ahead look like neither; they stay.
+Result<bool> never_used(const std::optional<SegmentHeader>& header, env::File& file,
+                        uint64_t number) {
+  if (header) return header->number < number;
+  TRY(const auto data, file.next_data(0));
+  return !data.has_value();
+}
+
+// Cuts the segments to what the sealed lane holds. A broker that dies again and again would fill
+// the disk with the space that each of its lives has reserved. Idempotent; a writer that does not
+// know of the seal yet is not disturbed: what it writes does not count.
+Result<void> release_reserved(const LaneFiles& files, Position end) {
+  TRY(const auto names, files.disk->list(files.folder));
+  for (const std::string& name : names)
+    if (name.ends_with(".spare.tmp")) TRY_VOID(files.disk->remove(files.folder + "/" + name));
+  TRY(const auto numbers, files.segments());
+  const Buffer page = env::allocate_pages(kPageBytes, false);
+  bool keeps = false;  // a segment that may have been used: those below it stay too, without a gap
+  for (size_t i = numbers.size(); i-- > 0;) {
+    const std::string path = files.segment_path(numbers[i]);
+    env::OpenMode mode{.writable = true, .direct = true};
+    TRY(const auto file, files.disk->open(path, mode));
+    TRY(const size_t count, file->read_at(0, page.writable()));
+    const auto header = decode_segment_header(page.bytes().first(count));
+    if (header && header->owner != files.owner) return {};
+    if (header && header->number == numbers[i] && header->first_position < end) {
+      // The segment that holds the end.
+      const uint64_t used = kPageBytes + (end - header->first_position);
+      TRY(const uint64_t bytes, file->size());
+      if (used < bytes) TRY_VOID(file->truncate(used));
+      return {};
+    }
+    TRY(const bool unused, never_used(header, *file, numbers[i]));
+    keeps = keeps || !unused;
+    if (!keeps) TRY_VOID(files.disk->remove(path));
+  }
+  return {};
+}
+
+Position release(const LaneFiles& files, Position end) {
+  if (auto released = release_reserved(files, end); !released)
+    log_warn("lane {} keeps the space it had reserved: {}", files.owner.lane.to_string(),
+             released.error().message);
+  return end;
+}
+
 }  // namespace
 
 Result<Position> seal_lane(const LaneFiles& files, uint64_t unique) {
@@ -32,10 +83,13 @@ Result<Position> seal_lane(const LaneFiles& files, uint64_t unique) {
     // seen.
     if (decided) {
       TRY_VOID(files.disk->sync_dir(files.folder));
-      return *decided;
+      return release(files, *decided);
     }
     const Result<Position> end = scan_end(files);
-    if (end) return files.decide_end(*end, unique);
+    if (end) {
+      TRY(const Position agreed, files.decide_end(*end, unique));
+      return release(files, agreed);
+    }
     // Whoever decided first may have removed the segments under this scan.
     TRY(const auto decided_meanwhile, files.read_end());
     if (!decided_meanwhile && (end.error().code != Code::not_found || scans >= kScansMax))

@@ -5,6 +5,7 @@
 namespace paceline::wal {
 
 // Ends the lane and returns its durable end (Wal::seal). Blocks. `unique` differs between callers.
+// Space that its writer had reserved behind the end is given back.
 Result<Position> seal_lane(const LaneFiles& files, uint64_t unique);
 // The writer's own way to end a lane whose disk failed: at what it knows to be durable.
 Result<Position> seal_lane_at(const LaneFiles& files, Position end, uint64_t unique);

@@ -31,6 +31,7 @@ class TestDisk final : public env::Disk {
   uint64_t free_space = ~0ull;  // for allocate()
   int renames_of_spares = 0;    // to segments
   int writes = 0;
+  uint64_t bytes_read = 0;
 
   // Power loss: of unsynced sectors and names any subset survives. Open files are dead.
   void crash() {
@@ -144,6 +145,7 @@ class TestDisk final : public env::Disk {
         : disk_(disk), node_(std::move(node)), life_(disk.life_) {}
     Result<size_t> read_at(uint64_t position, MutableBytes into) override {
       TRY_VOID(call());
+      disk_.bytes_read += into.size();
       if (position >= node_->bytes.size()) return size_t{0};
       const size_t count = std::min<size_t>(into.size(), node_->bytes.size() - position);
       std::memcpy(into.data(), node_->bytes.data() + position, count);
@@ -189,6 +191,13 @@ class TestDisk final : public env::Disk {
       if (more > disk_.free_space) return fail(Code::no_space, "full");
       node_->resize(size);
       return {};
+    }
+    // Every sector of zeros is a hole.
+    Result<std::optional<uint64_t>> next_data(uint64_t position) override {
+      TRY_VOID(call());
+      const size_t at = node_->bytes.find_first_not_of('\0', position);
+      if (at == std::string::npos) return std::optional<uint64_t>();
+      return std::max<uint64_t>(position, at / kSector * kSector);
     }
 
    private:

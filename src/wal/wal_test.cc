@@ -367,6 +367,65 @@ TEST(wal, a_removed_lane_keeps_its_end_and_cannot_come_back) {
   EXPECT_EQ(scene.read(Position(0)).error().code, Code::out_of_range);
 }
 
+// A broker that dies again and again must not keep the space that each of its lives has reserved.
+TEST(wal, a_sealed_lane_keeps_only_what_it_holds) {
+  Scene scene;
+  Position end;
+  for (int i = 0; i < 9; ++i) end = scene.append_one(batch(i, 1, 5000))->end;
+  scene.world.run();
+  ASSERT_TRUE(scene.world.disk.exists(scene.segment(3)).value());
+  EXPECT_EQ(scene.seal().value(), end);
+  EXPECT_EQ(scene.world.disk.bytes_of(scene.segment(2)).size(), kPageBytes + 2 * 8192);
+  EXPECT_FALSE(scene.world.disk.exists(scene.segment(3)).value());
+  EXPECT_EQ(scene.read()->size(), 9u);
+  EXPECT_EQ(scene.seal().value(), end);
+  EXPECT_EQ(scene.read()->size(), 9u);
+  // Its writer does not know yet: what it writes behind the end does not count.
+  EXPECT_EQ(scene.append_one(batch(9, 1, 5000)).error().code, Code::sealed);
+  EXPECT_EQ(scene.seal().value(), end);
+  EXPECT_EQ(scene.read()->size(), 9u);
+}
+
+// What a crash between the two has left is released by the next sealer.
+TEST(wal, a_lane_that_was_ended_and_not_cut_is_cut_later) {
+  Scene scene;
+  const Position end = scene.append_one(batch(0, 1, 5000))->end;
+  scene.world.run();
+  const Owner owner{.cluster_id = small_options().cluster_id, .lane = kLane};
+  const LaneFiles files{.disk = &scene.world.disk, .owner = owner, .folder = "/wal/3.7"};
+  ASSERT_TRUE(files.create_seal());
+  ASSERT_TRUE(files.decide_end(end, 5));
+  EXPECT_EQ(scene.seal().value(), end);
+  EXPECT_EQ(scene.world.disk.bytes_of(scene.segment(1)).size(), kPageBytes + 8192);
+  EXPECT_FALSE(scene.world.disk.exists(scene.segment(2)).value());
+}
+
+// Its header alone is damaged: what it holds is evidence, and stays.
+TEST(wal, a_segment_whose_header_is_damaged_is_not_released) {
+  Scene scene;
+  Position end;
+  for (int i = 0; i < 9; ++i) end = scene.append_one(batch(i, 1, 5000))->end;
+  const Owner owner{.cluster_id = small_options().cluster_id, .lane = kLane};
+  const LaneFiles files{.disk = &scene.world.disk, .owner = owner, .folder = "/wal/3.7"};
+  ASSERT_TRUE(files.create_seal());
+  ASSERT_TRUE(files.decide_end(end, 5));
+  scene.world.disk.bytes_of(scene.segment(2))[20] ^= 1;
+  const std::string before = scene.world.disk.bytes_of(scene.segment(2));
+  (void)scene.seal();
+  ASSERT_TRUE(scene.world.disk.exists(scene.segment(2)).value());
+  EXPECT_EQ(scene.world.disk.bytes_of(scene.segment(2)), before);
+}
+
+TEST(wal, reserved_space_behind_the_end_is_not_read_by_a_sealer) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(0, 1, 130'000)));
+  scene.world.run();
+  scene.world.disk.bytes_of(scene.segment(2)).resize(64 << 20);
+  scene.world.disk.bytes_read = 0;
+  ASSERT_TRUE(scene.seal());
+  EXPECT_LT(scene.world.disk.bytes_read, 8u << 20);
+}
+
 TEST(wal, close_waits_for_what_is_in_flight) {
   Scene scene;
   int done = 0;
