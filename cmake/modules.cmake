@@ -30,6 +30,7 @@ set(extern_net "")
 set(extern_meta sqlite3)
 set(extern_app crypto)
 
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/layers.txt)
 file(STRINGS ${CMAKE_SOURCE_DIR}/layers.txt rows REGEX "^[0-9]")
 set(PACELINE_TESTS "")
 set(known "")

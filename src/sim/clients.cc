@@ -78,13 +78,13 @@ Task<void> run_watcher(Clients& clients) {
     request.topics.emplace().emplace_back().name = clients.topic;
     request.allow_auto_topic_creation = false;
     WireClient* client = co_await link.get();
-    const env::Instant asked = clients.shard.now();
+    const history::Time asked = clients.now();
     auto answer = co_await client->call<protocol::MetadataResponse>(12, request);
     if (!answer || answer->topics.empty()) continue;
     for (const auto& partition : answer->topics.front().partitions) {
       clients.history.add(
           EpochSeen{static_cast<Key>(partition.partition_index), partition.leader_epoch}, asked,
-          clients.shard.now());
+          clients.now());
     }
   }
 }

@@ -5,11 +5,22 @@
 
 #include "base/uuid.h"
 #include "env/random.h"
+#include "history/history.h"
 #include "record/records.h"
-#include "sim/history.h"
 #include "sim/wire_client.h"
 
 namespace paceline::sim {
+
+using history::Commit;
+using history::CommittedRead;
+using history::EpochSeen;
+using history::History;
+using history::Key;
+using history::Outcome;
+using history::Poll;
+using history::Send;
+using history::Value;
+using history::Violation;
 
 // What all simulated clients of one run share: where the broker is, one topic, the history.
 struct Clients {
@@ -32,12 +43,11 @@ struct Clients {
   uint32_t next_client = 1;
   std::string last_error;  // why somebody waits, if somebody does
 
+  history::Time now() const { return shard.now().since_start; }
   env::Duration between(env::Duration low, env::Duration high) {
     return env::Duration(static_cast<int64_t>(random.between(low.count(), high.count())));
   }
-  void violation(Key key, std::string what) {
-    history.add(Violation{key, std::move(what)}, shard.now());
-  }
+  void violation(Key key, std::string what) { history.add(Violation{key, std::move(what)}, now()); }
 };
 
 // A connection that comes back. Each client has its own.
@@ -65,6 +75,7 @@ std::optional<Value> parse_value(std::string_view text);
 // connection broke (then the link is dropped) or the broker sent an error.
 struct FetchPlan {
   uint32_t reader = 0;
+  uint32_t group = 0;  // that it reads for, if any
   Key key = 0;
   int64_t from = 0;
   int32_t bytes_max = 1 << 20;

@@ -30,7 +30,7 @@ Task<bool> fetch_offsets(Clients& clients, Link& link, uint32_t group, std::vect
   topic.name = clients.topic;
   for (Key key : keys) topic.partition_indexes.push_back(static_cast<int32_t>(key));
   WireClient* client = co_await link.get();
-  const env::Instant invoked = clients.shard.now();
+  const history::Time invoked = clients.now();
   auto answer = co_await client->call<protocol::OffsetFetchResponse>(8, request);
   if (!answer) {
     link.drop();
@@ -44,7 +44,7 @@ Task<bool> fetch_offsets(Clients& clients, Link& link, uint32_t group, std::vect
       const auto key = static_cast<Key>(partition.partition_index);
       offsets[key] = partition.committed_offset;
       clients.history.add(CommittedRead{group, key, partition.committed_offset}, invoked,
-                          clients.shard.now());
+                          clients.now());
     }
   }
   co_return true;
@@ -139,6 +139,7 @@ class Member {
     for (Key key : keys_) {
       FetchPlan plan;
       plan.reader = reader_;
+      plan.group = group_;
       plan.key = key;
       plan.from = std::max<int64_t>(0, positions[key]);
       plan.bytes_max = static_cast<int32_t>(1) << clients_.random.between(8, 16);
@@ -164,7 +165,7 @@ class Member {
     }
     if (topic.partitions.empty()) co_return true;
     WireClient* client = co_await link_.get();
-    const env::Instant invoked = clients_.shard.now();
+    const history::Time invoked = clients_.now();
     auto answer = co_await client->call<protocol::OffsetCommitResponse>(7, request);
     if (!answer) link_.drop();
     int16_t first_error = 0;
@@ -177,7 +178,7 @@ class Member {
         commit.outcome = outcome_of(error);
         if (error != 0) first_error = error;
       }
-      clients_.history.add(commit, invoked, clients_.shard.now());
+      clients_.history.add(commit, invoked, clients_.now());
     }
     co_return answer&& accepted(first_error);
   }

@@ -20,7 +20,7 @@ struct Batch {
   Send send;
   int32_t sequence = 0;
   std::string bytes;
-  env::Instant invoked{};
+  history::Time invoked{};
   bool sent_before = false;
   bool ask_again = false;  // acknowledged, and sent once more as if the answer had been lost
 };
@@ -85,7 +85,7 @@ class Producer {
     }
     id_.reset();
   }
-  void tell(Batch& batch) { clients_.history.add(batch.send, batch.invoked, clients_.shard.now()); }
+  void tell(Batch& batch) { clients_.history.add(batch.send, batch.invoked, clients_.now()); }
 
   void top_up() {
     for (Key key = 0; key < clients_.partition_count; ++key) {
@@ -113,7 +113,7 @@ class Producer {
     for (uint32_t i = 0; i < batch.send.count; ++i)
       builder.add("key", value_text(batch.send.first + i));
     batch.bytes = *builder.build();
-    batch.invoked = clients_.shard.now();
+    batch.invoked = clients_.now();
     return batch;
   }
 

@@ -11,7 +11,7 @@ namespace {
 
 // The records of an answer at or after `from`. Says what is wrong with its bytes, if anything.
 std::optional<std::string> read_records(const std::vector<Slice>& slices, int64_t from,
-                                        std::vector<Seen>& seen) {
+                                        Poll& poll) {
   std::string bytes;
   for (const Slice& slice : slices) bytes += as_text(slice.bytes());
   record::BatchCursor cursor(as_bytes(bytes));
@@ -33,7 +33,7 @@ std::optional<std::string> read_records(const std::vector<Slice>& slices, int64_
       if (offset < from) continue;  // the head of a batch that was asked for in its middle
       auto value = parse_value((*next)->value.value_or(""));
       if (!value) return fmt::format("the record at {} is not what anybody sent", offset);
-      seen.push_back({offset, *value});
+      poll.add(offset, *value);
     }
   }
 }
@@ -54,7 +54,7 @@ Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchP
   const int16_t version = clients.random.chance(0.5) ? 12 : 6;
 
   WireClient* client = co_await link.get();
-  const env::Instant asked = clients.shard.now();
+  const history::Time asked = clients.now();
   auto answer = co_await client->call<protocol::FetchResponse>(version, request);
   if (!answer) {
     if (answer.error().code == Code::corrupt) clients.violation(plan.key, answer.error().message);
@@ -77,19 +77,19 @@ Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchP
   }
   Poll poll;
   poll.reader = plan.reader;
+  poll.group = plan.group;
   poll.key = plan.key;
   poll.from = plan.from;
   poll.high_watermark = got.high_watermark;
   poll.log_start = got.log_start_offset;
   poll.last = plan.last;
-  if (auto wrong = read_records(got.records, plan.from, poll.seen))
-    clients.violation(plan.key, *wrong);
+  if (auto wrong = read_records(got.records, plan.from, poll)) clients.violation(plan.key, *wrong);
   FetchAnswer result{plan.from, got.high_watermark, got.log_start_offset};
-  if (!poll.seen.empty()) result.next = poll.seen.back().offset + 1;
+  if (!poll.seen.empty()) result.next = poll.seen.back().end();
   if (result.next > got.high_watermark)
     clients.violation(plan.key, fmt::format("offset {} was given with a high watermark of {}",
                                             result.next - 1, got.high_watermark));
-  clients.history.add(std::move(poll), asked, clients.shard.now());
+  clients.history.add(std::move(poll), asked, clients.now());
   co_return result;
 }
 

@@ -66,6 +66,7 @@ class Run {
                  static_cast<uint32_t>(1 + random_.below(4))),
         begun_(world_.now()) {
     report_.seed = seed;
+    keep_history_ = options.keep_history;
     log_to = {options.keep_log ? &report_.log : nullptr, &world_};
     set_log_sink(options.keep_log ? keep_line : drop_line);
     configure();
@@ -83,6 +84,7 @@ class Run {
     judge();
     report_.trace = world_.trace_hash();
     report_.simulated = world_.now() - begun_;
+    if (keep_history_) report_.history = std::move(history_);
     return std::move(report_);
   }
 
@@ -274,17 +276,15 @@ class Run {
   }
 
   void judge() {
-    for (const Send& send : history_.sends()) {
-      if (send.outcome != Outcome::ok) continue;
-      ++report_.batches_acked;
-      report_.records_acked += send.count;
-    }
-    for (const Poll& poll : history_.polls()) report_.records_read += poll.seen.size();
-    for (const Event& event : history_.events())
-      if (event.kind == Event::Kind::commit && history_.commit(event).outcome == Outcome::ok)
-        ++report_.commits_acked;
+    const history::Counts counts = history::count(history_);
+    report_.batches_acked = counts.sends[static_cast<size_t>(Outcome::ok)];
+    report_.records_acked = counts.records_acked;
+    report_.records_read = counts.records_polled;
+    report_.commits_acked = counts.commits_acked;
     // Without final polls everything would seem lost; then how far they came tells more.
-    if (polled_) report_.anomalies = check(history_);
+    if (polled_) report_.anomalies = history::check(history_);
+    for (const history::Anomaly& anomaly : report_.anomalies)
+      report_.stories.push_back(history::story_of(anomaly, history_));
     world_.trace(fmt::format("{} {} {} {}", report_.batches_acked, report_.records_acked,
                              report_.records_read, report_.commits_acked));
   }
@@ -298,6 +298,7 @@ class Run {
   env::SimHost& client_host_;
   Clients clients_;
   const env::Instant begun_;
+  bool keep_history_ = false;
   bool polled_ = false;  // all final polls have come to their end
 };
 

@@ -3,7 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "sim/checker.h"
+#include "env/shard.h"
+#include "history/checker.h"
 
 namespace paceline::sim {
 
@@ -20,9 +21,12 @@ struct Report {
   uint32_t crashes = 0;  // power losses
   uint32_t kills = 0;
   uint32_t stops = 0;
-  std::vector<std::string> steps;     // what was done to the broker, with the virtual second
-  std::vector<std::string> log;       // the broker's own lines, if asked for
-  std::vector<Anomaly> anomalies;     // of the clients' history
+  history::History history;                 // if asked for
+  std::vector<std::string> steps;           // what was done to the broker, with the virtual second
+  std::vector<std::string> log;             // the broker's own lines, if asked for
+  std::vector<history::Anomaly> anomalies;  // of the clients' history
+  // Of each anomaly: who sent, was told and read what it is about, and when.
+  std::vector<std::vector<std::string>> stories;
   std::vector<std::string> problems;  // anything else that may not be: stuck, damaged storage
 
   bool good() const { return anomalies.empty() && problems.empty(); }
@@ -30,6 +34,7 @@ struct Report {
 
 struct RunOptions {
   bool keep_log = false;
+  bool keep_history = false;
 };
 
 Report run_seed(uint64_t seed, RunOptions options);

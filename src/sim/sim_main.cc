@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include "history/ndjson.h"
 #include "sim/scenario.h"
 
 // paceline-sim: replays one seed, or runs many. Exit code 0: every seed is good; 1: one is not.
@@ -20,8 +21,20 @@ void print_story(const Report& report) {
   for (const std::string& step : report.steps) fmt::print("  {}\n", step);
   for (const std::string& line : report.log) fmt::print("  log {}\n", line);
   for (const std::string& problem : report.problems) fmt::print("  problem: {}\n", problem);
-  for (const Anomaly& anomaly : report.anomalies)
+  for (size_t i = 0; i < report.anomalies.size(); ++i) {
+    const history::Anomaly& anomaly = report.anomalies[i];
     fmt::print("  {} in partition {}: {}\n", anomaly.name, anomaly.key, anomaly.what);
+    for (const std::string& line : report.stories[i]) fmt::print("      {}\n", line);
+  }
+}
+
+bool write_history(const history::History& history, const std::string& path) {
+  FILE* file = std::fopen(path.c_str(), "wb");
+  if (!file) return false;
+  std::string text = history::header_line();
+  for (const history::Event& event : history.events()) text += history::line_of(event, history);
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  return std::fclose(file) == 0 && written;
 }
 
 struct Totals {
@@ -33,9 +46,12 @@ struct Totals {
 };
 
 // False: the seed is bad, or its second run differs.
-bool run_one(uint64_t seed, bool twice, RunOptions options, Totals& totals) {
+bool run_one(uint64_t seed, bool twice, RunOptions options, Totals& totals,
+             const std::string& history_path = {}) {
   const Report report = run_seed(seed, options);
   print_line(report);
+  if (!history_path.empty() && !write_history(report.history, history_path))
+    fmt::print(stderr, "the history could not be written to {}\n", history_path);
   ++totals.seeds;
   totals.simulated += report.simulated;
   totals.records += report.records_acked;
@@ -61,8 +77,11 @@ int main(int argc, char** argv) {
   uint64_t from = 1;
   uint64_t twice = 10;
   bool stop_at_first = false;
+  std::string history_path;
   CLI::App app{"Runs a whole broker with clients and faults in one thread, by seed."};
   auto* one = app.add_option("--seed", seed, "replay this one, with the broker's log");
+  app.add_option("--history", history_path, "write what clients saw, for paceline-judge")
+      ->needs(one);
   app.add_option("--seeds", seeds, "how many")->excludes(one);
   app.add_option("--from", from, "the first one")->excludes(one);
   app.add_option("--twice", twice, "how many of them run twice, to compare traces");
@@ -71,7 +90,8 @@ int main(int argc, char** argv) {
 
   Totals totals;
   if (*one) {
-    run_one(seed, true, {.keep_log = true}, totals);
+    run_one(seed, true, {.keep_log = true, .keep_history = !history_path.empty()}, totals,
+            history_path);
   } else {
     for (uint64_t i = 0; i < seeds; ++i) {
       if (!run_one(from + i, i < twice, {}, totals) && stop_at_first) break;

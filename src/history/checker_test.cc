@@ -1,14 +1,14 @@
-#include "sim/checker.h"
+#include "history/checker.h"
 
 #include <gtest/gtest.h>
 
 // One small history for each breach; each is fine but for the one thing.
 
-namespace paceline::sim {
+namespace paceline::history {
 namespace {
 
-env::Instant at(int64_t ms) {
-  return env::Instant(std::chrono::milliseconds(ms));
+Time at(int64_t ms) {
+  return std::chrono::milliseconds(ms);
 }
 Send sent(Value first, uint32_t count, int64_t base, uint64_t order) {
   Send send;
@@ -20,7 +20,7 @@ Send sent(Value first, uint32_t count, int64_t base, uint64_t order) {
   send.outcome = base < 0 ? Outcome::unknown : Outcome::ok;
   return send;
 }
-Poll polled(int64_t from, std::vector<Seen> seen, int64_t high_watermark, bool last = false) {
+Poll polled(int64_t from, std::vector<Run> seen, int64_t high_watermark, bool last = false) {
   Poll poll;
   poll.from = from;
   poll.seen = std::move(seen);
@@ -212,9 +212,80 @@ TEST(Checker, WhatAClientFoundItself) {
 
 TEST(Checker, ManyOfOneKindAreToldOnlyAFewTimes) {
   History history;
-  history.add(sent(10, 100, 0, 0), at(1), at(2));
+  for (int i = 0; i < 100; ++i) history.add(sent(10 + 2 * i, 1, i, i), at(1), at(2));
   EXPECT_EQ(check(history, 3).size(), 3u);
 }
 
+TEST(Checker, RecordsInARowThatShareAFateAreToldAsOne) {
+  History history;
+  history.add(sent(10, 100, 0, 0), at(1), at(2));
+  history.add(polled(50, {{50, 60, 50}}, 100, true), at(9), at(10));
+  const std::vector<Anomaly> found = check(history);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].what, "values 10 to 59 acknowledged at offsets 0 to 49, and gone");
+  EXPECT_EQ(story_of(found[0], history).size(), 1u);
+}
+
+TEST(Checker, ABatchThatIsNotWhereItWasAcknowledged) {
+  History history;
+  history.add(sent(10, 2, 5, 0), at(1), at(2));
+  history.add(polled(0, {{0, 10, 2}}, 2, true), at(9), at(10));
+  EXPECT_EQ(names(history), Names{"wrong-base"});
+}
+
+// As after a batch that was told to have failed in the middle of its producer's row.
+TEST(Checker, RecordsOfOneUnansweredSendOutOfOrder) {
+  History history;
+  history.add(sent(10, 3, -1, 0), at(1), at(2));
+  history.add(polled(0, {{0, 11, 2}, {2, 10}}, 3, true), at(9), at(10));
+  EXPECT_EQ(names(history), Names{"nonmonotonic-send"});
+}
+
+TEST(Checker, ARecordThatAGroupWasNeverGiven) {
+  History history;
+  add_sound(history);
+  Poll member = polled(0, {{0, 10}}, 3);
+  member.group = 7;
+  history.add(member, at(5), at(6));
+  member = polled(2, {{2, 12}}, 3);
+  member.group = 7;
+  history.add(member, at(7), at(8));
+  history.add(Commit{7, 0, 3, Outcome::ok}, at(9), at(10));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"group-skip"});
+}
+
+TEST(Checker, EventsCountInTheOrderOfTimeInWhateverOrderTheyWereWritten) {
+  History history;
+  add_sound(history);
+  history.add(polled(0, {}, 3), at(7), at(8));
+  history.add(polled(0, {}, 2), at(5), at(6));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{});
+}
+
+TEST(Checker, AHistoryWithoutFinalPollsProvesNothing) {
+  History history;
+  EXPECT_FALSE(judgeable(history));
+  add_sound(history);
+  history.add(polled(0, {{0, 10}, {1, 11}, {2, 12}}, 3), at(5), at(6));
+  EXPECT_EQ(judgeable(history).error().message, "key 0 was sent to and has no final poll");
+  add_final(history);
+  EXPECT_TRUE(judgeable(history));
+  history.add(sent(11, 1, -1, 2), at(5), at(6));
+  EXPECT_EQ(judgeable(history).error().message, "value 11 of key 0 was sent twice");
+}
+
+TEST(Checker, AVerdictSaysWhatItRestsOn) {
+  History history;
+  add_sound(history);
+  add_final(history);
+  const Counts counts = count(history);
+  EXPECT_EQ(counts.keys, 1u);
+  EXPECT_EQ(counts.sends[0], 2u);
+  EXPECT_EQ(counts.records_acked, 3u);
+  EXPECT_EQ(counts.final_records, 3u);
+}
+
 }  // namespace
-}  // namespace paceline::sim
+}  // namespace paceline::history

@@ -1,52 +1,63 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "base/ids.h"
-#include "env/shard.h"
+// What clients asked and what they were told. Clients write it, the checker reads it; neither knows
+// the broker. One thread.
 
-// What clients asked and what they were told, in the order in which they were told it. Clients
-// write it, the checker reads it; neither knows the broker. One thread.
+namespace paceline::history {
 
-namespace paceline::sim {
-
+// Since some moment that is the same for the whole history; of a clock that never goes back.
+using Time = std::chrono::nanoseconds;
 // Where records go: a small number for (topic, partition), given by whoever runs the clients.
 using Key = uint32_t;
-// Unique per key for the whole history: nobody sends the same one twice on purpose.
+// Unique per key for the whole history: nobody sends the same one twice on purpose. Below 2^63.
 using Value = uint64_t;
 
-// fail: certainly not in the log. unknown: it may be there, now or later.
+// fail: certainly not in the log. unknown: it may be there, now or later. README.md tells which
+// answers are which.
 enum class Outcome : uint8_t { ok, fail, unknown };
 
-// One batch: the values first, first+1, ...
+// The values first, first+1, ...: one batch, or several that were told the same, one behind the
+// other.
 struct Send {
   uint32_t producer = 0;   // one session: never shared by two clients
   bool idempotent = true;  // retried until told; a plain one is sent once
   Key key = 0;
   Value first = 0;
   uint32_t count = 0;
-  uint64_t order = 0;  // of this producer's batches to this key, as it first sent them
+  uint64_t order = 0;  // of this producer's sends to this key, as it first sent them
   Outcome outcome = Outcome::unknown;
   int64_t base = -1;  // the offset of `first`; -1 if it was not told
   // Answers after the first one to the same batch, e.g. to a retry: each must be `base`.
   std::vector<int64_t> repeated_bases;
 };
 
-struct Seen {
+// Records in a row: value+i is at offset+i.
+struct Run {
   int64_t offset = 0;
   Value value = 0;
+  uint64_t count = 1;
+
+  int64_t end() const { return offset + static_cast<int64_t>(count); }
+  Value value_end() const { return value + count; }
 };
-// One fetch of one key by one reader.
+
+// What one reader got of one key, asking once or several times in a row.
 struct Poll {
   uint32_t reader = 0;
+  uint32_t group = 0;  // that it reads for; 0: for none
   Key key = 0;
   int64_t from = 0;
-  std::vector<Seen> seen;  // records at or after `from`, in the order of the answer
+  std::vector<Run> seen;  // records at or after `from`, in the order of the answer
   int64_t high_watermark = -1;
   int64_t log_start = -1;
   bool last = false;  // of the final polls, after all faults have ended
+
+  void add(int64_t offset, Value value);  // one record more
 };
 
 // A group's offset of one key.
@@ -78,19 +89,20 @@ struct Event {
   enum class Kind : uint8_t { send, poll, commit, committed_read, epoch, violation };
   Kind kind;
   size_t index = 0;  // in the list of that kind
-  env::Instant invoked{};
-  env::Instant told{};
+  Time invoked{};
+  Time told{};
 };
 
 class History {
  public:
-  void add(Send send, env::Instant invoked, env::Instant told);
-  void add(Poll poll, env::Instant invoked, env::Instant told);
-  void add(Commit commit, env::Instant invoked, env::Instant told);
-  void add(CommittedRead read, env::Instant invoked, env::Instant told);
-  void add(EpochSeen seen, env::Instant invoked, env::Instant told);
-  void add(Violation violation, env::Instant told);
+  void add(Send send, Time invoked, Time told);
+  void add(Poll poll, Time invoked, Time told);
+  void add(Commit commit, Time invoked, Time told);
+  void add(CommittedRead read, Time invoked, Time told);
+  void add(EpochSeen seen, Time invoked, Time told);
+  void add(Violation violation, Time told);
 
+  // In the order in which they were added.
   const std::vector<Event>& events() const { return events_; }
   const Send& send(const Event& event) const { return sends_[event.index]; }
   const Poll& poll(const Event& event) const { return polls_[event.index]; }
@@ -111,4 +123,4 @@ class History {
   std::vector<Violation> violations_;
 };
 
-}  // namespace paceline::sim
+}  // namespace paceline::history
