@@ -5,7 +5,7 @@
 namespace paceline::env {
 
 void BlockingPool::submit(Job job) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (stopped_) return;
   if (job.lane != 0) {
     auto [place, first] = lanes_.try_emplace(job.lane);
@@ -17,9 +17,10 @@ void BlockingPool::submit(Job job) {
   ready_.push_back(std::move(job));
   if (ready_.size() > idle_ && threads_.size() < threads_max_) {
     threads_.emplace_back([this] { work(); });
-  } else {
-    wake_.notify_one();
+    return;
   }
+  lock.unlock();  // or the thread that wakes up waits for it at once
+  wake_.notify_one();
 }
 
 void BlockingPool::finish_lane(uint64_t lane) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "env/frame_memory.h"
 
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
 #error "GCC 12 miscompiles coroutines (double frees of temporaries); build with clang"
@@ -24,7 +25,7 @@ class Task;
 
 namespace task_internal {
 
-struct PromiseBase {
+struct PromiseBase : FrameMemory {
   std::coroutine_handle<> continuation = std::noop_coroutine();
 
   std::suspend_always initial_suspend() noexcept { return {}; }

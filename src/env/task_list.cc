@@ -6,7 +6,7 @@
 namespace paceline::env {
 
 struct TaskList::Root {
-  struct promise_type : Node {
+  struct promise_type : Node, task_internal::FrameMemory {
     promise_type(TaskList& owner, Task<void>&) : Node(owner) {
       handle = std::coroutine_handle<promise_type>::from_promise(*this);
     }
