@@ -182,6 +182,10 @@ void Connection::settle(const std::shared_ptr<Answer>& answer, Reply reply) {
     end(std::move(reply.reason));
     return;
   }
+#ifdef PACELINE_PLANT_answers_out_of_order
+  std::erase(answers_, answer);
+  answers_.push_front(answer);
+#endif
   answer->ready = true;
   answer->frame = std::move(reply.frame);
   for (const Slice& slice : answer->frame) answer->bytes += slice.size();

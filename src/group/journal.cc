@@ -76,6 +76,10 @@ Task<void> Journal::append(std::vector<Entry> entries) {
     flying_ = std::move(records);
     flying_applied_ = 0;
     flying_base_ = partition_->high_watermark();
+#ifdef PACELINE_PLANT_commit_told_early
+    for (Entry& entry : entries) entry.done(KafkaError::none);
+    entries.clear();
+#endif
     auto appended = co_await partition_->append(std::move(request));
     if (appended) {
       // Somebody else's record came between: what was applied by a guess is applied in its place.

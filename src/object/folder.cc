@@ -104,6 +104,9 @@ Result<void> Folder::write_temporary(const std::string& path, const std::vector<
 }
 
 Result<void> Folder::settle(const std::string& dir) {
+#ifdef PACELINE_PLANT_object_name_unsynced
+  if (!dir.empty()) return {};
+#endif
   auto synced = disk_.sync_dir(dir);
   if (!synced) names_in_doubt_ = true;
   return synced;

@@ -44,6 +44,9 @@ Task<KafkaResult<Fetched>> StreamPartition::fetch(FetchRequest request) {
   if (request.from == stream_->end() || (request.bytes_max == 0 && !request.at_least_one)) {
     fetched.high_watermark = fetched.last_stable_offset = stream_->end();
     fetched.log_start = stream_->start();
+#ifdef PACELINE_PLANT_watermark_before_durable
+    fetched.high_watermark = fetched.last_stable_offset = next_;
+#endif
     co_return fetched;
   }
   const stream::ReadRequest wanted{request.from, request.bytes_max, request.at_least_one};

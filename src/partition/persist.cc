@@ -55,7 +55,9 @@ void StreamPartition::settle_failure() {
   recovering_ = false;
   settled_.notify_all();
   if (lost_) return;
+#ifndef PACELINE_PLANT_keep_refused_sequences
   producers_.forget_from(stream_->end());
+#endif
   next_ = stream_->end();
 }
 

@@ -25,7 +25,11 @@ std::string StreamPartition::snapshot(Offset end) {
   Encoder encoder;
   encoder.put(kVersion).put(last_append_ms_);
   epochs_.encode(encoder, end);
+#ifdef PACELINE_PLANT_snapshot_not_cut
+  encoder.text(producers_.snapshot(next_));
+#else
   encoder.text(producers_.snapshot(end));
+#endif
   encoder.text(options_.attached ? options_.attached->snapshot(end) : std::string());
   return encoder.take();
 }

@@ -73,7 +73,12 @@ int64_t Cursor::blob_length(bool flex, bool nullable) {
 int64_t Cursor::count(bool flex, size_t bytes_min, bool nullable) {
   int64_t size = flex ? int64_t{uvarint()} - 1 : num<int32_t>();
   size = length(size, nullable);
+#ifdef PACELINE_PLANT_unbounded_array
+  bytes_min = 0;
+  if (size > 0 && bytes_min > 0) {
+#else
   if (size > 0 && static_cast<uint64_t>(size) > rest_.size() / bytes_min) {
+#endif
     refuse("counts more elements than its bytes can hold");
     return 0;
   }

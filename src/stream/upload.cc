@@ -46,6 +46,9 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
 
 Task<void> Uploader::run(std::shared_ptr<Core> core) {
   Uploader& self = *core->uploader;
+#ifdef PACELINE_PLANT_done_before_checkpoint
+  co_await self.remove_adopted();
+#endif
   while (!self.stopping_ && !core->lost) {
     // Set during the last upload by bytes that it took along, it would hide the next crossing of
     // the bound. From here on a crossing wakes us.
@@ -181,6 +184,9 @@ Task<Result<bool>> Uploader::put_once(const BuiltObject& built) {
     auto done =
         co_await core_.objects.put_if_absent(core_.owner(), body_key(built.header.id), built.body);
     if (done) co_return true;
+#ifdef PACELINE_PLANT_failed_put_is_committed
+    if (done.error().code == Code::unavailable) co_return true;
+#endif
     const Code code = done.error().code;
     if (code == Code::already_exists || code == Code::maybe_written) {
       auto ours = co_await is_ours(built);

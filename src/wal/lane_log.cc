@@ -194,6 +194,10 @@ void LaneLog::write_commit(SegmentSet::Place place) {
   commit->end = position_;
   commit->bytes = position_ - durable_before;
   flying_ = true;
+#ifdef PACELINE_PLANT_ack_at_write
+  for (const auto& call : commit->calls) call->result.emplace(std::move(call->written));
+  complete(std::exchange(commit->calls, {}));
+#endif
   owner_.offload(
       offload_lane_, [commit] { run_commit(*commit); },
       [log = shared_from_this(), commit] { log->finish_commit(*commit); });
@@ -208,7 +212,10 @@ void LaneLog::run_commit(Commit& commit) {
   if (auto wrote = commit.place.file->write_at(commit.place.offset, commit.pieces); !wrote)
     return failed(wrote.error());
 #ifndef PACELINE_PLANT_ack_before_fsync
-  if (auto synced = commit.place.file->sync(); !synced) return failed(synced.error());
+#ifdef PACELINE_PLANT_retry_failed_sync
+  if (!commit.place.file->sync())
+#endif
+    if (auto synced = commit.place.file->sync(); !synced) return failed(synced.error());
 #endif
   commit.outcome = Commit::Outcome::durable;
 #ifndef PACELINE_PLANT_skip_seal_check

@@ -14,7 +14,9 @@ constexpr size_t kWindowBytes = 1u << 20;
 }  // namespace
 
 Result<void> LaneScan::open(std::optional<Position> from, std::optional<Position> end) {
+#ifndef PACELINE_PLANT_replay_past_end
   end_ = end;
+#endif
   if (from && end && *from >= *end) {
     position_ = *end;
     return {};
@@ -108,6 +110,9 @@ Result<std::optional<Group>> LaneScan::next() {
     // Without a header nothing in the segment was ever acknowledged, unless something proves more.
     if (segments_[current_].header) {
       TRY(auto group, read_group());
+#ifdef PACELINE_PLANT_replay_stops_short
+    if (group && end_ && position_ == *end_) return std::optional<Group>();
+#endif
       if (group) return group;
     }
     const bool has_next = current_ + 1 < segments_.size();
