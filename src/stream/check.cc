@@ -170,6 +170,7 @@ Task<Result<CheckReport>> check(Inspected inspected) {
   if (!looked) co_return fail(looked.error());
   const Recovery& recovery = *looked;
   report.group_count = recovery.group_count;
+  report.problems = recovery.damages;
   if (!recovery.damaged.empty()) report.problems.push_back(recovery.damaged);
   for (const LaneFacts& lane : recovery.lanes)
     for (const auto& [number, record] : lane.objects)

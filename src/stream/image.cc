@@ -51,6 +51,17 @@ void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
   drop_below_start(stream);
 }
 
+// Offline or not: nobody needs it any more.
+void erase(Image& image, const StreamId& id) {
+  image.streams.erase(id);
+  image.erased.insert(id);
+}
+
+void trim(StreamImage& stream, Offset start) {
+  stream.start = std::max(stream.start, std::min(start, stream.end));
+  drop_below_start(stream);
+}
+
 }  // namespace
 
 void apply_directory(Image& image, Directory directory, const ObjectId& from) {
@@ -61,8 +72,7 @@ void apply_directory(Image& image, Directory directory, const ObjectId& from) {
 void apply_entry(Image& image, wal::Entry entry, Lane from) {
   const wal::EntryHeader& header = entry.header;
   if (header.kind == wal::EntryKind::trim && header.base == kErased) {
-    image.streams.erase(header.stream);  // offline or not: nobody needs it any more
-    image.erased.insert(header.stream);
+    erase(image, header.stream);
     return;
   }
   if (image.erased.contains(header.stream)) return;
@@ -73,8 +83,7 @@ void apply_entry(Image& image, wal::Entry entry, Lane from) {
     return;
   }
   if (header.kind == wal::EntryKind::trim) {
-    stream.start = std::max(stream.start, std::min(header.base, stream.end));
-    drop_below_start(stream);
+    trim(stream, header.base);
     return;
   }
   const Offset end = header.base + static_cast<int64_t>(header.count);
@@ -99,6 +108,25 @@ void apply_entry(Image& image, wal::Entry entry, Lane from) {
                               .max_timestamp = header.max_timestamp,
                               .producer_id = header.producer_id,
                               .bytes = std::move(entry.payload)});
+}
+
+void apply_damage(Image& image, const wal::Damage& damage) {
+  for (const wal::StreamMark& mark : damage.streams) {
+    if (mark.start == kErased) {
+      erase(image, mark.stream);
+      continue;
+    }
+    if (image.erased.contains(mark.stream)) continue;
+    StreamImage& stream = image.streams[mark.stream];
+    if (!stream.offline.empty() || mark.epoch < stream.epoch) continue;
+    if (mark.end && *mark.end > stream.end)
+      put_offline(
+          image, stream,
+          fmt::format("stream {} ends at {}, and it had come to {}: {}", mark.stream.to_string(),
+                      stream.end.value, mark.end->value, damage.why));
+    else if (mark.start)
+      trim(stream, *mark.start);
+  }
 }
 
 }  // namespace paceline::stream

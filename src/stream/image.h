@@ -37,5 +37,8 @@ struct Image {
 void apply_directory(Image& image, Directory directory, const ObjectId& from);
 // Entries of one lane in the order of the log, lanes in order.
 void apply_entry(Image& image, wal::Entry entry, Lane from);
+// REQUIRES: damage.known. Streams that do not come up to what the marks say go offline, with the
+// reason; a lost trim is made good.
+void apply_damage(Image& image, const wal::Damage& damage);
 
 }  // namespace paceline::stream

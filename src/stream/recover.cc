@@ -38,6 +38,19 @@ Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const L
   co_return Result<void>{};
 }
 
+// Notes what could not be read. An error, if it cannot be said whose it was.
+Result<void> apply_damages(Recovery& recovery, std::vector<wal::Damage> damages,
+                           const EventSink& events) {
+  for (const wal::Damage& damage : damages) {
+    if (!damage.known) return fail(Code::corrupt, damage.why);
+    log_error("storage: {}", damage.why);
+    events("recovery.damage", damage.why);
+    apply_damage(recovery.image, damage);
+    recovery.damages.push_back(damage.why);
+  }
+  return {};
+}
+
 // Reads one lane's WAL into the image. A failure that is not corruption is returned.
 Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane,
                                bool inspect, const EventSink& events) {
@@ -60,6 +73,7 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
     CO_TRY(auto group, co_await (*opened)->next());
     if (!group) break;
     ++recovery.group_count;
+    CO_TRY_VOID(apply_damages(recovery, std::move(group->before), events));
     entry_count += group->entries.size();
     for (wal::Entry& entry : group->entries)
       apply_entry(recovery.image, std::move(entry), lane.lane);

@@ -31,9 +31,10 @@ Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker
 struct Recovery {
   std::vector<LaneFacts> lanes;
   Image image;
-  std::vector<Lane> replayed;     // lanes whose WAL was read, in order
-  std::string damaged;            // not empty: a WAL could not be read to its end
-  uint64_t checkpoint_bytes = 0;  // of the last checkpoint's directory
+  std::vector<Lane> replayed;  // lanes whose WAL was read, in order
+  std::string damaged;         // not empty: a WAL is damaged, and any stream may have lost some
+  std::vector<std::string> damages;  // that streams survive, or that name those that do not
+  uint64_t checkpoint_bytes = 0;     // of the last checkpoint's directory
   uint64_t group_count = 0;
 };
 
@@ -42,7 +43,8 @@ struct RecoverOptions {
   bool inspect = false;  // nothing is sealed, and `own` and open lanes are read as well
 };
 // The newest checkpoint, the deltas after it, then the WALs from there on. A damaged checkpoint or
-// delta is an error (corrupt); a damaged WAL is told in `damaged`, with all that stood before it.
+// delta is an error (corrupt). A damaged WAL takes along the streams that lost something, if it is
+// known which; else it is told in `damaged`, with all that stood before it.
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events);
 
 // The directory section of a committed object, checked.

@@ -207,6 +207,51 @@ TEST(Storage, ADamagedWalGroupTakesStreamsOfflineInsteadOfShorteningThem) {
   }
 }
 
+TEST(Storage, ADamagedGroupTakesAlongOnlyTheStreamsThatWereInIt) {
+  House house(12);
+  ASSERT_OK(house.start());
+  for (uint32_t i = 0; i < 3; ++i) ASSERT_OK(house.open(i));
+  ASSERT_OK(house.append_now(0, 10));
+  ASSERT_OK(house.append_now(1, 10));
+  auto trimming = house.open_streams[0]->stream->trim(Offset(count_at(0)));
+  ASSERT_OK(house.world.wait(0, std::move(trimming)));
+  ASSERT_OK(house.append_now(2, 1));  // nothing else is known of this one
+  house.crash();
+  auto& log = *house.wal.lanes.at({House::kBroker, Incarnation(1)});
+  // The last batch of stream 1, the trim, the only batch of stream 2.
+  for (size_t back = 1; back <= 3; ++back) log.marked.insert(log.groups.size() - back);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(house.start());
+    ASSERT_OK(house.open(0));
+    EXPECT_EQ(house.open_streams[0]->stream->start(), Offset(count_at(0)));
+    EXPECT_EQ(house.open(1).error().code, Code::corrupt);
+    EXPECT_THAT(house.open(1).error().message, testing::HasSubstr("a group is damaged"));
+    EXPECT_EQ(house.open(2).error().code, Code::corrupt);
+    EXPECT_FALSE(house.check_now().ok());
+    ASSERT_OK(house.append_now(0, 3));
+    if (i > 0) ASSERT_OK(house.upload());  // from then on a directory says it
+    house.crash();
+  }
+  EXPECT_TRUE(house.wal.lanes.contains({House::kBroker, Incarnation(1)})) << "it is the evidence";
+}
+
+// What objects hold already is not needed: damage to it harms nobody.
+TEST(Storage, DamageBelowWhatIsUploadedHarmsNobody) {
+  House house(13);
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  ASSERT_OK(house.append_now(0, 10));
+  ASSERT_OK(house.upload());
+  ASSERT_OK(house.append_now(0, 10));
+  house.crash();
+  auto& log = *house.wal.lanes.at({House::kBroker, Incarnation(1)});
+  log.marked.insert(3);
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  ASSERT_OK(house.verify(0));
+  EXPECT_TRUE(house.check_now().ok());
+}
+
 TEST(Storage, AGapInTheWalTakesOneStreamOffline) {
   House house(11);
   ASSERT_OK(house.start());

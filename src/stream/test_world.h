@@ -150,6 +150,7 @@ class TestWal final : public wal::Wal {
   struct Log {
     std::vector<wal::Group> groups;
     std::set<size_t> damaged;  // groups that can no longer be read
+    std::set<size_t> marked;   // neither, but it is known whose they were
     bool sealed = false;
     Position end() const { return groups.empty() ? Position{} : groups.back().end; }
   };
@@ -249,14 +250,37 @@ class TestWal final : public wal::Wal {
    public:
     OneReader(std::shared_ptr<Log> log, Position from) : log_(std::move(log)), from_(from) {}
     Task<Result<std::optional<wal::Group>>> next() override {
-      while (at_ < log_->groups.size() && log_->groups[at_].end <= from_) ++at_;
+      std::vector<wal::Damage> before;
+      while (at_ < log_->groups.size() &&
+             (log_->groups[at_].end <= from_ || log_->marked.contains(at_))) {
+        if (log_->groups[at_].end > from_) before.push_back(damage_of(log_->groups[at_]));
+        ++at_;
+      }
+      if (at_ == log_->groups.size() && !before.empty())
+        co_return wal::Group{.entries = {}, .end = log_->end(), .before = std::move(before)};
       if (at_ == log_->groups.size()) co_return std::optional<wal::Group>();
       if (log_->damaged.contains(at_))
         co_return fail(Code::corrupt, "a group does not match its checksum");
-      co_return std::optional<wal::Group>(log_->groups[at_++]);
+      wal::Group group = log_->groups[at_++];
+      group.before = std::move(before);
+      co_return std::optional<wal::Group>(std::move(group));
     }
 
    private:
+    static wal::Damage damage_of(const wal::Group& group) {
+      wal::Damage damage{.from = {}, .to = group.end, .why = "a group is damaged", .streams = {}};
+      for (const wal::Entry& entry : group.entries) {
+        wal::StreamMark mark{
+            .stream = entry.header.stream, .epoch = entry.header.epoch, .end = {}, .start = {}};
+        if (entry.header.kind == wal::EntryKind::trim)
+          mark.start = entry.header.base;
+        else
+          mark.end = entry.header.base + static_cast<int64_t>(entry.header.count);
+        damage.streams.push_back(mark);
+      }
+      return damage;
+    }
+
     const std::shared_ptr<Log> log_;
     const Position from_;
     size_t at_ = 0;

@@ -14,9 +14,10 @@ constexpr uint64_t kDeltasMax = 16;
 // Below this a checkpoint costs next to nothing, so objects that nobody needs are told at once.
 constexpr uint64_t kSmallCheckpointBytes = 1 << 20;
 constexpr int kRareCheckpointAges = 10;
-// What former lives have left is uploaded soon: until then their logs stay, and with a broker that
-// dies again and again the next one would have to read them too.
-constexpr env::Duration kInheritedAge = std::chrono::seconds(1);
+// What former lives have left is uploaded at this part of the age, one second by default: until
+// then their logs stay, and with a broker that dies again and again the next life has to read them
+// too.
+constexpr int kInheritedShare = 20;
 
 }  // namespace
 
@@ -88,7 +89,7 @@ env::Instant Uploader::next_due() const {
     return now;
   env::Instant due = env::Instant::never();
   if (dirty_since_) due = std::min(due, *dirty_since_ + age);
-  if (inherited_) due = std::min(due, started_ + std::min(age, kInheritedAge));
+  if (inherited_) due = std::min(due, started_ + age / kInheritedShare);
   if (core_.dropped_extents)
     due = std::min(
         due, last_checkpoint_ +

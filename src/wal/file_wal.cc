@@ -98,7 +98,8 @@ class FileReader final : public Reader {
         ahead.over.emplace();
         break;
       }
-      if ((*group)->end > from) ahead.groups.push_back(std::move(**group));
+      if ((*group)->end > from || !(*group)->before.empty())
+        ahead.groups.push_back(std::move(**group));
     }
     return ahead;
   }

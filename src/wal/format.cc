@@ -54,8 +54,9 @@ std::optional<Decoder> checked(uint32_t magic, Bytes bytes, size_t header_bytes)
   return Decoder(header.subspan(kChecked));
 }
 
-std::optional<Owner> decode_owner(Decoder& in) {
-  if (in.get<uint32_t>() != kFormatVersion) return std::nullopt;
+std::optional<Owner> decode_owner(Decoder& in, uint32_t version_max) {
+  const auto version = in.get<uint32_t>();
+  if (version == 0 || version > version_max) return std::nullopt;
   Owner owner;
   owner.cluster_id = in.uuid();
   owner.lane = in.lane();
@@ -68,7 +69,7 @@ void encode_segment_header(const SegmentHeader& header, MutableBytes into) {
   CHECK(into.size() >= kPageBytes);
   std::ranges::fill(into.first(kPageBytes), std::byte{0});
   Fields out(into.data() + kChecked);
-  out.put(kFormatVersion).put(header.owner.cluster_id).put(header.owner.lane);
+  out.put(kSegmentVersion).put(header.owner.cluster_id).put(header.owner.lane);
   out.put(header.number).put(header.first_position).put(header.first_sequence);
   finish(kSegmentMagic, into.first(kSegmentHeaderBytes));
 }
@@ -76,7 +77,7 @@ void encode_segment_header(const SegmentHeader& header, MutableBytes into) {
 std::optional<SegmentHeader> decode_segment_header(Bytes bytes) {
   auto in = checked(kSegmentMagic, bytes, kSegmentHeaderBytes);
   if (!in) return std::nullopt;
-  const auto owner = decode_owner(*in);
+  const auto owner = decode_owner(*in, kSegmentVersion);
   if (!owner) return std::nullopt;
   SegmentHeader header;
   header.owner = *owner;
@@ -134,8 +135,8 @@ std::optional<std::vector<Entry>> decode_body(const GroupHeader& header, const B
     EntryHeader& fields = entry.header;
     fields.stream = in.stream_id();
     const auto kind = in.get<uint8_t>();
-    if (kind != static_cast<uint8_t>(EntryKind::batch) &&
-        kind != static_cast<uint8_t>(EntryKind::trim))
+    if (kind < static_cast<uint8_t>(EntryKind::batch) ||
+        kind > static_cast<uint8_t>(EntryKind::marks))
       return std::nullopt;
     fields.kind = EntryKind{kind};
     in.raw(3);
@@ -158,7 +159,7 @@ void encode_end(const LaneEnd& end, MutableBytes into) {
   CHECK(into.size() >= kEndBytes);
   std::ranges::fill(into.first(kEndBytes), std::byte{0});
   Fields out(into.data() + kChecked);
-  out.put(kFormatVersion).put(end.owner.cluster_id).put(end.owner.lane).put(end.end);
+  out.put(kEndVersion).put(end.owner.cluster_id).put(end.owner.lane).put(end.end);
   finish(kEndMagic, into.first(kEndBytes));
 }
 
@@ -166,7 +167,7 @@ std::optional<LaneEnd> decode_end(Bytes bytes) {
   if (bytes.size() != kEndBytes) return std::nullopt;
   auto in = checked(kEndMagic, bytes, kEndBytes);
   if (!in) return std::nullopt;
-  const auto owner = decode_owner(*in);
+  const auto owner = decode_owner(*in, kEndVersion);
   if (!owner) return std::nullopt;
   LaneEnd end;
   end.owner = *owner;

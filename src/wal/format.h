@@ -11,7 +11,9 @@
 
 namespace paceline::wal {
 
-inline constexpr uint32_t kFormatVersion = 1;
+// Of segments: 2 since commits have marks; one without is read as well.
+inline constexpr uint32_t kSegmentVersion = 2;
+inline constexpr uint32_t kEndVersion = 1;
 // Segment headers and groups start at multiples of it and are padded to it: the unit that direct
 // access to a disk needs.
 inline constexpr size_t kPageBytes = env::kDirectAlignment;

@@ -127,10 +127,16 @@ void LaneLog::stage_waiting() {
 }
 
 void LaneLog::stage(const std::shared_ptr<Call>& call) {
+  if (stager_.group_count() == 0 && !marks_before_.empty()) {
+    EntryHeader own;
+    own.kind = EntryKind::marks;
+    stager_.add(own, as_bytes(marks_before_));
+  }
   call->written.payloads.reserve(call->entries.size());
   for (Entry& entry : call->entries) {
     call->written.payloads.push_back(stager_.add(entry.header, entry.payload.bytes()));
     entry.payload = Slice();  // the caller's memory is free from here on
+    marks_.add(entry.header);
   }
   call->last_group = stager_.group_count() - 1;
 }
@@ -191,6 +197,7 @@ void LaneLog::write_commit(SegmentSet::Place place) {
     ends.push_back(position_);
   }
   for (const auto& call : commit->calls) call->written.end = ends[call->last_group];
+  marks_before_ = marks_.take(durable_before);
   commit->end = position_;
   commit->bytes = position_ - durable_before;
   flying_ = true;
@@ -281,6 +288,7 @@ LaneLog::Calls LaneLog::take_pending() {
   for (auto& call : waiting_) pending.push_back(std::move(call));
   waiting_.clear();
   stager_.take_groups();
+  marks_.clear();
   return pending;
 }
 

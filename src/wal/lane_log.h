@@ -10,6 +10,7 @@
 #include "env/block_pool.h"
 #include "env/sync.h"
 #include "wal/lane_files.h"
+#include "wal/marks.h"
 #include "wal/segment_set.h"
 #include "wal/stager.h"
 #include "wal/stream_order.h"
@@ -92,6 +93,8 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   std::shared_ptr<SegmentSet> segments_;
   Calls staged_;                               // copied into stager_
   std::deque<std::shared_ptr<Call>> waiting_;  // behind them, not copied yet
+  MarkCollector marks_;                        // of what is staged
+  std::string marks_before_;                   // of the last commit that was written
 
   Position position_;      // of the next group
   uint64_t sequence_ = 1;  // of the next group

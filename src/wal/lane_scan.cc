@@ -17,6 +17,7 @@ Result<void> LaneScan::open(std::optional<Position> from, std::optional<Position
 #ifndef PACELINE_PLANT_replay_past_end
   end_ = end;
 #endif
+  needed_ = from.value_or(Position(0));
   if (from && end && *from >= *end) {
     position_ = *end;
     return {};
@@ -32,16 +33,27 @@ Result<void> LaneScan::open(std::optional<Position> from, std::optional<Position
   }
   const Segment& first = segments_[start];
   if (!first.header) {
-    if (first.number == 1) return enter_segment(start);  // created, never (wholly) written
-    return fail(Code::corrupt,
-                fmt::format("{}: the header is damaged", files_.segment_path(first.number)));
+    // Number 1 was created, and perhaps never (wholly) written.
+    if (first.number != 1) TRY_VOID(start_at_first_group(first));
+  } else {
+    position_ = first.header->first_position;
+    sequence_ = first.header->first_sequence;
   }
-  if (from && first.header->first_position > *from)
+  if (from && position_ > *from)
     return fail(Code::out_of_range, fmt::format("{} starts at {}, {} was trimmed", files_.folder,
-                                                first.header->first_position.value, from->value));
-  position_ = first.header->first_position;
-  sequence_ = first.header->first_sequence;
+                                                position_.value, from->value));
   return enter_segment(start);
+}
+
+Result<void> LaneScan::start_at_first_group(const Segment& segment) {
+  TRY(const Bytes page, bytes_at(segment, kPageBytes, kPageBytes));
+  const auto header = decode_group_header(page);
+  if (!header || header->lane != files_.owner.lane)
+    return fail(Code::corrupt,
+                fmt::format("{}: the header is damaged", files_.segment_path(segment.number)));
+  position_ = header->position;
+  sequence_ = header->sequence;
+  return {};
 }
 
 Result<void> LaneScan::open_segments() {
@@ -85,7 +97,7 @@ Result<LaneScan::Segment> LaneScan::open_segment(uint64_t number) {
 }
 
 Result<void> LaneScan::enter_segment(size_t index) {
-  const Segment& segment = segments_[index];
+  Segment& segment = segments_[index];
   if (segment.header &&
       (segment.header->first_position != position_ || segment.header->first_sequence != sequence_))
     return fail(
@@ -93,58 +105,76 @@ Result<void> LaneScan::enter_segment(size_t index) {
         fmt::format("{} starts at {}, group {}, instead of {}, group {}",
                     files_.segment_path(segment.number), segment.header->first_position.value,
                     segment.header->first_sequence, position_.value, sequence_));
+  if (!segment.header) {
+    segment.header = SegmentHeader{.owner = files_.owner,
+                                   .number = segment.number,
+                                   .first_position = position_,
+                                   .first_sequence = sequence_};
+    segment.assumed = true;
+    const std::string path = files_.segment_path(segment.number);
+    header_ = Damage{.from = position_,
+                     .to = position_,
+                     .why = fmt::format("the header of {} is damaged; nothing is lost", path),
+                     .streams = {}};
+  }
   current_ = index;
   offset_ = kPageBytes;
   return {};
 }
 
+Result<bool> LaneScan::enter_next() {
+  if (current_ + 1 >= segments_.size()) return false;
+  const Segment& next = segments_[current_ + 1];
+  if (next.header) {
+    if (next.header->first_position != position_) return false;
+  } else {
+    // Its first group proves by itself that the lane goes on here.
+    TRY(const Bytes page, bytes_at(next, kPageBytes, kPageBytes));
+    const auto header = decode_group_header(page);
+    if (!header || !follows(*header)) return false;
+  }
+  TRY_VOID(enter_segment(current_ + 1));
+  return true;
+}
+
 Result<std::optional<Group>> LaneScan::next() {
   for (;;) {
-    if (end_ && position_ >= *end_) return std::nullopt;
+    if (end_ && position_ >= *end_) return last_word();
     if (current_ >= segments_.size()) {
       if (end_)
         return fail(Code::corrupt, fmt::format("{} ends at {}, before its end {}", files_.folder,
                                                position_.value, end_->value));
-      return std::nullopt;
+      return last_word();
     }
-    // Without a header nothing in the segment was ever acknowledged, unless something proves more.
-    if (segments_[current_].header) {
-      TRY(auto group, read_group());
+    TRY(auto group, read_group());
 #ifdef PACELINE_PLANT_replay_stops_short
     if (group && end_ && position_ == *end_) return std::optional<Group>();
 #endif
-      if (group) return group;
-    }
-    const bool has_next = current_ + 1 < segments_.size();
-    if (has_next && segments_[current_ + 1].header &&
-        segments_[current_ + 1].header->first_position == position_) {
-      TRY_VOID(enter_segment(current_ + 1));
-      continue;
-    }
-    if (end_) return damaged(fmt::format("the lane ends at {}", end_->value));
+    if (group) return told(std::move(*group));
+    TRY(const bool entered, enter_next());
+    if (entered) continue;
+    if (end_) return pass_damage(fmt::format("the lane ends at {}", end_->value));
     TRY(const std::string proof, proof_of_damage());
-    if (proof.empty()) return std::nullopt;
+    if (proof.empty()) return last_word();
     // Its writer may live, and have finished this group and begun another since it was read.
     window_file_ = nullptr;
-    if (!segments_[current_].header) {
-      TRY(segments_[current_], open_segment(segments_[current_].number));
-      window_file_ = nullptr;
-    }
-    if (segments_[current_].header) {
-      TRY(auto group, read_group());
-      if (group) return group;
-    }
-    return damaged(proof);
+    TRY(group, read_group());
+    if (group) return told(std::move(*group));
+    TRY(const bool entered_now, enter_next());
+    if (!entered_now) return pass_damage(proof);
   }
+}
+
+bool LaneScan::follows(const GroupHeader& header) const {
+  return header.lane == files_.owner.lane && header.sequence == sequence_ &&
+         header.position == position_ && header.durable_before <= position_;
 }
 
 Result<std::optional<Group>> LaneScan::read_group() {
   const Segment& segment = segments_[current_];
   TRY(const Bytes page, bytes_at(segment, offset_, kPageBytes));
   const auto header = decode_group_header(page);
-  if (!header || header->lane != files_.owner.lane || header->sequence != sequence_ ||
-      header->position != position_ || header->durable_before > position_)
-    return std::nullopt;
+  if (!header || !follows(*header)) return std::nullopt;
   const uint64_t bytes = header->padded_bytes();
   if (bytes > segment.bytes - offset_) return std::nullopt;
   if (end_ && header->end() > *end_) return std::nullopt;
@@ -160,46 +190,21 @@ Result<std::optional<Group>> LaneScan::read_group() {
   auto entries =
       decode_body(*header, block, block.bytes().subspan(kGroupHeaderBytes, header->body_bytes));
   if (!entries) return std::nullopt;
+  std::optional<Marks> marks;
+  if (!entries->empty() && entries->front().header.kind == EntryKind::marks) {
+    marks = decode_marks(entries->front().payload.bytes());
+    if (!marks) return std::nullopt;
+    entries->erase(entries->begin());
+  }
+  last_ = *header;
+  last_marks_ = std::move(marks);
   std::erase_if(unproven_,
                 [&](const Placed& one) { return one.position < header->durable_before; });
   unproven_.push_back({current_, offset_, position_, Slice(block, block.bytes().first(bytes))});
   offset_ += bytes;
   position_ = header->end();
   ++sequence_;
-  return Group{.entries = std::move(*entries), .end = position_};
-}
-
-Result<std::string> LaneScan::proof_of_damage() {
-  TRY(std::string proof, later_group(segments_[current_], offset_));
-  for (size_t i = current_ + 1; proof.empty() && i < segments_.size(); ++i) {
-    const Segment& later = segments_[i];
-    if (later.header)
-      return fmt::format("{} starts at {}", files_.segment_path(later.number),
-                         later.header->first_position.value);
-    TRY(proof, later_group(segments_[i], kPageBytes));
-  }
-  return proof;
-}
-
-Result<std::string> LaneScan::later_group(Segment& segment, uint64_t from_offset) {
-  for (uint64_t offset = from_offset; offset + kPageBytes <= segment.bytes;) {
-    TRY(const auto data, segment.file->next_data(offset));
-    if (!data) break;  // only reserved space follows
-    offset = *data / kPageBytes * kPageBytes;
-    TRY(const Bytes window, bytes_at(segment, offset, kWindowBytes));
-    if (window.size() < kPageBytes) break;
-    for (size_t at = 0; at + kPageBytes <= window.size(); at += kPageBytes) {
-      const auto header = decode_group_header(window.subspan(at));
-      // The sequence cannot be lower either; what a payload imitates must get all of it right.
-      // What a file held in a former life had lower ones.
-      if (header && header->lane == files_.owner.lane && header->durable_before > position_ &&
-          header->position >= header->durable_before && header->sequence > sequence_)
-        return fmt::format("group {} at byte {} of {} was written after it", header->sequence,
-                           offset + at, files_.segment_path(segment.number));
-    }
-    offset += window.size() / kPageBytes * kPageBytes;
-  }
-  return std::string();
+  return Group{.entries = std::move(*entries), .end = position_, .before = {}};
 }
 
 Result<Bytes> LaneScan::bytes_at(const Segment& segment, uint64_t offset, size_t bytes) {
@@ -221,22 +226,16 @@ Result<void> LaneScan::settle() {
     env::OpenMode mode{.writable = true, .direct = true};
     TRY(const auto file, files_.disk->open(files_.segment_path(segment.number), mode));
     // The first group of a segment was written together with the header before it.
-    if (group.offset == kPageBytes) {
-      TRY(const Bytes header, bytes_at(segment, 0, kPageBytes));
-      TRY_VOID(file->write_at(0, header));
+    if (group.offset == kPageBytes && segment.header) {
+      const Buffer page = env::allocate_pages(kPageBytes, false);
+      encode_segment_header(*segment.header, page.writable());
+      TRY_VOID(file->write_at(0, page.bytes()));
     }
     TRY_VOID(file->write_at(group.offset, group.bytes.bytes()));
   }
   for (size_t i = 0; i <= current_ && i < segments_.size(); ++i)
     TRY_VOID(segments_[i].file->sync());
   return {};
-}
-
-std::unexpected<Error> LaneScan::damaged(const std::string& why) const {
-  const Segment& segment = segments_[current_];
-  return refuse(segment,
-                fmt::format("group {} at byte {} of {} (position {}) is damaged: {}", sequence_,
-                            offset_, files_.segment_path(segment.number), position_.value, why));
 }
 
 std::unexpected<Error> LaneScan::refuse(const Segment& segment, std::string why) const {

@@ -6,13 +6,16 @@
 #include <vector>
 
 #include "wal/lane_files.h"
+#include "wal/marks.h"
 
 namespace paceline::wal {
 
 // Reads the groups of a lane in order, checking every byte. All calls block; one thread at a time.
 //
 // Where a lane has no END, its tail ends at the first group that is not whole, unless something in
-// the lane proves that this group was durable once: then it is damage, and an error.
+// the lane proves that this group was durable once: then it is damage. Behind damage the scan goes
+// on with the next whole group; only where none is found, and no END tells where the lane ends, it
+// gives up.
 class LaneScan {
  public:
   explicit LaneScan(LaneFiles files) : files_(std::move(files)) {}
@@ -20,7 +23,8 @@ class LaneScan {
   // Begins at the segment that holds `from`, or at the lowest one if there is none. `end` is the
   // decided end. out_of_range if `from` was trimmed away.
   Result<void> open(std::optional<Position> from, std::optional<Position> end);
-  // The next whole group; nothing at the end. not_found if a segment was deleted meanwhile.
+  // The next whole group; nothing at the end. Damage is told as wal.h says, but not below `from`,
+  // where nobody needs the bytes. not_found if a segment was deleted meanwhile.
   Result<std::optional<Group>> next();
   // Just after the last whole group.
   Position position() const { return position_; }
@@ -36,23 +40,45 @@ class LaneScan {
     std::shared_ptr<env::File> file;
     uint64_t bytes = 0;
     std::optional<SegmentHeader> header;
+    bool assumed =
+        false;  // the header: what stands there is none, but what must stand there is known
+  };
+  struct Found {
+    uint64_t offset = 0;
+    GroupHeader header;
   };
   Result<void> open_segments();
   Result<Segment> open_segment(uint64_t number);
   Result<void> enter_segment(size_t index);
+  // Goes to the segment after the current one, if the lane goes on there.
+  Result<bool> enter_next();
+  // Where the lane starts whose lowest segment has no valid header.
+  Result<void> start_at_first_group(const Segment& segment);
+  // Whether a group with this header is the one that is looked for.
+  bool follows(const GroupHeader& header) const;
   Result<std::optional<Group>> read_group();
+  // Adds what there is to tell of damage before it.
+  Group told(Group group);
+  std::optional<Group> last_word();
+  // Notes that nothing can be read from here to the next whole group, and goes behind that one. If
+  // there is none: to the END, or an error.
+  Result<std::optional<Group>> pass_damage(const std::string& proof);
+  Result<std::optional<Group>> next_whole_group();
+  void note_gap(Position from, std::string why);
   // What proves that the group at position_ was durable once: "path at byte n"; empty if nothing.
   Result<std::string> proof_of_damage();
-  Result<std::string> later_group(Segment& segment, uint64_t from_offset);
+  // The first header at or behind the offset that a group of this lane above position_ would have.
+  Result<std::optional<Found>> find_later(const Segment& segment, uint64_t from_offset);
   // A view of up to `bytes` at `offset` of a segment, read ahead; shorter at its end.
   Result<Bytes> bytes_at(const Segment& segment, uint64_t offset, size_t bytes);
   // What stands in a file of ours cannot be: corrupt, or not_found if its segment was trimmed while
   // it was read and the file serves another one now.
-  std::unexpected<Error> damaged(const std::string& why) const;
+  std::string describe_damage(const std::string& proof) const;
   std::unexpected<Error> refuse(const Segment& segment, std::string why) const;
 
   LaneFiles files_;
   std::optional<Position> end_;
+  Position needed_;  // nobody needs what stands below it
   std::vector<Segment> segments_;
   size_t current_ = 0;   // in segments_
   uint64_t offset_ = 0;  // in the current segment
@@ -66,6 +92,11 @@ class LaneScan {
     Slice bytes;
   };
   std::vector<Placed> unproven_;  // those that no later commit has called durable
+
+  GroupHeader last_;                 // of the group that was read last
+  std::optional<Marks> last_marks_;  // that stood in it
+  std::optional<Damage> gap_;        // not told yet: not all of the damaged commit has been read
+  std::optional<Damage> header_;     // a damaged segment header, until it is sure not to be torn
 
   Buffer window_;  // bytes read ahead, of window_file_ from window_start_
   const env::File* window_file_ = nullptr;

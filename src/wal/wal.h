@@ -22,6 +22,7 @@ namespace paceline::wal {
 enum class EntryKind : uint8_t {
   batch = 1,  // a batch of `count` offsets
   trim = 2,   // the stream now starts at `base`; count 0, no payload
+  marks = 3,  // the log's own: what the commit before did; neither appended nor read by anybody
 };
 
 struct EntryHeader {
@@ -74,16 +75,35 @@ class Writer {
   virtual Task<void> close(env::Shard& home) = 0;
 };
 
+// How far one commit brought one stream.
+struct StreamMark {
+  StreamId stream;
+  Epoch epoch;                  // the highest of its entries
+  std::optional<Offset> end;    // of its last batch; nothing if it had none
+  std::optional<Offset> start;  // the stream's new start, if it was trimmed
+};
+// A part of a lane that was durable and cannot be read any more. Each commit is told again by the
+// one after it, so most often it is known whose entries are lost: streams that come up to their
+// marks have lost nothing, and others that are not named have not either.
+struct Damage {
+  Position from;
+  Position to;
+  std::string why;    // the place, in words for the operator
+  bool known = true;  // `streams` names all that had entries there; else it may be any stream
+  std::vector<StreamMark> streams;
+};
 // A whole commit group of a lane, as read back.
 struct Group {
   std::vector<Entry> entries;
-  Position end;  // just after it
+  Position end;                // just after it
+  std::vector<Damage> before;  // told here: all entries of damaged commits have been read by now
 };
 // Reads a lane in order. Resumes on the shard it was made for.
 class Reader {
  public:
   virtual ~Reader() = default;
-  // The next group; nothing at the lane's end; corrupt if a checksum below the end does not hold.
+  // The next group; nothing at the lane's end. What could not be read is told by the group behind
+  // the damaged commit, or by one without entries at the end. corrupt: nothing can be said.
   virtual Task<Result<std::optional<Group>>> next() = 0;
 };
 
@@ -94,7 +114,8 @@ class Wal {
   virtual Task<Result<std::unique_ptr<Writer>>> create(env::Shard& owner, Lane lane) = 0;
   // Ends the lane for good and returns its durable end: callable by anyone, idempotent. When it has
   // returned, nothing that was not durable before is ever acknowledged. A lane that never wrote
-  // anything ends at 0. corrupt: a damaged entry stands before the end; the message says where.
+  // anything ends at 0. Damage before the end is passed over. corrupt: the end cannot be told; the
+  // message says why.
   virtual Task<Result<Position>> seal(env::Shard& shard, Lane lane) = 0;
   // Entries from the group that ends above `from` on. A lane that is not sealed may be read for
   // inspection: the reader then ends at the last whole group it finds, and changes nothing.

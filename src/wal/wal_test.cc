@@ -5,6 +5,7 @@
 
 #include "wal/format.h"
 #include "wal/lane_files.h"
+#include "wal/marks.h"
 #include "wal/stager.h"
 #include "wal/stream_order.h"
 #include "wal/test_world.h"
@@ -66,6 +67,12 @@ struct Scene {
   std::unique_ptr<Wal> wal;
   std::unique_ptr<Writer> writer;
 };
+
+size_t entry_count(const std::vector<Group>& groups) {
+  size_t count = 0;
+  for (const Group& group : groups) count += group.entries.size();
+  return count;
+}
 
 TEST(wal, what_is_appended_is_read_back_with_all_its_fields) {
   Scene scene;
@@ -198,7 +205,7 @@ TEST(wal, a_full_disk_refuses_and_the_writer_goes_on_when_space_returns) {
   ASSERT_TRUE(scene.append_one(batch(base, 1, 40'000)));
   ASSERT_TRUE(scene.append_one(batch(base + 1, 1, 40'000)));
   ASSERT_TRUE(scene.seal());
-  EXPECT_EQ(scene.read()->size(), static_cast<size_t>(base + 2));
+  EXPECT_EQ(entry_count(*scene.read()), static_cast<size_t>(base + 2));
 }
 
 TEST(wal, appends_after_the_seal_are_sealed) {
@@ -211,31 +218,126 @@ TEST(wal, appends_after_the_seal_are_sealed) {
   EXPECT_EQ(scene.read()->size(), 1u);
 }
 
-TEST(wal, damage_in_the_middle_is_told_with_its_place_and_never_cut) {
+std::vector<Damage> damages(const std::vector<Group>& groups) {
+  std::vector<Damage> all;
+  for (const Group& group : groups)
+    for (const Damage& damage : group.before) all.push_back(damage);
+  return all;
+}
+
+TEST(wal, damage_in_the_middle_is_told_with_its_place_and_takes_one_group_along) {
   for (const size_t at : {0u, 8u, 100u, 4000u}) {
     Scene scene;
-    for (int i = 0; i < 5; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 5000)));
+    Position end;
+    for (int i = 0; i < 5; ++i) end = scene.append_one(batch(i, 1, 5000))->end;
     scene.world.disk.bytes_of(scene.segment(1))[kPageBytes + 2 * 8192 + at] ^= 1;
-    const auto end = scene.seal();
-    ASSERT_FALSE(end);
-    EXPECT_EQ(end.error().code, Code::corrupt);
-    EXPECT_NE(end.error().message.find(scene.segment(1)), std::string::npos) << end.error().message;
-    EXPECT_NE(end.error().message.find("position 16384"), std::string::npos) << end.error().message;
+    for (int round = 0; round < 2; ++round) {  // before the seal, and after it
+      const auto groups = scene.read();
+      ASSERT_TRUE(groups) << groups.error().to_string();
+      ASSERT_EQ(groups->size(), 4u);
+      ASSERT_EQ(groups->at(2).before.size(), 1u);
+      const Damage& damage = groups->at(2).before[0];
+      EXPECT_NE(damage.why.find(scene.segment(1)), std::string::npos) << damage.why;
+      EXPECT_NE(damage.why.find("position 16384"), std::string::npos) << damage.why;
+      EXPECT_TRUE(damage.known);
+      ASSERT_EQ(damage.streams.size(), 1u);
+      EXPECT_EQ(damage.streams[0].stream, kStream);
+      EXPECT_EQ(damage.streams[0].end, Offset(3));
+      EXPECT_EQ(scene.seal().value(), end);
+    }
   }
+}
+
+TEST(wal, damage_takes_along_only_the_streams_that_were_in_the_commit) {
+  const auto stream = [](uint32_t index) { return StreamId{Uuid{{9}}, index}; };
+  Scene scene;
+  for (int64_t round = 0; round < 2; ++round)
+    for (uint32_t i = 0; i < 3; ++i)
+      ASSERT_TRUE(scene.append_one(batch(10 * round, 10, 5000, Epoch(1), stream(i))));
+  Entry trim;
+  trim.header = {
+      .stream = stream(0), .kind = EntryKind::trim, .epoch = Epoch(1), .base = Offset(7)};
+  std::vector<Entry> both{batch(20, 4, 3000, Epoch(2), stream(1)), trim};
+  const Position from = scene.writer->durable_end();
+  ASSERT_TRUE(scene.append(both));
+  ASSERT_TRUE(scene.append_one(batch(20, 1, 5000, Epoch(1), stream(2))));
+  scene.world.disk.bytes_of(scene.segment(1))[kPageBytes + from.value + 300] ^= 1;
+  ASSERT_TRUE(scene.seal());
+  const auto told = damages(*scene.read());
+  ASSERT_EQ(told.size(), 1u);
+  ASSERT_EQ(told[0].streams.size(), 2u);
+  EXPECT_EQ(told[0].streams[0].stream, stream(0));
+  EXPECT_EQ(told[0].streams[0].start, Offset(7));
+  EXPECT_FALSE(told[0].streams[0].end);
+  EXPECT_EQ(told[0].streams[1].stream, stream(1));
+  EXPECT_EQ(told[0].streams[1].end, Offset(24));
+  EXPECT_EQ(told[0].streams[1].epoch, Epoch(2));
+  EXPECT_TRUE(damages(*scene.read(told[0].to)).empty()) << "nobody needs what is below";
+}
+
+TEST(wal, damage_to_two_commits_in_a_row_may_concern_any_stream) {
+  Scene scene;
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 5000)));
+  for (const int group : {2, 3})
+    scene.world.disk.bytes_of(scene.segment(1))[kPageBytes + group * 8192 + 100] ^= 1;
+  ASSERT_TRUE(scene.seal());
+  const auto told = damages(*scene.read());
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_FALSE(told[0].known);
+  EXPECT_EQ(told[0].from, Position(2 * 8192));
+  EXPECT_EQ(told[0].to, Position(4 * 8192));
+}
+
+// What was refused on a full disk was never written: the commit after it tells of the one before.
+TEST(wal, a_refused_commit_leaves_no_marks) {
+  Scene scene;
+  ASSERT_TRUE(scene.append_one(batch(0, 1, 40'000)));
+  scene.world.run();
+  scene.world.disk.free_space = 0;
+  int64_t base = 1;
+  while (scene.append_one(batch(base, 1, 40'000))) ++base;
+  scene.world.disk.free_space = ~0ull;
+  const auto segment = static_cast<uint64_t>(base);  // one batch each, behind a group of marks
+  ASSERT_TRUE(scene.append_one(batch(0, 1, 40'000, Epoch(1), StreamId{Uuid{{9}}, 5})));
+  scene.world.disk.bytes_of(scene.segment(segment))[2 * kPageBytes + 500] ^= 1;
+  const auto told = damages(*scene.read());
+  ASSERT_EQ(told.size(), 1u);
+  ASSERT_TRUE(told[0].known);
+  ASSERT_EQ(told[0].streams.size(), 1u);
+  EXPECT_EQ(told[0].streams[0].stream, kStream);
+  EXPECT_EQ(told[0].streams[0].end, Offset(base));
 }
 
 TEST(wal, damage_at_the_end_of_a_segment_is_seen_by_the_next_one) {
   Scene scene;
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 5000)));
   scene.world.disk.bytes_of(scene.segment(1))[kPageBytes + 6 * 8192 + 70] ^= 1;
-  EXPECT_EQ(scene.seal().error().code, Code::corrupt);
+  ASSERT_TRUE(scene.seal());
+  const auto groups = scene.read();
+  EXPECT_EQ(groups->size(), 11u);
+  const auto told = damages(*groups);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_TRUE(told[0].known);
 }
 
-TEST(wal, a_damaged_segment_header_is_seen_by_the_groups_behind_it) {
-  Scene scene;
-  for (int i = 0; i < 12; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 5000)));
-  scene.world.disk.bytes_of(scene.segment(2))[20] ^= 1;
-  EXPECT_EQ(scene.seal().error().code, Code::corrupt);
+TEST(wal, a_damaged_segment_header_is_told_and_loses_nothing) {
+  for (const uint64_t number : {1, 2}) {
+    Scene scene;
+    Position end;
+    for (int i = 0; i < 12; ++i) end = scene.append_one(batch(i, 1, 5000))->end;
+    scene.world.disk.bytes_of(scene.segment(number))[20] ^= 1;
+    for (int round = 0; round < 2; ++round) {
+      const auto groups = scene.read();
+      ASSERT_TRUE(groups) << groups.error().to_string();
+      EXPECT_EQ(groups->size(), 12u);
+      const auto told = damages(*groups);
+      ASSERT_EQ(told.size(), 1u);
+      EXPECT_TRUE(told[0].known);
+      EXPECT_TRUE(told[0].streams.empty());
+      EXPECT_NE(told[0].why.find(scene.segment(number)), std::string::npos) << told[0].why;
+      EXPECT_EQ(scene.seal().value(), end);
+    }
+  }
 }
 
 TEST(wal, a_damaged_last_group_is_cut_before_the_seal_and_told_after_it) {
@@ -256,8 +358,11 @@ TEST(wal, a_damaged_last_group_is_cut_before_the_seal_and_told_after_it) {
 
   sealed_first.world.disk.bytes_of(sealed_first.segment(1))[flipped] ^= 1;
   const auto groups = sealed_first.read();
-  ASSERT_FALSE(groups);
-  EXPECT_EQ(groups.error().code, Code::corrupt);
+  ASSERT_TRUE(groups);
+  ASSERT_EQ(groups->size(), 5u);
+  EXPECT_TRUE(groups->back().entries.empty());
+  ASSERT_EQ(groups->back().before.size(), 1u);
+  EXPECT_FALSE(groups->back().before[0].known) << "no commit tells of the last one";
 }
 
 TEST(wal, a_missing_or_foreign_segment_is_refused) {
@@ -465,6 +570,29 @@ TEST(wal_stager, groups_stay_in_one_block_and_never_change) {
   for (const auto& group : groups) sum += group.padded_bytes();
   EXPECT_EQ(sum, bytes);
   EXPECT_EQ(as_text(first.bytes()), std::string(9000, 'x'));
+}
+
+TEST(wal_marks, are_read_back_each_stream_once) {
+  const StreamId other{Uuid{{1}}, 70000};
+  MarkCollector collector;
+  collector.add(batch(10, 5, 0).header);
+  collector.add(batch(15, 5, 0).header);
+  collector.add({.stream = other, .kind = EntryKind::trim, .epoch = Epoch(3), .base = Offset(4)});
+  collector.add(batch(20, 1, 0, Epoch(2)).header);
+  const std::string bytes = collector.take(Position(4096));
+  EXPECT_LT(bytes.size(), 60u);
+  const auto marks = decode_marks(as_bytes(bytes));
+  ASSERT_TRUE(marks);
+  EXPECT_EQ(marks->from, Position(4096));
+  ASSERT_EQ(marks->streams.size(), 2u);
+  EXPECT_EQ(marks->streams[0].stream, other);
+  EXPECT_EQ(marks->streams[0].start, Offset(4));
+  EXPECT_EQ(marks->streams[1].stream, kStream);
+  EXPECT_EQ(marks->streams[1].end, Offset(21));
+  EXPECT_EQ(marks->streams[1].epoch, Epoch(2));
+  for (size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(decode_marks(as_bytes(bytes.substr(0, size)))) << size;
+  EXPECT_TRUE(decode_marks(as_bytes(collector.take(Position(0))))->streams.empty());
 }
 
 TEST(wal_format, one_flipped_bit_is_never_accepted) {

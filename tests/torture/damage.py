@@ -28,7 +28,7 @@ LOGGING = {"paceline.upload.bytes": "1000000000", "paceline.upload.age.ms": "600
 # So many topics bring SQLite's log over its bound, so that there are pages in the file itself.
 FILLERS = 220
 SEALED, LAST = "1.2", "1.3"
-CHECK_DAMAGE = (1, 4)  # 4 = unhealthy; 1 = it cannot even be opened
+CHECK_DAMAGE = (4,)
 QUICK_PER_KIND = 1
 # A supervisor starts again what ended; so often until two lives have served.
 LIVES_MAX = 5
@@ -206,6 +206,9 @@ class Case:
         verdict = read_and_judge(house.address, extra.sent, extra.ledger, self.place.may_miss)
         self.wrong += [f"{life}: {sentence}" for sentence in verdict.wrong]
         text = verdict.outcome()
+        if self.place.may_refuse is not None and set(verdict.refused) - self.place.may_refuse:
+            self.wrong.append(f"{life}: partitions {sorted(set(verdict.refused) - self.place.may_refuse)} refuse, "
+                              "and none of their records was damaged")
         if writing:
             self.write(extra)
         if verdict.refused:

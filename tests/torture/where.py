@@ -7,6 +7,9 @@ A Place says what damage there has to lead to:
   limit    the formats say that it cannot be told from a torn write: the very last commit of an
            unsealed log, the very last transaction of the metadata
   any      nothing is known of the byte: if `check` is content, everything must be intact
+
+`may_refuse`: if given, all other partitions have to be served, because the log tells commit by commit
+whose records were in it.
 """
 import os
 import struct
@@ -16,9 +19,10 @@ FRAME = 24 + PAGE
 
 
 class Place:
-    def __init__(self, kind, name, path, at=None, expected="damage", change=None, may_miss=frozenset()):
+    def __init__(self, kind, name, path, at=None, expected="damage", change=None, may_miss=frozenset(),
+                 may_refuse=None):
         self.kind, self.name, self.path, self.at = kind, name, path, at
-        self.expected, self.may_miss = expected, may_miss
+        self.expected, self.may_miss, self.may_refuse = expected, may_miss, may_refuse
         self.change = change  # instead of a flip: change(path)
 
     def apply(self, data, noise):
@@ -103,14 +107,16 @@ def wal_places(data, sealed, last, noise):
         tail = [group for group in groups if group.durable_before == commits[-1]]
         middle = noise.sample([group for group in groups if group.durable_before != commits[-1]][1:], 3)
         for name, at in in_fields(HEADER_FIELDS, noise):
-            places.append(Place("WAL segment header", f"{what}, {name}", path, at))
+            places.append(Place("WAL segment header", f"{what}, {name}", path, at, may_refuse=frozenset()))
         places.append(Place("WAL segment header", f"{what}, unused rest", path, noise.randrange(64, PAGE), "unused"))
         for name, at in in_fields(GROUP_FIELDS, noise, middle[0].at):
-            places.append(Place("WAL middle", f"{what}, group header, {name}", path, at))
+            places.append(Place("WAL middle", f"{what}, group header, {name}", path, at,
+                                may_refuse=partitions_of(groups, middle[0])))
         for group in middle + groups[:1]:
             name = "first group" if group is groups[0] else "group"
             body = group.at + 64 + noise.randrange(group.body_bytes)
-            places.append(Place("WAL middle", f"{what}, {name}, body", path, body))
+            places.append(Place("WAL middle", f"{what}, {name}, body", path, body,
+                                may_refuse=partitions_of(groups, group)))
         add_padding(places, "WAL middle", f"{what}, padding", path, middle, noise)
         expected = "damage" if lane == sealed else "limit"
         may_miss = frozenset() if lane == sealed else frozenset(set().union(*(group.offsets for group in tail)))
@@ -120,7 +126,11 @@ def wal_places(data, sealed, last, noise):
         places.append(Place("WAL tail", f"{what}, body", path, body, expected, None, may_miss))
         add_padding(places, "WAL tail", f"{what}, padding", path, tail[-1:], noise)
         behind = groups[-1].at + groups[-1].bytes
-        places.append(Place("WAL tail", f"{what}, reserved space", path, behind + noise.randrange(8 * PAGE), "unused"))
+        if lane == sealed:
+            assert os.path.getsize(os.path.join(data, path)) == behind, "a sealed lane keeps reserved space"
+        else:
+            places.append(Place("WAL tail", f"{what}, reserved space", path, behind + noise.randrange(8 * PAGE),
+                                "unused"))
         spare = f"wal/{lane}/0000000000000002.wal"
         if os.path.exists(os.path.join(data, spare)):
             places.append(Place("WAL tail", f"{what}, next segment", spare, noise.randrange(2 * PAGE), "unused"))
@@ -129,6 +139,12 @@ def wal_places(data, sealed, last, noise):
                                 lambda file, at=tail[-1].at: os.truncate(file, at)))
             places.append(Place("WAL middle", f"{what}, segment gone", path, None, "damage", os.remove))
     return places
+
+
+def partitions_of(groups, damaged):
+    """Those with records in the commit of a group."""
+    return frozenset(partition for group in groups if group.durable_before == damaged.durable_before
+                     for partition, _ in group.offsets)
 
 
 def add_padding(places, kind, name, path, groups, noise):
@@ -322,7 +338,7 @@ def places_anywhere(data, last, count, noise):
             written = os.path.getsize(path)
             if path.endswith(".wal"):
                 groups = groups_of(path)
-                written = groups[-1].at + groups[-1].bytes + PAGE if groups else PAGE
+                written = min(written, groups[-1].at + groups[-1].bytes + PAGE if groups else PAGE)
             if written and "events" not in path:
                 name = os.path.relpath(path, data)
                 files.setdefault(name.split("/")[0], []).append((name, written))
