@@ -1,7 +1,7 @@
-// What the machine itself can do: loopback bytes a second, and appends with fdatasync to a
-// preallocated file. Prints one JSON line.
-//   bench-floor FOLDER         everything
-//   bench-floor FOLDER disk    only appends of 1 MiB with fdatasync, for half a second
+// What the machine itself can do. Prints one JSON line.
+//   bench-floor loopback               bytes a second over one connection
+//   bench-floor append FOLDER BYTES    appends with fdatasync to a preallocated file, for a second
+//   bench-floor read FILE...           reads them with O_DIRECT, one after the other
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,7 +30,9 @@ double loopback_mb_per_s() {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof address;
-  if (bind(listener, reinterpret_cast<sockaddr*>(&address), length) != 0 || listen(listener, 1) != 0) return 0;
+  if (bind(listener, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
+      listen(listener, 1) != 0)
+    return 0;
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
   constexpr size_t kTotal = 2ull << 30;
   std::thread writer([&] {
@@ -75,7 +78,8 @@ Rate append_and_sync(const std::string& path, size_t bytes, double seconds) {
   while (now() - start < seconds) {
     const double one = now();
     if (at + bytes > kFile) at = 0;
-    if (pwrite(fd, piece.data(), piece.size(), static_cast<off_t>(at)) < 0 || fdatasync(fd) != 0) break;
+    if (pwrite(fd, piece.data(), piece.size(), static_cast<off_t>(at)) < 0 || fdatasync(fd) != 0)
+      break;
     at += bytes;
     times.push_back(now() - one);
   }
@@ -83,23 +87,45 @@ Rate append_and_sync(const std::string& path, size_t bytes, double seconds) {
   close(fd);
   std::sort(times.begin(), times.end());
   const auto count = static_cast<double>(times.size());
-  return {count / took, count * static_cast<double>(bytes) / took / 1e6, times[times.size() / 2] * 1e6,
-          times[static_cast<size_t>(count * 0.99)] * 1e6};
+  return {count / took, count * static_cast<double>(bytes) / took / 1e6,
+          times[times.size() / 2] * 1e6, times[static_cast<size_t>(count * 0.99)] * 1e6};
+}
+
+// Reads files one after the other with O_DIRECT: what the disk gives to a plain sequential reader.
+double read_mb_per_s(char** files, int count) {
+  constexpr size_t kPiece = 4u << 20;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, 4096, kPiece) != 0) return 0;
+  size_t got = 0;
+  const double start = now();
+  for (int i = 0; i < count; ++i) {
+    const int fd = open(files[i], O_RDONLY | O_DIRECT);
+    if (fd < 0) continue;
+    for (ssize_t n; (n = read(fd, memory, kPiece)) > 0;) got += static_cast<size_t>(n);
+    close(fd);
+  }
+  const double took = now() - start;
+  free(memory);
+  return static_cast<double>(got) / took / 1e6;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string folder = argc > 1 ? argv[1] : ".";
-  const std::string file = folder + "/floor.tmp";  // left there: the next run finds its blocks
-  if (argc > 2) {
-    fmt::print("{{\"mb_per_s\":{:.0f}}}\n", append_and_sync(file, 1 << 20, 0.5).mb_per_s);
-    return 0;
+  const std::string kind = argc > 1 ? argv[1] : "";
+  const std::string file = std::string(argc > 2 ? argv[2] : ".") +
+                           "/floor.tmp";  // left there: the next run finds its blocks
+  if (kind == "loopback") {
+    fmt::print("{{\"mb_per_s\":{:.0f}}}\n", loopback_mb_per_s());
+  } else if (kind == "append" && argc == 4) {
+    const auto bytes = static_cast<size_t>(std::stol(argv[3]));
+    const Rate rate = append_and_sync(file, bytes, 1.0);
+    fmt::print("{{\"per_s\":{:.0f},\"mb_per_s\":{:.0f},\"p50_us\":{:.0f},\"p99_us\":{:.0f}}}\n",
+               rate.per_s, rate.mb_per_s, rate.p50_us, rate.p99_us);
+  } else if (kind == "read") {
+    fmt::print("{{\"mb_per_s\":{:.0f}}}\n", read_mb_per_s(argv + 2, argc - 2));
+  } else {
+    fmt::print(stderr, "usage: bench-floor loopback | append FOLDER BYTES | read FILE...\n");
+    return 2;
   }
-  const double loopback = loopback_mb_per_s();
-  const Rate small = append_and_sync(file, 4096, 2.0);
-  const Rate big = append_and_sync(file, 1 << 20, 2.0);
-  fmt::print("{{\"loopback_mb_per_s\":{:.0f},\"sync_4k_per_s\":{:.0f},\"sync_4k_p50_us\":{:.0f},"
-             "\"sync_4k_p99_us\":{:.0f},\"sync_1m_mb_per_s\":{:.0f}}}\n",
-             loopback, small.per_s, small.p50_us, small.p99_us, big.mb_per_s);
 }

@@ -1,18 +1,19 @@
-// Produces as fast as librdkafka can, or one at a time for latency, and prints one JSON line.
-//   bench-load BROKERS TOPIC PARTITIONS RECORD_BYTES BATCH_BYTES RECORDS [latency]
+// The client of every row, on librdkafka. Prints one JSON line.
+//   bench-load version
+//   bench-load produce BROKERS TOPIC PARTITIONS RECORD_BYTES BATCH_BYTES RECORDS CONNECTIONS
+//   bench-load latency BROKERS TOPIC RECORD_BYTES RECORDS
+//   bench-load paced   BROKERS TOPIC PARTITIONS RECORD_BYTES BATCH_BYTES RECORDS_PER_S SECONDS
+//   bench-load fetch   BROKERS TOPIC PARTITIONS RECORDS CONSUMERS
+#include "load.h"
 
 #include <fmt/format.h>
-#include <librdkafka/rdkafka.h>
 #include <sys/resource.h>
 #include <time.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <string>
-#include <vector>
 
-namespace {
+namespace paceline::bench {
 
 double now() {
   timespec t;
@@ -20,93 +21,78 @@ double now() {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9;
 }
 
-long failed = 0;
-long acked = 0;
-void delivered(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
-  if (message->err) ++failed;
-  else ++acked;
+double cpu_seconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 void set(rd_kafka_conf_t* conf, const char* key, const std::string& value) {
   char error[256];
-  if (rd_kafka_conf_set(conf, key, value.c_str(), error, sizeof error) != RD_KAFKA_CONF_OK) {
-    std::fprintf(stderr, "%s\n", error);
-    std::exit(1);
-  }
+  if (rd_kafka_conf_set(conf, key, value.c_str(), error, sizeof error) == RD_KAFKA_CONF_OK) return;
+  std::fprintf(stderr, "%s\n", error);
+  std::exit(1);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc < 7) {
-    std::fprintf(stderr, "usage: bench-load BROKERS TOPIC PARTITIONS RECORD_BYTES BATCH_BYTES RECORDS [latency]\n");
-    return 2;
-  }
-  const int partitions = std::atoi(argv[3]);
-  const size_t record_bytes = static_cast<size_t>(std::atol(argv[4]));
-  const long records = std::atol(argv[6]);
-  const bool latency = argc > 7;
+rd_kafka_conf_t* client_conf(const std::string& brokers) {
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  set(conf, "bootstrap.servers", argv[1]);
+  set(conf, "bootstrap.servers", brokers);
   set(conf, "broker.address.family", "v4");
+  return conf;
+}
+
+rd_kafka_conf_t* producer_conf(const std::string& brokers, size_t batch_bytes,
+                               const char* linger_ms) {
+  rd_kafka_conf_t* conf = client_conf(brokers);
   set(conf, "acks", "all");
-  set(conf, "linger.ms", latency ? "0" : "5");
-  set(conf, "batch.size", argv[5]);
-  set(conf, "batch.num.messages", "1000000");
+  set(conf, "linger.ms", batch_bytes ? linger_ms : "0");
+  if (batch_bytes) set(conf, "batch.size", std::to_string(batch_bytes));
+  set(conf, "batch.num.messages", batch_bytes ? "1000000" : "1");
   set(conf, "queue.buffering.max.messages", "2000000");
   set(conf, "queue.buffering.max.kbytes", "262144");
   set(conf, "message.max.bytes", "1048588");
-  rd_kafka_conf_set_dr_msg_cb(conf, delivered);
-  char error[256];
-  rd_kafka_t* producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
-  if (!producer) {
-    std::fprintf(stderr, "%s\n", error);
-    return 1;
-  }
-  rd_kafka_topic_t* topic = rd_kafka_topic_new(producer, argv[2], nullptr);
-  // Not compressible, and not the same everywhere.
-  std::string payload(record_bytes, '\0');
-  unsigned seed = 12345;
-  for (char& c : payload) c = static_cast<char>(seed = seed * 1664525u + 1013904223u, seed >> 24);
+  return conf;
+}
 
-  auto send = [&](int partition) {
-    while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, payload.data(), payload.size(), nullptr, 0,
-                            nullptr) != 0) {
-      if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) return false;
-      rd_kafka_poll(producer, 1);
-    }
-    return true;
-  };
-  // The connection and the topic are there before the clock starts.
-  send(0);
-  rd_kafka_flush(producer, 30'000);
-  acked = 0;
-  std::vector<double> latencies;
-  const double start = now();
-  for (long n = 0; n < records; ++n) {
-    const double sent = now();
-    if (!send(static_cast<int>(n % partitions))) return 1;
-    if (latency) {
-      const long before = acked + failed;
-      while (acked + failed == before) rd_kafka_poll(producer, 1000);
-      latencies.push_back(now() - sent);
-    } else if (n % 1024 == 0) {
-      rd_kafka_poll(producer, 0);
-    }
+rd_kafka_t* start(rd_kafka_type_t type, rd_kafka_conf_t* conf) {
+  char error[256];
+  rd_kafka_t* client = rd_kafka_new(type, conf, error, sizeof error);
+  if (client) return client;
+  std::fprintf(stderr, "%s\n", error);
+  std::exit(1);
+}
+
+std::string payload_of(size_t bytes) {
+  std::string payload(bytes, '\0');
+  unsigned seed = 12345;
+  for (char& c : payload) {
+    seed = seed * 1664525u + 1013904223u;
+    c = static_cast<char>(seed >> 24);
   }
-  rd_kafka_flush(producer, 120'000);
-  const double took = now() - start;
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  const double cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                     static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-  std::sort(latencies.begin(), latencies.end());
-  auto at = [&](double q) { return latencies.empty() ? 0.0 : latencies[static_cast<size_t>(q * static_cast<double>(latencies.size() - 1))] * 1e6; };
-  fmt::print("{{\"acked\":{},\"failed\":{},\"seconds\":{:.4f},\"mb_per_s\":{:.2f},\"records_per_s\":{:.0f},"
-             "\"client_cpu_s\":{:.3f},\"p50_us\":{:.0f},\"p99_us\":{:.0f}}}\n",
-             acked, failed, took, static_cast<double>(acked) * static_cast<double>(record_bytes) / took / 1e6,
-             static_cast<double>(acked) / took, cpu, at(0.5), at(0.99));
-  rd_kafka_topic_destroy(topic);
-  rd_kafka_destroy(producer);
-  return failed ? 1 : 0;
+  return payload;
+}
+
+double quantile(const std::vector<double>& sorted, double q) {
+  return sorted.empty() ? 0.0
+                        : sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1))];
+}
+
+}  // namespace paceline::bench
+
+int main(int argc, char** argv) {
+  using namespace paceline::bench;
+  const std::string kind = argc > 1 ? argv[1] : "";
+  const std::vector<std::string> rest(argv + (argc > 2 ? 2 : argc), argv + argc);
+  if (kind == "version") {
+    fmt::print("{{\"librdkafka\":\"{}\"}}\n", rd_kafka_version_str());
+    return 0;
+  }
+  if (kind == "produce" && rest.size() == 7) return produce(rest);
+  if (kind == "latency" && rest.size() == 4) return latency(rest);
+  if (kind == "paced" && rest.size() == 7) return paced(rest);
+  if (kind == "fetch" && rest.size() == 5) return fetch(rest);
+  std::fprintf(stderr,
+               "usage: bench-load version | produce ... | latency ... | paced ... | fetch ...\n");
+  return 2;
 }

@@ -1,7 +1,11 @@
 // A broker that does nothing: the ceiling of what a real one can reach on this machine with this
 // client. One epoll thread reads frames, decodes Produce, checks every batch's CRC and drops the
-// bytes; with --file it appends them to a preallocated file and syncs once for all that one round of
-// reading brought. Answers ApiVersions, Metadata, Produce and InitProducerId.
+// bytes. Answers ApiVersions, Metadata, Produce, InitProducerId, ListOffsets and Fetch.
+//   bench-null-broker PORT PARTITIONS              drops the bytes
+//   bench-null-broker PORT PARTITIONS file PATH    appends them to a preallocated file and syncs
+//                                                  once for all that one round of reading brought
+//   bench-null-broker PORT PARTITIONS keep MIB     keeps the first so many, and serves them to
+//                                                  Fetch as they came, checking nothing
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,10 +15,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,7 +27,9 @@
 
 #include "protocol/gen/api.h"
 #include "protocol/gen/api_versions.h"
+#include "protocol/gen/fetch.h"
 #include "protocol/gen/init_producer_id.h"
+#include "protocol/gen/list_offsets.h"
 #include "protocol/gen/metadata.h"
 #include "protocol/gen/produce.h"
 #include "protocol/header.h"
@@ -39,7 +46,16 @@ struct Connection {
   std::vector<std::byte> buffer = std::vector<std::byte>(kReceiveBytes);
   size_t from = 0;
   size_t to = 0;
-  std::vector<Slice> answers;
+  std::deque<Slice> answers;
+  bool waits_to_write = false;
+};
+
+// One partition: the next offset, and the batches that were kept (`starts` are their first
+// offsets).
+struct Log {
+  int64_t next = 0;
+  std::vector<int64_t> starts;
+  std::vector<Slice> batches;
 };
 
 struct NullBroker {
@@ -48,10 +64,13 @@ struct NullBroker {
   int file = -1;
   uint64_t file_at = 0;
   std::vector<iovec> unsynced{};
-  std::map<std::string, int64_t> offsets{};
+  std::map<std::string, Log> logs{};
+  Buffer kept{};
+  size_t kept_bytes = 0;
 
   template <class Response>
-  void answer(Connection& connection, const protocol::RequestHeader& header, const Response& response) {
+  void answer(Connection& connection, const protocol::RequestHeader& header,
+              const Response& response) {
     auto frame = protocol::response_frame(header.api_version, header.correlation_id, response);
     CHECK(frame);
     for (Slice& slice : *frame) connection.answers.push_back(std::move(slice));
@@ -60,15 +79,22 @@ struct NullBroker {
   void versions(Connection& connection, protocol::RequestHeader header) {
     protocol::ApiVersionsResponse response;
     for (const auto& api : protocol::kApis) {
-      const bool ours = api.key == protocol::ApiKey::produce || api.key == protocol::ApiKey::metadata ||
-                        api.key == protocol::ApiKey::api_versions || api.key == protocol::ApiKey::init_producer_id;
-      if (ours || api.key == protocol::ApiKey::fetch)
-        response.api_keys.push_back({static_cast<int16_t>(api.key), api.version_advertised, api.version_max});
+      const bool ours = api.key == protocol::ApiKey::produce ||
+                        api.key == protocol::ApiKey::metadata ||
+                        api.key == protocol::ApiKey::api_versions ||
+                        api.key == protocol::ApiKey::init_producer_id ||
+                        api.key == protocol::ApiKey::list_offsets;
+      if (api.key == protocol::ApiKey::fetch)  // by topic name only
+        response.api_keys.push_back({static_cast<int16_t>(api.key), api.version_advertised, 11});
+      if (ours)
+        response.api_keys.push_back(
+            {static_cast<int16_t>(api.key), api.version_advertised, api.version_max});
     }
     answer(connection, header, response);
   }
 
-  void metadata(Connection& connection, const protocol::RequestHeader& header, protocol::Cursor body) {
+  void metadata(Connection& connection, const protocol::RequestHeader& header,
+                protocol::Cursor body) {
     auto request = protocol::MetadataRequest::decode(header.api_version, body);
     CHECK(request);
     protocol::MetadataResponse response;
@@ -92,7 +118,18 @@ struct NullBroker {
     answer(connection, header, response);
   }
 
-  void produce(Connection& connection, const protocol::RequestHeader& header, protocol::Cursor body) {
+  void keep(Log& log, const record::BatchView& batch) {
+    if (kept_bytes + batch.size() > kept.size()) return;
+    std::byte* to = kept.data() + kept_bytes;
+    std::memcpy(to, batch.bytes().data(), batch.size());
+    store_be(to, log.next);  // the base offset stands first, outside the CRC
+    log.starts.push_back(log.next);
+    log.batches.emplace_back(kept, Bytes(to, batch.size()));
+    kept_bytes += batch.size();
+  }
+
+  void produce(Connection& connection, const protocol::RequestHeader& header,
+               protocol::Cursor body) {
     auto request = protocol::ProduceRequest::decode(header.api_version, body);
     CHECK(request);
     protocol::ProduceResponse response;
@@ -102,16 +139,71 @@ struct NullBroker {
       for (const auto& partition : topic.partition_data) {
         auto batch = record::BatchView::parse(partition.records.value_or(Bytes{}));
         CHECK(batch && batch->crc_ok());
-        int64_t& next = offsets[told.name + std::to_string(partition.index)];
+        Log& log = logs[told.name + std::to_string(partition.index)];
         auto& one = told.partition_responses.emplace_back();
         one.index = partition.index;
-        one.base_offset = next;
-        next += batch->record_count();
+        one.base_offset = log.next;
+        keep(log, *batch);
+        log.next += batch->record_count();
         if (file >= 0)
-          unsynced.push_back({const_cast<std::byte*>(partition.records->data()), partition.records->size()});
+          unsynced.push_back(
+              {const_cast<std::byte*>(partition.records->data()), partition.records->size()});
       }
     }
     answer(connection, header, response);
+  }
+
+  void list_offsets(Connection& connection, const protocol::RequestHeader& header,
+                    protocol::Cursor body) {
+    auto request = protocol::ListOffsetsRequest::decode(header.api_version, body);
+    CHECK(request);
+    protocol::ListOffsetsResponse response;
+    for (const auto& topic : request->topics) {
+      auto& told = response.topics.emplace_back();
+      told.name = std::string(topic.name);
+      for (const auto& partition : topic.partitions) {
+        auto& one = told.partitions.emplace_back();
+        one.partition_index = partition.partition_index;
+        const Log& log = logs[told.name + std::to_string(partition.partition_index)];
+        one.offset = partition.timestamp == -2 ? 0 : log.next;
+      }
+    }
+    answer(connection, header, response);
+  }
+
+  // Whole batches from memory, as slices. A fetch at the end is never answered: nobody waits for
+  // it.
+  void fetch(Connection& connection, const protocol::RequestHeader& header, protocol::Cursor body) {
+    auto request = protocol::FetchRequest::decode(header.api_version, body);
+    CHECK(request);
+    protocol::FetchResponse response;
+    int64_t room = request->max_bytes;
+    bool any = false;
+    for (const auto& topic : request->topics) {
+      auto& told = response.responses.emplace_back();
+      told.topic = std::string(topic.topic);
+      for (const auto& partition : topic.partitions) {
+        const Log& log = logs[told.topic + std::to_string(partition.partition)];
+        auto& one = told.partitions.emplace_back();
+        one.partition_index = partition.partition;
+        one.high_watermark = one.last_stable_offset = log.next;
+        one.log_start_offset = 0;
+        const auto after =
+            std::upper_bound(log.starts.begin(), log.starts.end(), partition.fetch_offset);
+        if (after == log.starts.begin() || partition.fetch_offset >= log.next) continue;
+        int64_t bytes = 0;
+        for (auto at = static_cast<size_t>(after - log.starts.begin()) - 1; at < log.batches.size();
+             ++at) {
+          const auto size = static_cast<int64_t>(log.batches[at].size());
+          if (any && (bytes + size > partition.partition_max_bytes || size > room)) break;
+          one.records.push_back(log.batches[at]);
+          bytes += size;
+          room -= size;
+          any = true;
+        }
+      }
+    }
+    if (any) answer(connection, header, response);
   }
 
   void dispatch(Connection& connection, Bytes frame) {
@@ -119,15 +211,24 @@ struct NullBroker {
     auto header = protocol::decode_request_header(cursor);
     CHECK(header);
     switch (static_cast<protocol::ApiKey>(header->api_key)) {
-      case protocol::ApiKey::api_versions: return versions(connection, *header);
-      case protocol::ApiKey::metadata: return metadata(connection, *header, cursor);
-      case protocol::ApiKey::produce: return produce(connection, *header, cursor);
+      case protocol::ApiKey::api_versions:
+        return versions(connection, *header);
+      case protocol::ApiKey::metadata:
+        return metadata(connection, *header, cursor);
+      case protocol::ApiKey::produce:
+        return produce(connection, *header, cursor);
+      case protocol::ApiKey::fetch:
+        return fetch(connection, *header, cursor);
+      case protocol::ApiKey::list_offsets:
+        return list_offsets(connection, *header, cursor);
       case protocol::ApiKey::init_producer_id: {
         protocol::InitProducerIdResponse response;
         response.producer_id = 1;
         return answer(connection, *header, response);
       }
-      default: std::fprintf(stderr, "null broker: API %d\n", header->api_key); std::exit(1);
+      default:
+        std::fprintf(stderr, "null broker: API %d\n", header->api_key);
+        std::exit(1);
     }
   }
 
@@ -138,7 +239,9 @@ struct NullBroker {
       uint64_t bytes = 0;
       for (int i = 0; i < count; ++i) bytes += unsynced[at + static_cast<size_t>(i)].iov_len;
       if (file_at + bytes > kFileBytes) file_at = 0;
-      if (pwritev(file, &unsynced[at], count, static_cast<off_t>(file_at)) != static_cast<ssize_t>(bytes)) std::abort();
+      if (pwritev(file, &unsynced[at], count, static_cast<off_t>(file_at)) !=
+          static_cast<ssize_t>(bytes))
+        std::abort();
       file_at += bytes;
       at += static_cast<size_t>(count);
     }
@@ -146,14 +249,32 @@ struct NullBroker {
     unsynced.clear();
   }
 
-  static void flush(Connection& connection) {
-    std::string out = protocol::join(connection.answers);
-    connection.answers.clear();
-    for (size_t at = 0; at < out.size();) {
-      const ssize_t wrote = send(connection.fd, out.data() + at, out.size() - at, MSG_NOSIGNAL);
-      if (wrote < 0 && errno != EAGAIN) return;
-      if (wrote > 0) at += static_cast<size_t>(wrote);
+  // Writes what the socket takes; the rest waits for the socket to be writable.
+  static void flush(int poll, Connection& connection) {
+    auto& answers = connection.answers;
+    while (!answers.empty()) {
+      iovec pieces[256];
+      const size_t count = std::min<size_t>(answers.size(), 256);
+      for (size_t i = 0; i < count; ++i)
+        pieces[i] = {const_cast<std::byte*>(answers[i].data()), answers[i].size()};
+      msghdr message{};
+      message.msg_iov = pieces;
+      message.msg_iovlen = count;
+      const ssize_t wrote = sendmsg(connection.fd, &message, MSG_NOSIGNAL);
+      if (wrote < 0 && errno != EAGAIN) return answers.clear();
+      if (wrote < 0) break;
+      auto left = static_cast<size_t>(wrote);
+      while (!answers.empty() && left >= answers.front().size()) {
+        left -= answers.front().size();
+        answers.pop_front();
+      }
+      if (left > 0) answers.front() = answers.front().subslice(left, answers.front().size() - left);
     }
+    if (connection.waits_to_write == !answers.empty()) return;
+    connection.waits_to_write = !answers.empty();
+    epoll_event event{.events = EPOLLIN | (connection.waits_to_write ? EPOLLOUT : 0u),
+                      .data = {.ptr = &connection}};
+    epoll_ctl(poll, EPOLL_CTL_MOD, connection.fd, &event);
   }
 
   // False at the end of the connection.
@@ -164,7 +285,8 @@ struct NullBroker {
     if (got < 0) return true;
     connection.to += static_cast<size_t>(got);
     while (connection.to - connection.from >= 4) {
-      const auto size = static_cast<size_t>(load_be<int32_t>(connection.buffer.data() + connection.from));
+      const auto size =
+          static_cast<size_t>(load_be<int32_t>(connection.buffer.data() + connection.from));
       CHECK(size + 4 <= connection.buffer.size());
       if (connection.to - connection.from < size + 4) break;
       dispatch(connection, Bytes(connection.buffer.data() + connection.from + 4, size));
@@ -177,7 +299,8 @@ struct NullBroker {
     if (connection.from == connection.to) {
       connection.from = connection.to = 0;
     } else if (connection.from > kReceiveBytes / 2) {
-      std::memmove(connection.buffer.data(), connection.buffer.data() + connection.from, connection.to - connection.from);
+      std::memmove(connection.buffer.data(), connection.buffer.data() + connection.from,
+                   connection.to - connection.from);
       connection.to -= connection.from;
       connection.from = 0;
     }
@@ -191,12 +314,13 @@ struct NullBroker {
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener, 128) != 0) {
+    if (bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        listen(listener, 128) != 0) {
       std::perror("null broker: bind");
       return 1;
     }
     const int poll = epoll_create1(0);
-    epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
+    epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};  // null: the listener
     epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event);
     std::map<Connection*, std::unique_ptr<Connection>> connections;
     std::printf("ready\n");
@@ -227,7 +351,7 @@ struct NullBroker {
       }
       sync();
       for (Connection* connection : touched) {
-        flush(*connection);
+        flush(poll, *connection);
         compact(*connection);
       }
     }
@@ -238,16 +362,23 @@ struct NullBroker {
 }  // namespace paceline::bench
 
 int main(int argc, char** argv) {
-  paceline::bench::NullBroker broker{.port = argc > 1 ? std::atoi(argv[1]) : 9292,
-                                     .partitions = argc > 2 ? std::atoi(argv[2]) : 1};
-  if (argc > 3) {
-    broker.file = open(argv[3], O_CREAT | O_RDWR | O_TRUNC, 0644);
+  if (argc != 3 && argc != 5) {
+    std::fprintf(stderr, "usage: bench-null-broker PORT PARTITIONS [file PATH | keep MIB]\n");
+    return 2;
+  }
+  paceline::bench::NullBroker broker{.port = std::atoi(argv[1]), .partitions = std::atoi(argv[2])};
+  const std::string mode = argc == 5 ? argv[3] : "";
+  if (mode == "file") {
+    broker.file = open(argv[4], O_CREAT | O_RDWR | O_TRUNC, 0644);
     // Written once, so that the measured writes find their blocks in place.
     std::string zeros(1 << 20, '\0');
     for (int i = 0; i < 1024; ++i) {
       if (write(broker.file, zeros.data(), zeros.size()) < 0) return 1;
     }
     fdatasync(broker.file);
+  } else if (mode == "keep") {
+    broker.kept = paceline::Buffer::allocate(static_cast<size_t>(std::atol(argv[4])) << 20);
+    std::memset(broker.kept.data(), 0, broker.kept.size());  // fresh memory is paid for here
   }
   return broker.run();
 }

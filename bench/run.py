@@ -1,227 +1,132 @@
 #!/usr/bin/env python3
 """Measures the broker beside a null broker and the machine's own floors, in one run.
 
-Rounds alternate (ours, null, ours, null ...), the median of the ratios per round counts, and every
-figure is written to build/bench.json as well. Load goes to 127.0.0.1 only and is bounded.
+README.md says what each row is. Load goes to 127.0.0.1 only and is bounded. As root everything runs
+in a network namespace of its own, where the loopback has a congestion control that does not pace.
 """
 import argparse
+import contextlib
 import json
 import os
 import platform
-import shutil
-import signal
-import socket
-import statistics
+import re
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, "build", "release")
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rows_fetch  # noqa: E402
+import rows_latency  # noqa: E402
+import rows_produce  # noqa: E402
+import rows_start  # noqa: E402
+import servers  # noqa: E402
+from table import Table  # noqa: E402
+
+CONGESTION = "/proc/sys/net/ipv4/tcp_congestion_control"
+ROWS = rows_produce.ROWS + rows_latency.ROWS + rows_fetch.ROWS + rows_start.ROWS
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+class Bench:
+    """What a row needs to know: how much to do, where, and where to put the result."""
 
+    def __init__(self, args):
+        self.quick, self.long = args.quick, args.long
+        self.rounds = 1 if args.quick else args.rounds
+        self.table = Table()
 
-def wait_port(port, process, seconds=30):
-    start = time.monotonic()
-    while time.monotonic() - start < seconds:
-        if process.poll() is not None:
-            raise SystemExit(f"a server ended with {process.returncode} before it was ready")
+    def scaled(self, count):
+        return count // 20 if self.quick else count
+
+    @contextlib.contextmanager
+    def scratch(self, memory=False):
+        """A folder on the disk, or on a memory file system; removed at the end."""
+        folder = tempfile.mkdtemp(prefix="paceline-bench-", dir="/dev/shm" if memory else os.path.join(servers.ROOT, "build"))
         try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return time.monotonic() - start
-        except OSError:
-            time.sleep(0.001)
-    raise SystemExit("a server was not ready in time")
+            yield folder
+        finally:
+            servers.remove(folder)
 
 
-def rss_mib(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1024
-    return 0.0
+def enter_own_network():
+    """Runs this program again in a network namespace without bbr, which paces what needs no pacing on
+    a loopback. Cubic may be kept from a namespace; reno is as good where nothing is ever lost."""
+    if "PACELINE_BENCH_NETWORK" in os.environ:
+        return
+    if subprocess.run(["unshare", "-n", "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        return
+    # librdkafka looks for an IPv4 address that is not 127.0.0.1 before it resolves even that.
+    script = (f"ip link set lo up && ip address add 192.0.2.1/32 dev lo; echo cubic 2>/dev/null >{CONGESTION} || echo reno >{CONGESTION}; "
+              "exec \"$0\" \"$@\"")
+    os.environ["PACELINE_BENCH_NETWORK"] = "own"
+    os.execvp("unshare", ["unshare", "-n", "sh", "-c", script, sys.executable, *sys.argv])
 
 
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def machine_line():
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "?")
+    with open(CONGESTION, encoding="ascii") as file:
+        congestion = file.read().strip()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    client = servers.json_of([servers.tool("load"), "version"])["librdkafka"]
+    return (f"{os.cpu_count()} x {cpu}, {memory:.0f} GiB, Linux {platform.release()}, loopback with {congestion}, "
+            f"librdkafka {client}, {time.strftime('%Y-%m-%d')}")
 
 
-class Server:
-    def __init__(self, command, port, banner=False):
-        self.port = port
-        started = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE if banner else subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, text=True)
-        if banner:  # the port is bound before recovery; the banner comes after it
-            while not (line := self.process.stdout.readline()).startswith("Try:"):
-                if not line:
-                    raise SystemExit("the broker ended before it was ready")
-            self.ready_s = time.monotonic() - started
-        else:
-            self.ready_s = wait_port(port, self.process)
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def broker(folder, port, *more):
-    command = [os.path.join(BUILD, "paceline"), "serve", "--data", folder, "--listen", f"127.0.0.1:{port}",
-               "-o", "paceline.admin.listen=none", "-o", "num.partitions=64"]
-    for option in more:
-        command += ["-o", option]
-    return Server(command, port, banner=True)
-
-
-def null_broker(port, file=None):
-    return Server([os.path.join(BUILD, "bench/bench-null-broker"), str(port), "64"] + ([file] if file else []), port)
-
-
-def load(port, topic, partitions, record, batch, records, latency=False):
-    command = [os.path.join(BUILD, "bench/bench-load"), f"127.0.0.1:{port}", topic, str(partitions), str(record),
-               str(batch), str(records)] + (["latency"] if latency else [])
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"load failed: {done.stdout} {done.stderr[-500:]}")
-    return json.loads(done.stdout)
-
-
-def measured_load(server, *what, **how):
-    """One load, with the server's CPU-seconds for each GB of records."""
-    before = cpu_seconds(server.process.pid)
-    done = load(server.port, *what, **how)
-    done["cpu_per_gb"] = (cpu_seconds(server.process.pid) - before) / (done["mb_per_s"] * done["seconds"] / 1e3)
-    return done
-
-
-def disk_rate(folder):
-    """The disk by itself: appends of 1 MiB to a written file, each with fdatasync, one after the other."""
-    done = subprocess.run([os.path.join(BUILD, "bench/bench-floor"), folder, "disk"], capture_output=True, text=True,
-                          check=True, timeout=120)
-    return json.loads(done.stdout)
-
-
-def rounds_of(rounds, **contenders):
-    """Runs the contenders in turns. A list of results each."""
-    results = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            results[name].append(run())
-    return results
-
-
-def compare(results, key, other):
-    """Medians of ours, of the other, and of the ratios round by round."""
-    mine = [one[key] for one in results["ours"]]
-    theirs = [one[key] for one in results[other]]
-    ratios = [a / b if b else 0 for a, b in zip(mine, theirs)]
-    return {"ours": statistics.median(mine), other: statistics.median(theirs), "ratio": statistics.median(ratios),
-            "ratio_min": min(ratios), "ratio_max": max(ratios), "rounds": len(ratios)}
-
-
-def produce_row(name, results):
-    """Throughput beside the null broker and beside the disk: the lower of the two is what binds."""
-    null = compare(results, "mb_per_s", "null")
-    disk = compare(results, "mb_per_s", "disk")
-    binds = "null" if null["null"] <= disk["disk"] else "disk"
-    cpu = compare(results, "cpu_per_gb", "null")
-    row = {"scenario": name, "measure": "mb_per_s", **null, "disk": disk["disk"], "ratio_disk": disk["ratio"],
-           "binds": binds, "cpu_per_gb": cpu["ours"], "cpu_per_gb_null": cpu["null"]}
-    print(f"{name:<44} {row['ours']:>7.0f} {row['null']:>7.0f} {row['disk']:>7.0f} {row['ratio']:>9.2f}"
-          f" ({row['ratio_min']:.2f}..{row['ratio_max']:.2f}) {row['ratio_disk']:>9.2f}   {binds:<5}"
-          f" {row['cpu_per_gb']:>9.2f} {row['cpu_per_gb_null']:>6.2f}", flush=True)
-    return row
-
-
-def latency_row(name, results, key):
-    row = {"scenario": name, "measure": key, **compare(results, key, "null")}
-    print(f"{name}, {key}: ours {row['ours']:.0f}, null {row['null']:.0f}, ratio {row['ratio']:.2f}"
-          f" ({row['ratio_min']:.2f}..{row['ratio_max']:.2f})", flush=True)
-    return row
+def floors(folder):
+    append, loopback = [servers.tool("floor"), "append", folder], [servers.tool("floor"), "loopback"]
+    small, big = servers.json_of([*append, 4096]), servers.json_of([*append, 1 << 20])
+    rate = servers.json_of(loopback)["mb_per_s"]
+    print(f"floor: loopback {rate} MB/s; append + fdatasync of 4 KiB p50 {small['p50_us']} us p99 {small['p99_us']} us, "
+          f"of 1 MiB {big['mb_per_s']} MB/s")
+    return {"loopback_mb_per_s": rate, "append_4k": small, "append_1m": big}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one small round: does it run at all")
-    parser.add_argument("--partitions", type=int, default=10_000, help="for the row of idle partitions")
+    parser.add_argument("--quick", action="store_true", help="one small round of everything: does it run at all")
+    parser.add_argument("--long", action="store_true", help="ten minutes of the open loop instead of one")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="the rows whose name the expression finds")
+    parser.add_argument("--list", action="store_true", help="the names of the rows")
+    parser.add_argument("--peer", choices=["kafka"], help="Apache Kafka and ours side by side instead")
     args = parser.parse_args()
-    rounds = 1 if args.quick else args.rounds
-    scale = 20 if args.quick else 1
-    folder = tempfile.mkdtemp(prefix="bench-", dir=os.path.join(ROOT, "build"))
-    rows = []
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="ascii", errors="replace")
-                if line.startswith("model name")), "?")
-    machine = f"{os.cpu_count()} x {cpu}, {platform.release()}, {time.strftime('%Y-%m-%d')}"
-    print("machine:", machine)
-    servers = []
+    if args.list:
+        print("\n".join(name for name, _ in ROWS))
+        return 0
+    if args.peer:
+        import peer
+        peer.fetch()  # before there is no network but our own
+    enter_own_network()
+    bench = Bench(args)
+    began = time.monotonic()
+    result = {"machine": machine_line(), "peer": args.peer}
+    print("machine:", result["machine"], flush=True)
     try:
-        floor = json.loads(subprocess.run([os.path.join(BUILD, "bench/bench-floor"), folder], capture_output=True,
-                                          text=True, check=True, timeout=120).stdout)
-        print(f"floor: loopback {floor['loopback_mb_per_s']} MB/s, 4 KiB append + fdatasync p50 {floor['sync_4k_p50_us']} us "
-              f"p99 {floor['sync_4k_p99_us']} us, 1 MiB {floor['sync_1m_mb_per_s']} MB/s")
-        empty = broker(os.path.join(folder, "ours"), free_port())
-        servers.append(empty)
-        time.sleep(0.5)
-        print(f"exec -> ready (empty) {empty.ready_s * 1000:.0f} ms, RSS idle {rss_mib(empty.process.pid):.0f} MiB")
-        rows.append({"scenario": "exec to ready, empty", "ms": empty.ready_s * 1000})
-        rows.append({"scenario": "RSS idle", "mib": rss_mib(empty.process.pid)})
-        durable = null_broker(free_port(), os.path.join(folder, "null.dat"))
-        servers.append(durable)
-        dropping = null_broker(free_port())
-        servers.append(dropping)
-        null_rate = load(dropping.port, "warm", 1, 1024, 1 << 20, 400_000 // scale)
-        share = null_rate["mb_per_s"] / floor["loopback_mb_per_s"]
-        print(f"null broker (drops) {null_rate['mb_per_s']:.0f} MB/s = {share:.2f} of loopback (must not be below 0.30)")
-        rows.append({"scenario": "null broker of loopback", "ratio": share})
-        print("MB/s of 1 KiB records; null = the durable null broker, disk = 1 MiB append + fdatasync; CPU-seconds a GB")
-        print(f"{'scenario':<44} {'ours':>7} {'null':>7} {'disk':>7} {'to null':>9} {'(min..max)':<12} {'to disk':>9}"
-              f"   {'binds':<5} {'CPU ours':>9} {'null':>6}")
-        records = 400_000 // scale
-        for batch, name in ((16 << 10, "16 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")):
-            for partitions in (1, 64):
-                what = (f"t{partitions}", partitions, 1024, batch, records)
-                results = rounds_of(rounds, ours=lambda: measured_load(empty, *what),
-                                    null=lambda: measured_load(durable, *what), disk=lambda: disk_rate(folder))
-                rows.append(produce_row(f"produce, {name} batches, {partitions} partitions", results))
-        what = ("lat", 1, 100, 1000, 2000 // scale)
-        results = rounds_of(rounds, ours=lambda: load(empty.port, *what, latency=True),
-                            null=lambda: load(durable.port, *what, latency=True))
-        for key in ("p50_us", "p99_us"):
-            rows.append(latency_row("one-record requests, one in flight", results, key))
-        if not args.quick:
-            many = broker(os.path.join(folder, "many"), free_port())
-            servers.append(many)
-            idle = rss_mib(many.process.pid)
-            subprocess.run([os.path.join(BUILD, "paceline"), "topic", "create", "many", "-p", str(args.partitions), "-b",
-                            f"127.0.0.1:{many.port}"], check=True, stdout=subprocess.DEVNULL, timeout=120)
-            full = rss_mib(many.process.pid)
-            print(f"{args.partitions} idle partitions: RSS {full:.0f} MiB, {(full - idle) * 1024 / args.partitions:.1f} KiB each")
-            many.stop(signal.SIGKILL)
-            again = broker(os.path.join(folder, "many"), many.port)
-            servers.append(again)
-            print(f"exec -> ready with {args.partitions} partitions after kill -9: {again.ready_s * 1000:.0f} ms")
-            rows.append({"scenario": f"{args.partitions} partitions", "rss_mib": full, "ready_ms": again.ready_s * 1000})
+        if args.peer:
+            result["rows"] = peer.run(bench)
+        else:
+            with bench.scratch() as folder:
+                result["floor"] = floors(folder)
+            for name, run in ROWS:
+                if not re.search(args.only, name):
+                    continue
+                try:
+                    run(bench)
+                except (servers.Failed, subprocess.SubprocessError, OSError) as error:
+                    bench.table.failed(name, error)
+                    servers.stop_all()
+            result["rows"] = bench.table.rows
     finally:
-        for server in servers:
-            if server.process.poll() is None:
-                server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    with open(os.path.join(ROOT, "build", "bench.json"), "w", encoding="utf-8") as file:
-        json.dump({"machine": machine, "floor": floor, "rows": rows}, file, indent=1)
-    return 0
+        servers.stop_all()
+    missed = [row["scenario"] for row in bench.table.rows if row["met"] is False]
+    if bench.table.rows:
+        print(f"{len(bench.table.rows)} rows, {len(missed)} missed, {time.monotonic() - began:.0f} s"
+              + "".join(f"\n  missed: {one}" for one in missed))
+    name = "bench-kafka.json" if args.peer else "bench.json"
+    with open(os.path.join(servers.ROOT, "build", name), "w", encoding="utf-8") as file:
+        json.dump(result, file, indent=1)
+    return 1 if any("failed" in row for row in bench.table.rows) else 0
 
 
 if __name__ == "__main__":
