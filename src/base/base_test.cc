@@ -16,6 +16,24 @@ TEST(Crc32c, KnownValueAndChaining) {
     EXPECT_EQ(crc32c(bytes.subspan(cut), crc32c(bytes.first(cut))), crc32c(bytes)) << cut;
 }
 
+TEST(Crc32c, CombinesToTheChecksumOfBoth) {
+  std::string text(70'000, '\0');
+  uint32_t seed = 1;
+  for (char& c : text) c = static_cast<char>(seed = seed * 1664525u + 1013904223u, seed >> 24);
+  const Bytes bytes = as_bytes(text);
+  for (size_t cut : {0, 1, 3, 21, 4095, 4096, 65'537, 69'999, 70'000}) {
+    const uint32_t a = crc32c(bytes.first(cut));
+    const uint32_t b = crc32c(bytes.subspan(cut));
+    EXPECT_EQ(crc32c_combine(a, b, bytes.size() - cut), crc32c(bytes)) << cut;
+  }
+  // Zeros behind: lengths that no buffer has, by way of their halves.
+  const uint32_t a = crc32c(bytes);
+  uint32_t zeros = crc32c(Bytes(bytes.data(), 0));
+  for (uint64_t length : {1ull << 20, 1ull << 33, (1ull << 40) + 12'345})
+    EXPECT_EQ(crc32c_combine(crc32c_combine(a, zeros, length / 2), zeros, length - length / 2),
+              crc32c_combine(a, zeros, length));
+}
+
 TEST(Uuid, TextRoundTripsAndNeverLooksLikeAnOption) {
   uint64_t seed = 1;
   for (int i = 0; i < 10000; ++i) {

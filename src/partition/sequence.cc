@@ -27,6 +27,8 @@ StreamPartition::Sequenced StreamPartition::sequence(const AppendRequest& reques
   batch.append_time_ms = now_ms;
   if (facts.has_producer()) batch.producer_id = static_cast<uint64_t>(facts.producer_id.value);
   batch.bytes = records;
+  // Of a client's batch the checksum was verified; a coordinator's is not asked for.
+  if (!request.internal) batch.crc = record::BatchView::parse(bytes)->whole_crc();
   producers_.apply(facts, next_, now_ms);
   last_append_ms_ = std::max(last_append_ms_, now_ms);
   next_ = batch.end();

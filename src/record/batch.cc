@@ -56,6 +56,10 @@ bool BatchView::crc_ok() const {
   return crc32c(bytes_.subspan(kCrcStart)) == crc();
 }
 
+uint32_t BatchView::whole_crc() const {
+  return crc32c_combine(crc32c(bytes_.first(kCrcStart)), crc(), bytes_.size() - kCrcStart);
+}
+
 int32_t advance_sequence(int32_t sequence, int32_t count) {
   const uint32_t sum = static_cast<uint32_t>(sequence) + static_cast<uint32_t>(count);
   return static_cast<int32_t>(sum & static_cast<uint32_t>(kSequenceMax));

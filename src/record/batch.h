@@ -93,6 +93,9 @@ class BatchView {
   size_t size() const { return bytes_.size(); }
   Bytes payload() const { return bytes_.subspan(kBatchHeaderBytes); }  // the records, as compressed
   bool crc_ok() const;
+  // The CRC32C of all its bytes, from its own checksum: the records are not read again.
+  // REQUIRES: crc_ok().
+  uint32_t whole_crc() const;
 
  private:
   explicit BatchView(Bytes bytes) : bytes_(bytes) {}

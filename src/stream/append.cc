@@ -47,7 +47,8 @@ Task<Result<Position>> StoredStream::append(std::vector<Batch> batches) {
                         .append_time_ms = batch.append_time_ms,
                         .max_timestamp = batch.max_timestamp,
                         .producer_id = batch.producer_id},
-                       batch.bytes});
+                       batch.bytes,
+                       batch.crc});
   // A cut waits for whoever is inside, so that what is below its position is in the run by then.
   const env::Gate::Pass inside = part_->enter();
   ++in_flight_;

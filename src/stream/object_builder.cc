@@ -58,7 +58,8 @@ class Layout {
     block.crc = crc32c(as_bytes(table));
     add_text(table);
     for (const Batch& batch : batches) {
-      block.crc = crc32c(batch.bytes.bytes(), block.crc);
+      block.crc = batch.crc ? crc32c_combine(block.crc, *batch.crc, batch.bytes.size())
+                            : crc32c(batch.bytes.bytes(), block.crc);
       block.max_timestamp = std::max(block.max_timestamp, batch.max_timestamp);
       if (!batch.bytes.empty()) add(batch.bytes);
     }

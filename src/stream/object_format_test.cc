@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/crc32c.h"
 #include "stream/object_builder.h"
 
 namespace paceline::stream {
@@ -22,6 +23,9 @@ StreamPart part_of(uint32_t index, int64_t base, int batches, size_t bytes) {
          .max_timestamp = 100 - i,
          .producer_id = static_cast<uint64_t>(i),
          .bytes = Slice::copy_of(as_bytes(std::string(bytes, static_cast<char>('a' + i))))});
+  // Of some it is known, as of those that were produced since the start.
+  for (size_t i = 1; i < part.batches.size(); i += 2)
+    part.batches[i].crc = crc32c(part.batches[i].bytes.bytes());
   part.record.end = part.record.snapshot_end = Offset(base);
   return part;
 }

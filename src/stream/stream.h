@@ -29,6 +29,7 @@ struct Batch {
   int64_t max_timestamp = -1;
   uint64_t producer_id = ~0ull;  // ~0 = none
   Slice bytes;
+  std::optional<uint32_t> crc = {};  // CRC32C of `bytes`, if it is known
   Offset end() const { return base + static_cast<int64_t>(count); }
 };
 

@@ -134,7 +134,8 @@ void LaneLog::stage(const std::shared_ptr<Call>& call) {
   }
   call->written.payloads.reserve(call->entries.size());
   for (Entry& entry : call->entries) {
-    call->written.payloads.push_back(stager_.add(entry.header, entry.payload.bytes()));
+    call->written.payloads.push_back(
+        stager_.add(entry.header, entry.payload.bytes(), entry.payload_crc));
     entry.payload = Slice();  // the caller's memory is free from here on
     marks_.add(entry.header);
   }

@@ -28,8 +28,10 @@ class Stager {
   Stager(uint64_t block_bytes, TakeBlock take_block)
       : block_bytes_(block_bytes), take_block_(std::move(take_block)) {}
 
-  // The one copy of a payload. Returns it where it now stands. REQUIRES: at most kPayloadBytesMax.
-  Slice add(const EntryHeader& header, Bytes payload);
+  // The one copy of a payload. Returns it where it now stands. Whoever knows its checksum gives it:
+  // the group's then covers the payload as it was before the copy. REQUIRES: at most
+  // kPayloadBytesMax.
+  Slice add(const EntryHeader& header, Bytes payload, std::optional<uint32_t> payload_crc = {});
   // Groups so far, the open one included.
   size_t group_count() const { return groups_.size() + (open_ ? 1 : 0); }
   // Padded bytes of all groups so far.
@@ -39,7 +41,8 @@ class Stager {
 
  private:
   void close_group();
-  Slice append_entry(StagedGroup& group, const EntryHeader& header, Bytes payload);
+  Slice append_entry(StagedGroup& group, const EntryHeader& header, Bytes payload,
+                     std::optional<uint32_t> payload_crc);
 
   const uint64_t block_bytes_;
   TakeBlock take_block_;

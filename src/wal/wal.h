@@ -38,6 +38,7 @@ struct EntryHeader {
 struct Entry {
   EntryHeader header;
   Slice payload;
+  std::optional<uint32_t> payload_crc = {};  // CRC32C of the payload, if it is known
 };
 
 // What became of an entry: its payload where it stands in the log's own block (which is the block
