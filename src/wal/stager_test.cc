@@ -12,7 +12,8 @@ namespace {
 
 TEST(wal_stager, a_known_checksum_gives_the_same_group) {
   const std::string text(9000, 'x');
-  const EntryHeader header{.stream = {Uuid{{9}}, 4}, .base = Offset(0), .count = 1};
+  const EntryHeader header{
+      .stream = {Uuid{{9}}, 4}, .epoch = Epoch(1), .base = Offset(0), .count = 1};
   std::array<uint32_t, 2> crcs{};
   for (const bool known : {false, true}) {
     Stager stager(64 << 10, [](uint64_t bytes) { return Buffer::allocate(bytes); });
