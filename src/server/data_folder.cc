@@ -10,6 +10,7 @@ namespace paceline::server {
 Task<Result<DataFolder>> open_data_folder(env::Shard& shard, std::string path) {
   env::Disk& disk = shard.disk();
   DataFolder opened;
+  CO_TRY_VOID(refuse_missing_metadata(disk, path));
   CO_TRY(bool there, disk.exists(path + "/metadata.sqlite"));
   if (!there)
     co_return fail(Code::not_found, fmt::format("{} is no data folder of a broker", path));

@@ -17,8 +17,8 @@ struct DataFolder {
   std::unique_ptr<wal::Wal> wal;
 };
 
-// not_found: no broker's folder. in_use: a broker has it. corrupt: its metadata are damaged, or
-// older than the data. Every message is one sentence for the operator.
+// not_found: no broker's folder. in_use: a broker has it. corrupt: its metadata are damaged,
+// missing or older than the data. Every message is one sentence for the operator.
 Task<Result<DataFolder>> open_data_folder(env::Shard& shard, std::string path);
 
 }  // namespace paceline::server

@@ -116,25 +116,8 @@ Result<void> Server::open_folder() {
     return fail(Code::in_use, fmt::format("another broker is using {}", options_.data));
   if (!lock) return fail(lock.error());
   parts_->lock = std::move(*lock);
-  TRY_VOID(refuse_without_metadata());
+  TRY_VOID(refuse_missing_metadata(parts_->disk, options_.data));
   parts_->events = std::make_unique<EventLog>(shard_, parts_->disk, options_.data);
-  return {};
-}
-
-// Lanes and objects that nothing refers to would be collected as orphans.
-Result<void> Server::refuse_without_metadata() {
-  TRY(const bool there, parts_->disk.exists(options_.data + "/metadata.sqlite"));
-  if (there) return {};
-  for (const char* folder : {"wal", "objects"}) {
-    const std::string path = fmt::format("{}/{}", options_.data, folder);
-    const auto names = parts_->disk.list(path);
-    if (names && !names->empty())
-      return fail(
-          Code::corrupt,
-          fmt::format("{}/metadata.sqlite is missing, but {} holds data: restore the file, or "
-                      "choose an empty folder",
-                      options_.data, path));
-  }
   return {};
 }
 

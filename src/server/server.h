@@ -53,7 +53,6 @@ class Server {
   Result<void> bind_ports();
   Result<void> start_admin();
   Result<void> open_folder();
-  Result<void> refuse_without_metadata();
   Task<Result<void>> open_storage();
   Task<void> materialise();
 

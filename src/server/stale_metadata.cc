@@ -56,6 +56,22 @@ Result<std::map<BrokerId, Found>> newest_lanes(env::Disk& disk, const std::strin
 
 }  // namespace
 
+Result<void> refuse_missing_metadata(env::Disk& disk, const std::string& folder) {
+  TRY(const bool there, disk.exists(folder + "/metadata.sqlite"));
+  if (there) return {};
+  for (const char* name : {"wal", "objects"}) {
+    const std::string path = fmt::format("{}/{}", folder, name);
+    const auto names = disk.list(path);
+    if (names && !names->empty())
+      return fail(
+          Code::corrupt,
+          fmt::format("{}/metadata.sqlite is missing, but {} holds data: restore the file, or "
+                      "choose an empty folder",
+                      folder, path));
+  }
+  return {};
+}
+
 Task<Result<void>> refuse_stale_metadata(env::Shard& shard, meta::Store& metadata,
                                          std::string folder) {
   auto finding = [&disk = shard.disk(), folder] { return newest_lanes(disk, folder); };

@@ -155,16 +155,18 @@ std::optional<std::vector<Entry>> decode_body(const GroupHeader& header, const B
   return entries;
 }
 
-void encode_end(const LaneEnd& end, MutableBytes into) {
-  CHECK(into.size() >= kEndBytes);
-  std::ranges::fill(into.first(kEndBytes), std::byte{0});
-  Fields out(into.data() + kChecked);
-  out.put(kEndVersion).put(end.owner.cluster_id).put(end.owner.lane).put(end.end);
-  finish(kEndMagic, into.first(kEndBytes));
+std::string encode_end(const LaneEnd& end) {
+  std::string bytes(kEndBytes, '\0');
+  const MutableBytes header(reinterpret_cast<std::byte*>(bytes.data()), kEndBytes);
+  Fields out(header.data() + kChecked);
+  out.put(end.marks.empty() ? 1u : kEndVersion).put(end.owner.cluster_id).put(end.owner.lane);
+  out.put(end.end).put(static_cast<uint32_t>(end.marks.size()));
+  out.put(end.marks.empty() ? 0u : crc32c(as_bytes(end.marks)));
+  finish(kEndMagic, header);
+  return bytes + end.marks;
 }
 
 std::optional<LaneEnd> decode_end(Bytes bytes) {
-  if (bytes.size() != kEndBytes) return std::nullopt;
   auto in = checked(kEndMagic, bytes, kEndBytes);
   if (!in) return std::nullopt;
   const auto owner = decode_owner(*in, kEndVersion);
@@ -172,6 +174,12 @@ std::optional<LaneEnd> decode_end(Bytes bytes) {
   LaneEnd end;
   end.owner = *owner;
   end.end = in->get<Position>();
+  const auto marks_bytes = in->get<uint32_t>();
+  const auto marks_crc = in->get<uint32_t>();
+  const Bytes marks = bytes.subspan(kEndBytes);
+  if (marks.size() != marks_bytes) return std::nullopt;
+  if (!marks.empty() && crc32c(marks) != marks_crc) return std::nullopt;
+  end.marks = to_string(marks);
   return end;
 }
 

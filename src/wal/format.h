@@ -13,14 +13,14 @@ namespace paceline::wal {
 
 // Of segments: 2 since commits have marks; one without is read as well.
 inline constexpr uint32_t kSegmentVersion = 2;
-inline constexpr uint32_t kEndVersion = 1;
+inline constexpr uint32_t kEndVersion = 2;  // 1 if it has no marks
 // Segment headers and groups start at multiples of it and are padded to it: the unit that direct
 // access to a disk needs.
 inline constexpr size_t kPageBytes = env::kDirectAlignment;
 inline constexpr size_t kSegmentHeaderBytes = 64;  // of a whole page; the rest is zero
 inline constexpr size_t kGroupHeaderBytes = 64;
 inline constexpr size_t kEntryHeaderBytes = 68;
-inline constexpr size_t kEndBytes = 64;
+inline constexpr size_t kEndBytes = 64;  // without its marks
 inline constexpr uint32_t kPayloadBytesMax = 1u << 30;
 
 constexpr uint64_t round_to_page(uint64_t bytes) {
@@ -60,15 +60,16 @@ struct GroupHeader {
 struct LaneEnd {
   Owner owner;
   Position end;
+  std::string marks;  // of the last commit, as in the log; empty if nobody knows them
 };
 
 // `into` has room for the bytes of the header; a segment header fills a whole page.
 void encode_segment_header(const SegmentHeader& header, MutableBytes into);
 void encode_group_header(const GroupHeader& header, MutableBytes into);
 void encode_entry_header(const EntryHeader& header, uint32_t payload_bytes, MutableBytes into);
-void encode_end(const LaneEnd& end, MutableBytes into);
+std::string encode_end(const LaneEnd& end);
 
-// Nothing unless the magic, the version and the checksum hold.
+// Nothing unless the magic, the version and the checksums hold.
 std::optional<SegmentHeader> decode_segment_header(Bytes bytes);
 std::optional<GroupHeader> decode_group_header(Bytes bytes);
 std::optional<LaneEnd> decode_end(Bytes bytes);

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 namespace paceline::wal {
 namespace {
 
 constexpr std::string_view kSegmentSuffix = ".wal";
+constexpr uint64_t kEndFileBytesMax = 64u << 20;  // marks of a commit to a million streams
 
 std::optional<uint64_t> segment_number(std::string_view name) {
   if (!name.ends_with(kSegmentSuffix)) return std::nullopt;
@@ -89,27 +89,26 @@ Result<void> LaneFiles::create_seal() const {
   return disk->sync_dir(folder);
 }
 
-Result<std::optional<Position>> LaneFiles::read_end() const {
-  auto text = env::read_file(*disk, end_path(), kPageBytes);
-  if (!text && text.error().code == Code::not_found) return std::optional<Position>();
+Result<std::optional<LaneEnd>> LaneFiles::read_end() const {
+  auto text = env::read_file(*disk, end_path(), kEndFileBytesMax);
+  if (!text && text.error().code == Code::not_found) return std::optional<LaneEnd>();
   if (!text && text.error().code != Code::too_large) return fail(std::move(text).error());
-  const auto end = text ? decode_end(as_bytes(*text)) : std::nullopt;
+  auto end = text ? decode_end(as_bytes(*text)) : std::nullopt;
   if (!end) return fail(Code::corrupt, fmt::format("{} is damaged", end_path()));
   if (end->owner != owner)
     return fail(Code::corrupt,
                 fmt::format("{} belongs to lane {} of cluster {}", end_path(),
                             end->owner.lane.to_string(), end->owner.cluster_id.to_string()));
-  return std::optional<Position>(end->end);
+  return end;
 }
 
-Result<Position> LaneFiles::decide_end(Position end, uint64_t unique) const {
-  std::array<std::byte, kEndBytes> bytes;
-  encode_end({.owner = owner, .end = end}, bytes);
+Result<Position> LaneFiles::decide_end(Position end, std::string marks, uint64_t unique) const {
+  const std::string bytes = encode_end({.owner = owner, .end = end, .marks = std::move(marks)});
   const std::string temporary = fmt::format("{}.{:016x}.tmp", end_path(), unique);
   {
     env::OpenMode mode{.create = env::OpenMode::Create::if_missing, .writable = true};
     TRY(auto file, disk->open(temporary, mode));
-    TRY_VOID(file->write_at(0, Bytes(bytes)));
+    TRY_VOID(file->write_at(0, as_bytes(bytes)));
     TRY_VOID(file->sync());
   }
   Result<void> renamed = disk->rename_new(temporary, end_path());
@@ -120,7 +119,7 @@ Result<Position> LaneFiles::decide_end(Position end, uint64_t unique) const {
   TRY_VOID(disk->sync_dir(folder));
   TRY(const auto decided, read_end());
   if (!decided) return fail(Code::io_error, fmt::format("{} vanished", end_path()));
-  return *decided;
+  return decided->end;
 }
 
 }  // namespace paceline::wal

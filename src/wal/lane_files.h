@@ -44,10 +44,10 @@ struct LaneFiles {
   Result<void> retire_segment(uint64_t number) const;
   // Idempotent; durable on return, whoever created it. Makes the folder if need be.
   Result<void> create_seal() const;
-  Result<std::optional<Position>> read_end() const;
-  // Proposes `end` and returns what was decided; durable on return. `unique` names a temporary
-  // file.
-  Result<Position> decide_end(Position end, uint64_t unique) const;
+  Result<std::optional<LaneEnd>> read_end() const;
+  // Proposes `end`, with the marks of the last commit below it, and returns what was decided;
+  // durable on return. `unique` names a temporary file.
+  Result<Position> decide_end(Position end, std::string marks, uint64_t unique) const;
 };
 
 }  // namespace paceline::wal

@@ -13,7 +13,12 @@ constexpr size_t kWindowBytes = 1u << 20;
 
 }  // namespace
 
-Result<void> LaneScan::open(std::optional<Position> from, std::optional<Position> end) {
+Result<void> LaneScan::open(std::optional<Position> from, const std::optional<LaneEnd>& decided) {
+  std::optional<Position> end;
+  if (decided) {
+    end = decided->end;
+    end_marks_ = decode_marks(as_bytes(decided->marks));
+  }
 #ifndef PACELINE_PLANT_replay_past_end
   end_ = end;
 #endif
@@ -196,6 +201,9 @@ Result<std::optional<Group>> LaneScan::read_group() {
     if (!marks) return std::nullopt;
     entries->erase(entries->begin());
   }
+  if (header->durable_before != commit_start_) commit_.clear();
+  commit_start_ = header->durable_before;
+  for (const Entry& entry : *entries) commit_.add(entry.header);
   last_ = *header;
   last_marks_ = std::move(marks);
   std::erase_if(unproven_,

@@ -20,14 +20,19 @@ class LaneScan {
  public:
   explicit LaneScan(LaneFiles files) : files_(std::move(files)) {}
 
-  // Begins at the segment that holds `from`, or at the lowest one if there is none. `end` is the
-  // decided end. out_of_range if `from` was trimmed away.
-  Result<void> open(std::optional<Position> from, std::optional<Position> end);
+  // Begins at the segment that holds `from`, or at the lowest one if there is none. `decided` is
+  // the decided end. out_of_range if `from` was trimmed away.
+  Result<void> open(std::optional<Position> from, const std::optional<LaneEnd>& decided);
   // The next whole group; nothing at the end. Damage is told as wal.h says, but not below `from`,
   // where nobody needs the bytes. not_found if a segment was deleted meanwhile.
   Result<std::optional<Group>> next();
   // Just after the last whole group.
   Position position() const { return position_; }
+  // What the last commit that was read did to each stream, encoded; empty if there was none. At
+  // most once.
+  std::string last_marks() {
+    return position_ == Position(0) ? std::string() : commit_.take(commit_start_);
+  }
   // Makes what was read durable: the groups of the last commit are written again, then every
   // segment is synced. A sync that failed before may have left them readable and no longer to be
   // written; those before them had a good sync, or their writer would have ended. The bytes are the
@@ -78,7 +83,8 @@ class LaneScan {
 
   LaneFiles files_;
   std::optional<Position> end_;
-  Position needed_;  // nobody needs what stands below it
+  std::optional<Marks> end_marks_;  // of the last commit
+  Position needed_;                 // nobody needs what stands below it
   std::vector<Segment> segments_;
   size_t current_ = 0;   // in segments_
   uint64_t offset_ = 0;  // in the current segment
@@ -95,8 +101,10 @@ class LaneScan {
 
   GroupHeader last_;                 // of the group that was read last
   std::optional<Marks> last_marks_;  // that stood in it
-  std::optional<Damage> gap_;        // not told yet: not all of the damaged commit has been read
-  std::optional<Damage> header_;     // a damaged segment header, until it is sure not to be torn
+  MarkCollector commit_;             // of the commit that the last group belongs to
+  Position commit_start_;
+  std::optional<Damage> gap_;     // not told yet: not all of the damaged commit has been read
+  std::optional<Damage> header_;  // a damaged segment header, until it is sure not to be torn
 
   Buffer window_;  // bytes read ahead, of window_file_ from window_start_
   const env::File* window_file_ = nullptr;

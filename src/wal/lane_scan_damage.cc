@@ -133,7 +133,9 @@ std::optional<Group> LaneScan::last_word() {
   header_.reset();
   if (!gap_) return std::nullopt;
   Group group{.entries = {}, .end = position_, .before = {}};
-  gap_->known = false;
+  const bool marked = end_marks_ && end_marks_->from <= std::max(gap_->from, needed_);
+  gap_->known = gap_->known && marked;
+  if (gap_->known) gap_->streams = std::move(end_marks_->streams);
   if (gap_->to > needed_) group.before.push_back(std::move(*gap_));
   gap_.reset();
   return group.before.empty() ? std::nullopt : std::optional(std::move(group));

@@ -14,7 +14,7 @@ namespace {
 // A writer that does not know of the seal yet may trim while the segments are read.
 constexpr int kScansMax = 16;
 
-Result<Position> scan_end(const LaneFiles& files) {
+Result<LaneEnd> scan_end(const LaneFiles& files) {
   LaneScan scan(files);
   TRY_VOID(scan.open(std::nullopt, std::nullopt));
   for (;;) {
@@ -23,7 +23,7 @@ Result<Position> scan_end(const LaneFiles& files) {
   }
   // What was read may have been written but not yet durable. It is now, before anyone learns of it.
   TRY_VOID(scan.settle());
-  return scan.position();
+  return LaneEnd{.owner = files.owner, .end = scan.position(), .marks = scan.last_marks()};
 }
 
 // A segment that proves by itself that nothing was acknowledged in it: reserved space only, or what
@@ -83,11 +83,11 @@ Result<Position> seal_lane(const LaneFiles& files, uint64_t unique) {
     // seen.
     if (decided) {
       TRY_VOID(files.disk->sync_dir(files.folder));
-      return release(files, *decided);
+      return release(files, decided->end);
     }
-    const Result<Position> end = scan_end(files);
+    const Result<LaneEnd> end = scan_end(files);
     if (end) {
-      TRY(const Position agreed, files.decide_end(*end, unique));
+      TRY(const Position agreed, files.decide_end(end->end, end->marks, unique));
       return release(files, agreed);
     }
     // Whoever decided first may have removed the segments under this scan.
@@ -99,7 +99,7 @@ Result<Position> seal_lane(const LaneFiles& files, uint64_t unique) {
 
 Result<Position> seal_lane_at(const LaneFiles& files, Position end, uint64_t unique) {
   TRY_VOID(files.create_seal());
-  return files.decide_end(end, unique);
+  return files.decide_end(end, std::string(), unique);
 }
 
 Result<void> remove_lane(const LaneFiles& files) {

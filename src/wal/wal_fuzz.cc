@@ -30,7 +30,7 @@ void repair_segment(const Owner& owner, std::string& bytes) {
   }
 }
 
-void scan(const Owner& owner, std::string bytes, std::optional<Position> end) {
+void scan(const Owner& owner, std::string bytes, std::optional<LaneEnd> end) {
   env::Random random(1);
   TestDisk disk(random);
   LaneFiles files{.disk = &disk, .owner = owner, .folder = "/lane"};
@@ -61,6 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Bytes input(reinterpret_cast<const std::byte*>(data) + 1, size - 1);
   (void)decode_segment_header(input);
   (void)decode_end(input);
+  (void)decode_marks(input);
   const Buffer block = Buffer::copy_of(input);
   GroupHeader header = decode_group_header(input).value_or(GroupHeader{});
   header.body_bytes = static_cast<uint32_t>(input.size());
@@ -71,6 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string bytes = to_string(input);
   bytes.resize(std::max<size_t>(round_to_page(bytes.size()), 2 * kPageBytes));
   if (data[0] & 1) repair_segment(owner, bytes);
-  scan(owner, bytes, data[0] & 2 ? std::optional(Position(data[0] * 4096)) : std::nullopt);
+  std::optional<LaneEnd> end;
+  if (data[0] & 2) end = LaneEnd{.owner = owner, .end = Position(data[0] * 4096), .marks = {}};
+  scan(owner, bytes, end);
   return 0;
 }

@@ -362,7 +362,10 @@ TEST(wal, a_damaged_last_group_is_cut_before_the_seal_and_told_after_it) {
   ASSERT_EQ(groups->size(), 5u);
   EXPECT_TRUE(groups->back().entries.empty());
   ASSERT_EQ(groups->back().before.size(), 1u);
-  EXPECT_FALSE(groups->back().before[0].known) << "no commit tells of the last one";
+  const Damage& damage = groups->back().before[0];
+  EXPECT_TRUE(damage.known) << "the END tells of the last commit";
+  ASSERT_EQ(damage.streams.size(), 1u);
+  EXPECT_EQ(damage.streams[0].end, Offset(5));
 }
 
 TEST(wal, a_missing_or_foreign_segment_is_refused) {
@@ -499,7 +502,7 @@ TEST(wal, a_lane_that_was_ended_and_not_cut_is_cut_later) {
   const Owner owner{.cluster_id = small_options().cluster_id, .lane = kLane};
   const LaneFiles files{.disk = &scene.world.disk, .owner = owner, .folder = "/wal/3.7"};
   ASSERT_TRUE(files.create_seal());
-  ASSERT_TRUE(files.decide_end(end, 5));
+  ASSERT_TRUE(files.decide_end(end, "", 5));
   EXPECT_EQ(scene.seal().value(), end);
   EXPECT_EQ(scene.world.disk.bytes_of(scene.segment(1)).size(), kPageBytes + 8192);
   EXPECT_FALSE(scene.world.disk.exists(scene.segment(2)).value());
@@ -513,7 +516,7 @@ TEST(wal, a_segment_whose_header_is_damaged_is_not_released) {
   const Owner owner{.cluster_id = small_options().cluster_id, .lane = kLane};
   const LaneFiles files{.disk = &scene.world.disk, .owner = owner, .folder = "/wal/3.7"};
   ASSERT_TRUE(files.create_seal());
-  ASSERT_TRUE(files.decide_end(end, 5));
+  ASSERT_TRUE(files.decide_end(end, "", 5));
   scene.world.disk.bytes_of(scene.segment(2))[20] ^= 1;
   const std::string before = scene.world.disk.bytes_of(scene.segment(2));
   (void)scene.seal();
@@ -593,6 +596,22 @@ TEST(wal_marks, are_read_back_each_stream_once) {
   for (size_t size = 0; size < bytes.size(); ++size)
     EXPECT_FALSE(decode_marks(as_bytes(bytes.substr(0, size)))) << size;
   EXPECT_TRUE(decode_marks(as_bytes(collector.take(Position(0))))->streams.empty());
+}
+
+TEST(wal_format, an_end_is_read_back_with_its_marks_and_no_flipped_bit_is_accepted) {
+  const Owner owner{.cluster_id = small_options().cluster_id, .lane = kLane};
+  for (const std::string marks : {"", "whatever they are"}) {
+    std::string bytes = encode_end({.owner = owner, .end = Position(8192), .marks = marks});
+    ASSERT_TRUE(decode_end(as_bytes(bytes)));
+    EXPECT_EQ(decode_end(as_bytes(bytes))->marks, marks);
+    EXPECT_EQ(decode_end(as_bytes(bytes))->end, Position(8192));
+    EXPECT_FALSE(decode_end(as_bytes(bytes + "x")));
+    for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+      bytes[bit / 8] ^= static_cast<char>(1 << (bit % 8));
+      EXPECT_FALSE(decode_end(as_bytes(bytes))) << bit;
+      bytes[bit / 8] ^= static_cast<char>(1 << (bit % 8));
+    }
+  }
 }
 
 TEST(wal_format, one_flipped_bit_is_never_accepted) {

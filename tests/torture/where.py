@@ -121,9 +121,11 @@ def wal_places(data, sealed, last, noise):
         expected = "damage" if lane == sealed else "limit"
         may_miss = frozenset() if lane == sealed else frozenset(set().union(*(group.offsets for group in tail)))
         for name, at in in_fields(GROUP_FIELDS, noise, tail[-1].at):
-            places.append(Place("WAL tail", f"{what}, group header, {name}", path, at, expected, None, may_miss))
+            places.append(Place("WAL tail", f"{what}, group header, {name}", path, at, expected, None, may_miss,
+                                partitions_of(groups, tail[-1])))
         body = tail[-1].at + 64 + noise.randrange(tail[-1].body_bytes)
-        places.append(Place("WAL tail", f"{what}, body", path, body, expected, None, may_miss))
+        places.append(Place("WAL tail", f"{what}, body", path, body, expected, None, may_miss,
+                            partitions_of(groups, tail[-1])))
         add_padding(places, "WAL tail", f"{what}, padding", path, tail[-1:], noise)
         behind = groups[-1].at + groups[-1].bytes
         if lane == sealed:
