@@ -2,7 +2,7 @@
 // own. The clock starts at the first record: finding the leader is not what is measured.
 #include <fmt/format.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cstdio>
 #include <thread>
 
@@ -30,8 +30,9 @@ void consume(const std::vector<std::string>& arguments, long records, Consumed& 
   for (int i = 0; i < partitions; ++i) rd_kafka_consume_start_queue(topic, i, 0, queue);
   std::vector<rd_kafka_message_t*> messages(1000);
   while (seen.records < records && !seen.failed) {
-    const ssize_t got =
-        rd_kafka_consume_batch_queue(queue, 20'000, messages.data(), messages.size());
+    // It waits until all the room is filled: there must be no more than what is still to come.
+    const size_t room = std::min(messages.size(), static_cast<size_t>(records - seen.records));
+    const ssize_t got = rd_kafka_consume_batch_queue(queue, 20'000, messages.data(), room);
     if (got <= 0) seen.failed = true;
     if (seen.first == 0) seen.first = now();
     for (ssize_t i = 0; i < got; ++i) {

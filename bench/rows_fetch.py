@@ -4,8 +4,8 @@ import signal
 import time
 
 from rounds import interleave
-from servers import (Failed, broker, create_topic, drop_page_cache, files_under, finish, json_of, load, null_broker,
-                     start_load, tool)
+from servers import (Failed, broker, create_topic, drop_page_cache, files_under, finish, free_port, json_of, load, metric,
+                     null_broker, start_load, tool)
 
 _LIVE_PER_S = 20_000  # the producers beside the catch-up: records of 1 KiB a second
 
@@ -16,14 +16,18 @@ def _from_cache(consumers):
     def run(bench):
         records = bench.scaled(800_000)
         each = records if consumers == 1 else records // 4
+        admin = f"127.0.0.1:{free_port()}"
         with bench.scratch() as folder, \
-                broker(os.path.join(folder, "ours"), "paceline.memory.bytes=4294967296") as ours, \
+                broker(os.path.join(folder, "ours"), "paceline.memory.bytes=8589934592",
+                       f"paceline.admin.listen={admin}") as ours, \
                 null_broker("keep", 1024) as null:
             for server in (ours, null):
                 load(server, "produce", "t", 1, 1024, 64 << 10, records + 1, 1)
             time.sleep(2)  # until what was produced has been uploaded
             rounds = interleave(bench.rounds, ours=lambda: load(ours, "fetch", "t", 1, each, consumers),
                                 null=lambda: load(null, "fetch", "t", 1, each, consumers))
+            if misses := metric(admin, "paceline_cache_misses_total"):
+                raise Failed(f"{misses:.0f} reads went to the objects")
         bench.table.compare(name, "MB/s", rounds, "mb_per_s", "null", least=0.8)
         bench.table.compare(f"CPU a GB fetched, {consumers} consumer{'s' if consumers > 1 else ''}", "CPU-s/GB", rounds,
                             "cpu_per_gb", "null", most=1.5)

@@ -16,8 +16,12 @@ def _batches(bench, name, folder, batch, partitions, durable):
                             null=lambda: load(null, "produce", *what))
     bench.table.compare(name, "MB/s", rounds, "mb_per_s", "null", least=0.75 if durable else 0.7)
     if durable and batch == 64 << 10:
-        bench.table.compare(f"CPU a GB produced, 64 KiB batches, {partitions} partitions", "CPU-s/GB", rounds,
+        bench.table.compare(f"CPU a GB produced, 64 KiB batches, {_told(partitions)}", "CPU-s/GB", rounds,
                             "cpu_per_gb", "null", most=1.6)
+
+
+def _told(count):
+    return f"{count} partition{'s' if count > 1 else ''}"
 
 
 def _batch_row(name, batch, partitions, durable):
@@ -57,9 +61,9 @@ def _many_partitions(bench):
     bench.table.compare("produce, 64 KiB batches, 1,000 partitions against 1", "MB/s", rounds, "mb_per_s", "one", least=0.8)
 
 
-ROWS = [_batch_row(f"produce, {told} batches, {partitions} partitions", size, partitions, True)
+ROWS = [_batch_row(f"produce, {told} batches, {_told(partitions)}", size, partitions, True)
         for size, told in SIZES for partitions in (1, 64)]
-ROWS += [_batch_row(f"produce in memory, {told} batches, {partitions} partitions", size, partitions, False)
+ROWS += [_batch_row(f"produce in memory, {told} batches, {_told(partitions)}", size, partitions, False)
          for size, told in SIZES for partitions in (1, 64)]
 ROWS += [_one_record("one-record requests, 1 connection", 1), _one_record("one-record requests, 64 connections", 64),
          ("produce, 100 B records", _small_records), ("produce, 1,000 partitions", _many_partitions)]

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,7 @@ def main():
         import peer
         peer.fetch()  # before there is no network but our own
     enter_own_network()
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit("ended by a signal"))  # the servers end as well
     bench = Bench(args)
     began = time.monotonic()
     result = {"machine": machine_line(), "peer": args.peer}

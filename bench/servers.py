@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RELEASE = os.path.join(ROOT, "build", "release")
@@ -132,6 +133,15 @@ def null_broker(*mode, partitions=64):
     """mode: nothing (drops the bytes), "file" PATH (durable) or "keep" MIB (for Fetch)."""
     port = free_port()
     return Server([tool("null-broker"), str(port), str(partitions), *map(str, mode)], port, banner="ready")
+
+
+def metric(admin, name):
+    """One number of a broker's metrics; `admin` is HOST:PORT."""
+    with urllib.request.urlopen(f"http://{admin}/metrics", timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+    raise Failed(f"there is no metric {name}")
 
 
 def create_topic(server, topic, partitions):
