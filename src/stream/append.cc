@@ -28,6 +28,7 @@ Result<void> StoredStream::admit(const std::vector<Batch>& batches) {
       return fail(Code::conflict, fmt::format("stream {} goes on at {}, the batch starts at {}",
                                               id_.to_string(), next.value, batch.base.value));
     if (batch.count == 0) return fail(Code::invalid_argument, "a batch without offsets");
+    appended_epoch_ = std::max(appended_epoch_, batch.epoch);
     next = batch.end();
   }
   appended_end_ = next;
@@ -86,8 +87,12 @@ Task<Result<void>> StoredStream::trim(Offset new_start) {
                                                    id_.to_string(), end_.value, new_start.value));
   if (new_start <= start_) co_return Result<void>{};
   std::vector<wal::Entry> entries;
-  entries.push_back(
-      {{.stream = id_, .kind = wal::EntryKind::trim, .epoch = epoch_, .base = new_start}, Slice()});
+  // Behind a batch of a new term that is still on its way, an older epoch would count as stale.
+  entries.push_back({{.stream = id_,
+                      .kind = wal::EntryKind::trim,
+                      .epoch = std::max(epoch_, appended_epoch_),
+                      .base = new_start},
+                     Slice()});
   const env::Gate::Pass inside = part_->enter();
   auto written = co_await core_->writer->append(part_->shard, std::move(entries));
   if (!written) co_return fail(written.error());

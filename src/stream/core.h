@@ -124,6 +124,7 @@ class StoredStream final : public Stream {
   Offset uploaded_end_;
   Offset uploaded_snapshot_end_;  // what is above it is kept for the next owner, trimmed or not
   Epoch epoch_{-1};
+  Epoch appended_epoch_{-1};  // of what is on its way to the WAL
   uint64_t extent_bytes_ = 0;
   uint64_t tail_bytes_ = 0;  // of batches above uploaded_end_
   std::vector<Extent> extents_;

@@ -207,6 +207,36 @@ TEST(Storage, ADamagedWalGroupTakesStreamsOfflineInsteadOfShorteningThem) {
   }
 }
 
+// While the first batch of a new term is on its way, a trim must not be written as one of the term
+// before: recovery would pass it over as stale.
+TEST(Storage, ATrimBehindTheFirstBatchOfATermIsNotForgotten) {
+  House house(14);
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  ASSERT_OK(house.append_now(0, 5));
+  house.crash();
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  int done = 0;
+  auto appending = [](House& into, int& count) -> Task<void> {
+    auto appended = co_await into.append(0, 1);
+    EXPECT_TRUE(appended.has_value());
+    ++count;
+  };
+  auto trimming = [](Stream& stream, int& count) -> Task<void> {
+    auto trimmed = co_await stream.trim(Offset(count_at(0)));
+    EXPECT_TRUE(trimmed.has_value());
+    ++count;
+  };
+  house.world.shard(0).spawn(appending(house, done));
+  house.world.shard(0).spawn(trimming(*house.open_streams[0]->stream, done));
+  ASSERT_TRUE(house.world.run_until([&] { return done == 2; }));
+  house.crash();
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  EXPECT_EQ(house.open_streams[0]->stream->start(), Offset(count_at(0)));
+}
+
 TEST(Storage, ADamagedGroupTakesAlongOnlyTheStreamsThatWereInIt) {
   House house(12);
   ASSERT_OK(house.start());
