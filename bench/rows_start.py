@@ -10,7 +10,7 @@ from servers import broker, create_topic, files_under, load, remove, rss_mib
 _TAIL = 64 << 20
 _NO_UPLOAD = ("paceline.upload.bytes=1073741824", "paceline.upload.age.ms=3600000")
 _OBJECT = 64 << 10
-_OBJECTS = 32  # the 1x of the row of retained data
+_OBJECTS = 48  # the 1x of the row of retained data
 
 
 def _empty(bench):
@@ -79,11 +79,11 @@ def _retained(bench):
         for factor in factors:
             data = os.path.join(folder, f"x{factor}")
             grown = factor * _OBJECTS
-            with broker(data, f"paceline.upload.bytes={_OBJECT}", "paceline.upload.age.ms=20") as ours:
+            with broker(data, f"paceline.upload.bytes={_OBJECT}") as ours:
                 create_topic(ours, "old", 16)
                 while len(files_under(os.path.join(data, "objects"))) < grown:
                     # Slowly enough that an upload finds little more than it asks for.
-                    load(ours, "paced", "old", 16, 1024, 16 << 10, 10_000, 0.5)
+                    load(ours, "paced", "old", 16, 1024, 16 << 10, min(10_000, 2_200 * factor), 0.5)
             told.append(f"x{factor}: {len(files_under(os.path.join(data, 'objects')))}")
             _leave_tail(bench, data)
             contenders[f"x{factor}"] = _starts_of_copies(bench, data, os.path.join(folder, f"copy{factor}"))
