@@ -15,12 +15,13 @@ Appended StreamPartition::acknowledge(const Sequenced& sequenced) {
 
 Task<AppendResult> StreamPartition::append(AppendRequest request) {
   auto pass = calls_.enter();
-  auto facts = admit(request);
-  if (!facts) co_return std::unexpected(std::move(facts.error()));
-  if (recovering_) co_return refuse_for_now(*facts);
+  Judged judged = admit(request);
+  Facts& facts = judged.facts;
+  if (!facts && !judged.opens_to_much) co_return std::unexpected(std::move(facts.error()));
+  if (facts && recovering_) co_return refuse_for_now(*facts);
   Turns::Turn turn;
-  if (turns_.any() || needs_packing(request, *facts)) {
-    auto packed = co_await repack(request, *facts);
+  if (!facts || turns_.any() || needs_packing(request, *facts)) {
+    auto packed = co_await repack(request, judged);
     if (!packed) co_return std::unexpected(std::move(packed.error()));
     turn = *std::move(packed);
   }

@@ -5,6 +5,28 @@
 #include "partition/stream_partition.h"
 
 namespace paceline::partition {
+namespace {
+
+// A batch that opens to no more is judged in place, in some 500 us (gzip). More would stall the
+// shard, and goes to threads that may block, two of them at a time: each may hold a whole batch of
+// record::kDecompressedBytesMax, if its zstd frame asks for a window of that size.
+constexpr size_t kInPlaceBytesMax = size_t{256} << 10;
+constexpr uint64_t kLanes = 2;
+constexpr uint64_t kFirstLane = 0x76616c6964000000;  // a range of our own
+
+std::expected<record::BatchFacts, AppendFailure> verdict(Bytes records,
+                                                         const record::ValidateOptions& options) {
+  auto facts = record::validate_produced(records, options);
+  if (facts && facts->transactional)
+    return refuse(KafkaError::invalid_txn_state, "transactions are not served yet");
+  if (facts) return *facts;
+  AppendFailure failure{facts.error().code, std::move(facts.error().message), {}};
+  for (auto& one : facts.error().record_errors)
+    failure.records.push_back({one.batch_index, std::move(one.message)});
+  return std::unexpected(std::move(failure));
+}
+
+}  // namespace
 
 std::unexpected<AppendFailure> refuse(KafkaError code, std::string message) {
   return std::unexpected<AppendFailure>(AppendFailure{code, std::move(message), {}});
@@ -26,15 +48,34 @@ KafkaResult<void> StreamPartition::check_open(Epoch expected) const {
 }
 
 // The batch by itself. Ours are not judged: a coordinator may write what clients may not.
-std::expected<record::BatchFacts, AppendFailure> StreamPartition::judge(
-    const AppendRequest& request) const {
-  const Config& config = options_.config;
+StreamPartition::Judged StreamPartition::judge(const AppendRequest& request) const {
   if (request.internal) {
     auto view = record::BatchView::parse(request.records.bytes());
     if (!view || !view->codec_known() || view->size() != request.records.size())
-      return refuse(KafkaError::corrupt_message, "a coordinator's batch is none");
-    return record::facts_of(*view);
+      return {refuse(KafkaError::corrupt_message, "a coordinator's batch is none")};
+    return {record::facts_of(*view)};
   }
+  record::ValidateOptions options = judge_options(request);
+  const auto view = record::BatchView::parse(request.records.bytes());
+  const bool packed = view && view->codec_number() != 0;
+  if (packed) options.decompressed_bytes_max = kInPlaceBytesMax;
+  Judged judged{verdict(request.records.bytes(), options)};
+  judged.opens_to_much = packed && !judged.facts &&
+                         judged.facts.error().code == KafkaError::message_too_large &&
+                         request.records.size() <= options_.config.max_message_bytes;
+  return judged;
+}
+
+Task<StreamPartition::Facts> StreamPartition::judge_elsewhere(const AppendRequest& request) {
+  auto work = [records = request.records, options = judge_options(request)] {
+    return verdict(records.bytes(), options);
+  };
+  const uint64_t lane = (options_.stream.owner.bytes[0] + options_.stream.index) % kLanes;
+  co_return co_await env::offload(shard_, std::move(work), kFirstLane + lane);
+}
+
+record::ValidateOptions StreamPartition::judge_options(const AppendRequest& request) const {
+  const Config& config = options_.config;
   record::ValidateOptions options;
   options.api_version = request.produce_version;
   options.max_message_bytes =
@@ -45,15 +86,7 @@ std::expected<record::BatchFacts, AppendFailure> StreamPartition::judge(
   options.now_ms = shard_.wall_ms();
   options.timestamp_before_max_ms = config.timestamp_before_max_ms;
   options.timestamp_after_max_ms = config.timestamp_after_max_ms;
-  auto facts = record::validate_produced(request.records.bytes(), options);
-  if (facts && facts->transactional)
-    return std::unexpected(
-        AppendFailure{KafkaError::invalid_txn_state, "transactions are not served yet", {}});
-  if (facts) return *facts;
-  AppendFailure failure{facts.error().code, std::move(facts.error().message), {}};
-  for (auto& one : facts.error().record_errors)
-    failure.records.push_back({one.batch_index, std::move(one.message)});
-  return std::unexpected(std::move(failure));
+  return options;
 }
 
 std::optional<StreamPartition::Deferred> StreamPartition::check_producer(
@@ -84,10 +117,9 @@ std::expected<void, AppendFailure> StreamPartition::check_writable(Epoch expecte
   return {};
 }
 
-std::expected<record::BatchFacts, AppendFailure> StreamPartition::admit(
-    const AppendRequest& request) const {
+StreamPartition::Judged StreamPartition::admit(const AppendRequest& request) const {
   if (auto writable = check_writable(request.expected_epoch); !writable)
-    return std::unexpected(std::move(writable.error()));
+    return {std::unexpected(std::move(writable.error()))};
   return judge(request);
 }
 

@@ -42,11 +42,18 @@ bool StreamPartition::needs_packing(const AppendRequest& request,
   return codec && *codec != facts.codec && !request.internal;
 }
 
-// Batches leave in the order of calling; one that needs no packing waits behind those that do.
+// Batches leave in the order of calling; one that needs nothing waits behind those that do.
 Task<std::expected<Turns::Turn, AppendFailure>> StreamPartition::repack(AppendRequest& request,
-                                                                        record::BatchFacts& facts) {
+                                                                        Judged& judged) {
   Turns::Turn turn = turns_.take();
   const uint64_t failures = failures_;
+  const bool was_recovering = recovering_;
+  if (judged.opens_to_much) judged.facts = co_await judge_elsewhere(request);
+  if (!judged.facts) {
+    co_await turns_.wait(turn);  // a turn that ends early would let others pass
+    co_return std::unexpected(std::move(judged.facts.error()));
+  }
+  record::BatchFacts& facts = *judged.facts;
   Result<Buffer> packed{Buffer()};
   const bool needed = needs_packing(request, facts);
   if (needed) {
@@ -70,7 +77,7 @@ Task<std::expected<Turns::Turn, AppendFailure>> StreamPartition::repack(AppendRe
   // this one, which then must not overtake that batch's retry.
   if (auto writable = check_writable(request.expected_epoch); !writable)
     co_return std::unexpected(std::move(writable.error()));
-  if (failures != failures_) co_return refuse_for_now(facts);
+  if (was_recovering || failures != failures_) co_return refuse_for_now(facts);
   co_return std::move(turn);
 }
 

@@ -70,6 +70,37 @@ TEST_F(RecompressTest, CallsKeepTheirOrderWhereSomeArePackedElsewhere) {
   EXPECT_EQ((**fourth)->base, Offset(1002));
 }
 
+// Judged elsewhere, because it opens to more than the shard would open at once.
+TEST_F(RecompressTest, ABatchThatOpensToMuchKeepsItsPlace) {
+  auto vast = [](int32_t sequence) {
+    record::BatchBuilder builder;
+    builder.timestamp(1'700'000'000'000).producer(record::ProducerId(9), 0, sequence);
+    builder.codec(Codec::gzip).add("k", std::string(1 << 20, 'z'));
+    return builder;
+  };
+  auto first = start_now(vast(0));
+  auto second = start_now(from(9, 1));  // judged at once
+  auto third = start_now(vast(2));
+  settle();
+  ASSERT_TRUE(*first && *second && *third);
+  ASSERT_TRUE(**first && **second && **third);
+  EXPECT_EQ((**first)->base, Offset(0));
+  EXPECT_EQ((**second)->base, Offset(1));
+  EXPECT_EQ((**third)->base, Offset(2));
+}
+
+TEST_F(RecompressTest, ABombIsRefusedAndThoseBehindItAreNot) {
+  record::BatchBuilder bomb;
+  bomb.timestamp(1'700'000'000'000).codec(Codec::gzip);
+  bomb.add("k", std::string(record::kDecompressedBytesMax, '0'));
+  auto first = start_now(std::move(bomb));
+  auto second = start_now(plain(2));
+  settle();
+  ASSERT_TRUE(*first && *second);
+  EXPECT_EQ((**first).error().code, message_too_large);
+  EXPECT_EQ((**second)->base, Offset(0));
+}
+
 TEST_F(RecompressTest, ARetryGetsTheOriginalOffset) {
   pack_with(Codec::zstd);
   ASSERT_TRUE(append(large(9, 0)));

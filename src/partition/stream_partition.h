@@ -21,7 +21,8 @@ std::unexpected<AppendFailure> refuse(KafkaError code, std::string message);
 // What a reader or an administrator is told when the stream fails.
 record::KafkaFailure told(const Error& error);
 
-// The one implementation. An append goes through admit, repack (where the topic has a codec),
+// The one implementation. An append goes through admit, repack (where something takes long: a batch
+// that opens to much, a topic with a codec),
 // sequence, persist, acknowledge, a file each.
 class StreamPartition final : public Partition, public stream::StateOwner {
  public:
@@ -61,12 +62,20 @@ class StreamPartition final : public Partition, public stream::StateOwner {
     int64_t answer_time_ms = -1;
   };
 
-  std::expected<record::BatchFacts, AppendFailure> admit(const AppendRequest& request) const;
+  // What is known of a batch: its facts, why it is refused, or that it opens to more than is opened
+  // on the shard.
+  using Facts = std::expected<record::BatchFacts, AppendFailure>;
+  struct Judged {
+    Facts facts;
+    bool opens_to_much = false;
+  };
+  Judged admit(const AppendRequest& request) const;
   std::expected<void, AppendFailure> check_writable(Epoch expected) const;
-  std::expected<record::BatchFacts, AppendFailure> judge(const AppendRequest& request) const;
+  record::ValidateOptions judge_options(const AppendRequest& request) const;
+  Judged judge(const AppendRequest& request) const;
+  Task<Facts> judge_elsewhere(const AppendRequest& request);
   bool needs_packing(const AppendRequest& request, const record::BatchFacts& facts) const;
-  Task<std::expected<Turns::Turn, AppendFailure>> repack(AppendRequest& request,
-                                                         record::BatchFacts& facts);
+  Task<std::expected<Turns::Turn, AppendFailure>> repack(AppendRequest& request, Judged& judged);
   // Nothing: the batch is new and next in its producer's order.
   std::optional<Deferred> check_producer(const record::BatchFacts& facts) const;
   Sequenced sequence(const AppendRequest& request, const record::BatchFacts& facts);
@@ -104,7 +113,8 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Offset closed_end_;
   env::Event settled_;  // the durable end moved, or a wave of failures is over
   env::Gate calls_;
-  Turns turns_;  // of appends that wait for their batches to be packed, and of those behind them
+  Turns turns_;  // of appends that wait for their batches to be opened or packed elsewhere, and of
+                 // those behind them
   Subscribers subscribers_;
 };
 
