@@ -215,6 +215,8 @@ void read_settings(Config& config, const Values& values) {
   settings.fetch_bytes_max = static_cast<uint32_t>(values.number("fetch.max.bytes"));
   settings.connections_max = static_cast<uint32_t>(values.number("max.connections"));
   settings.connections_per_ip_max = static_cast<uint32_t>(values.number("max.connections.per.ip"));
+  settings.connection_rate_max =
+      static_cast<uint32_t>(values.number("max.connection.creation.rate"));
   settings.connection_idle_max_ms = values.number("connections.max.idle.ms");
   settings.auto_create_topics = values.flag("auto.create.topics.enable");
   settings.delete_topics = values.flag("delete.topic.enable");
@@ -240,6 +242,7 @@ void read_settings(Config& config, const Values& values) {
   // little that the largest request would not fit.
   settings.request_memory_bytes =
       std::max<uint64_t>(config.server.memory_bytes / 4, settings.request_bytes_max + 4096ull);
+  settings.answer_memory_bytes = config.server.memory_bytes / 4;
   config.server.upload_bytes = static_cast<uint64_t>(values.number("paceline.upload.bytes"));
   settings.unuploaded_bytes_high = 3 * config.server.upload_bytes;
   config.server.upload_age_ms = values.number("paceline.upload.age.ms");
@@ -255,6 +258,7 @@ Result<void> check_ranges(const Config& config) {
   TRY_VOID(at_least("node.id", settings.broker.value, 0));
   TRY_VOID(at_least("num.partitions", settings.partitions_default, 1));
   TRY_VOID(at_least("default.replication.factor", settings.replication_factor_default, 1));
+  TRY_VOID(at_least("max.connection.creation.rate", settings.connection_rate_max, 1));
   TRY_VOID(at_least("socket.request.max.bytes", settings.request_bytes_max, 1024));
   TRY_VOID(at_least("log.retention.check.interval.ms", settings.retention_check_ms, 1));
   TRY_VOID(at_least("paceline.memory.bytes", static_cast<int64_t>(config.server.memory_bytes),

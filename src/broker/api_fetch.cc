@@ -16,13 +16,19 @@ struct Read {
 struct FetchState {
   std::vector<Read> reads;
   size_t bytes = 0;
+  AnswerMemory::Hold held;  // for `bytes`
   bool failed = false;
 };
 
 // One pass over all partitions: the first one with data may exceed its limits by one batch, so that
 // a consumer always gets on; the rest share what is left of the answer.
-Task<void> read_all(Request& request, FetchState& state, size_t bytes_max) {
+Task<void> read_all(Request& request, FetchState& state, size_t bytes_wanted) {
+  for (Read& read : state.reads) read.fetched = {};
   state.bytes = 0;
+  state.held = {};
+  AnswerMemory& memory = request.node.answers();
+  const size_t bytes_max = memory.share(bytes_wanted);
+  state.held = memory.hold(bytes_max);
   auto step = [&state, bytes_max](Hosted& hosted, Read& read) -> Task<void> {
     partition::FetchRequest what = read.what;
     const size_t left = bytes_max > state.bytes ? bytes_max - state.bytes : 0;
@@ -36,8 +42,8 @@ Task<void> read_all(Request& request, FetchState& state, size_t bytes_max) {
       read.error = fetched.error().code;
     }
   };
-  for (Read& read : state.reads) read.fetched = {};
   co_await on_home_shards(request, state.reads, step);
+  state.held = memory.hold(state.bytes);
   state.failed = std::any_of(state.reads.begin(), state.reads.end(),
                              [](const Read& read) { return read.error != KafkaError::none; });
 }
@@ -130,6 +136,7 @@ Task<Reply> handle_fetch(Request& request) {
   // partitions each time. Nobody can hold an id of ours.
   if (message.session_id != 0) {
     response.error_code = wire(KafkaError::fetch_session_id_not_found);
+    request.complain(KafkaError::fetch_session_id_not_found, "there are no fetch sessions");
     co_return reply_with(request, response);
   }
   const int32_t replica =
@@ -185,6 +192,7 @@ Task<Reply> handle_fetch(Request& request) {
   Metrics& metrics = request.node.host_of(request.shard).metrics;
   metrics.bytes_out.fetch_add(state.bytes, std::memory_order_relaxed);
   if (state.failed) metrics.fetch_failed.fetch_add(1, std::memory_order_relaxed);
+  for (const Read& read : state.reads) request.complain(read.error);
   Reply reply = reply_with(request, response);
   reply.failed = state.failed;
   co_return reply;

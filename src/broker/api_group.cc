@@ -108,6 +108,7 @@ Task<Reply> handle_join_group(Request& request) {
   });
 
   protocol::JoinGroupResponse response;
+  request.complain(joined.error, group);
   response.error_code = wire(joined.error);
   response.generation_id = joined.generation;
   response.protocol_type = std::move(joined.protocol_type);
@@ -147,6 +148,7 @@ Task<Reply> handle_sync_group(Request& request) {
     return refused;
   });
   protocol::SyncGroupResponse response;
+  request.complain(synced.error, group);
   response.error_code = wire(synced.error);
   response.protocol_type = std::move(synced.protocol_type);
   response.protocol_name = std::move(synced.protocol);
@@ -166,8 +168,10 @@ Task<Reply> handle_heartbeat(Request& request) {
     return coordinator.heartbeat(std::move(beat));
   };
   protocol::HeartbeatResponse response;
-  response.error_code =
-      wire(co_await with_coordinator(request, group, step, [](KafkaError error) { return error; }));
+  const KafkaError error =
+      co_await with_coordinator(request, group, step, [](KafkaError why) { return why; });
+  request.complain(error, group);
+  response.error_code = wire(error);
   co_return reply_with(request, response);
 }
 

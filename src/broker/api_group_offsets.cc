@@ -94,6 +94,7 @@ Task<Reply> handle_offset_commit(Request& request) {
       request, group, step,
       [count](KafkaError error) { return std::vector<KafkaError>(count, error); });
   for (size_t at = 0; at < asked.size() && at < told.size(); ++at) errors[asked[at]] = told[at];
+  for (KafkaError error : errors) request.complain(error, message.group_id);
 
   protocol::OffsetCommitResponse response;
   size_t at = 0;

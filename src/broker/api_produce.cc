@@ -1,3 +1,5 @@
+#include <set>
+
 #include "base/log.h"
 #include "broker/api.h"
 #include "broker/lookup.h"
@@ -98,6 +100,7 @@ Task<Reply> handle_produce(Request& request) {
   const auto image = request.node.image();
   const bool acks_valid = message.acks == 0 || message.acks == 1 || message.acks == -1;
   std::vector<Append> appends;
+  std::set<std::pair<std::string_view, int32_t>> seen;
   for (const auto& topic : message.topic_data) {
     const cluster::TopicImage* found = image->topic(topic.name);
     for (const auto& partition : topic.partition_data) {
@@ -117,15 +120,16 @@ Task<Reply> handle_produce(Request& request) {
         // The view points into the frame, whose block the slice keeps.
         append.records = Slice(request.body.buffer(), *partition.records);
       }
-      for (const Append& other : appends) {
-        if (other.topic == append.topic && other.index == append.index)
-          append.error = KafkaError::invalid_request;
+      if (!seen.emplace(append.topic, append.index).second) {
+        append.error = KafkaError::invalid_request;
+        append.message = "the same partition twice in one request";
       }
       appends.push_back(std::move(append));
     }
   }
   co_await append_all(request, appends);
   count(request, appends);
+  for (const Append& append : appends) request.complain(append.error, append.message);
 
   const bool failed = std::any_of(appends.begin(), appends.end(),
                                   [](const Append& a) { return a.error != KafkaError::none; });

@@ -107,6 +107,7 @@ Task<void> create_one(Request& request, const protocol::CreateTopicsRequest::Top
   auto topic = plan(request, *request.node.image(), asked);
   if (!topic) {
     answer.error_code = wire(topic.error().error);
+    request.complain(topic.error().error, topic.error().message);
     answer.error_message = topic.error().message;
     co_return;
   }

@@ -25,6 +25,7 @@ Task<Reply> handle_api_versions(Request& request) {
   if (request.version < self.version_min || request.version > self.version_max) {
     // The body cannot be read. The answer is one that every client can: version 0, with the range.
     response.error_code = wire(KafkaError::unsupported_version);
+    request.complain(KafkaError::unsupported_version);
     response.api_keys.push_back({request.api_key, self.version_advertised, self.version_max});
     Request oldest = request;
     oldest.version = 0;
@@ -32,8 +33,10 @@ Task<Reply> handle_api_versions(Request& request) {
   }
   PACELINE_DECODE(ApiVersionsRequest, message);
   if (request.version >= 3 && (!valid_software(message.client_software_name) ||
-                               !valid_software(message.client_software_version)))
+                               !valid_software(message.client_software_version))) {
     response.error_code = wire(KafkaError::invalid_request);
+    request.complain(KafkaError::invalid_request, "the client's software has no legal name");
+  }
   for (const protocol::Api& api : protocol::kApis) {
     if (!api.served) continue;
     response.api_keys.push_back(

@@ -61,18 +61,23 @@ Task<void> Broker::accept_loop(size_t index) {
       shards_[shard]->post([gone = std::move(*socket)]() mutable { gone.reset(); });
       continue;
     }
-    shards_[shard]->post([this, shard, moved = std::move(*socket), name]() mutable {
-      shards_[shard]->spawn(serve(this, shard, std::move(moved), std::move(name)));
+    const env::Instant from = next_turn(peer);
+    shards_[shard]->post([this, shard, moved = std::move(*socket), name, from]() mutable {
+      shards_[shard]->spawn(serve(this, shard, std::move(moved), std::move(name), from));
     });
   }
 }
 
 Task<void> Broker::serve(Broker* broker, size_t shard, std::unique_ptr<env::Socket> socket,
-                         std::string listener) {
+                         std::string listener, env::Instant from) {
   ShardConnections& here = *broker->connections_[shard];
   env::Shard& own = *broker->shards_[shard];
   const std::string peer = socket->peer();
   auto pass = here.inside.enter();
+  // In steps: an ending broker does not wait for those who came too fast.
+  while (!here.stopping && own.now() < from)
+    co_await env::sleep_for(
+        own, std::min<env::Duration>(from - own.now(), std::chrono::milliseconds(250)));
   if (!here.stopping) {
     Metrics& metrics = broker->node_->host(shard).metrics;
     metrics.connections.fetch_add(1, std::memory_order_relaxed);
@@ -88,10 +93,15 @@ Task<void> Broker::serve(Broker* broker, size_t shard, std::unique_ptr<env::Sock
 
 bool Broker::admit(const std::string& peer) {
   const Settings& settings = node_->settings();
-  uint32_t& of_ip = per_ip_[ip_of(peer)];
+  forget_addresses();
+  uint32_t& of_ip = per_ip_[ip_of(peer)].connections;
   if (connection_count_ >= settings.connections_max || of_ip >= settings.connections_per_ip_max) {
-    node_->host(0).metrics.connections_refused.fetch_add(1, std::memory_order_relaxed);
-    if (of_ip == 0) per_ip_.erase(ip_of(peer));
+    ShardHost& host = node_->host(0);
+    host.metrics.connections_refused.fetch_add(1, std::memory_order_relaxed);
+    host.complaints.say(
+        shards_.front()->now(),
+        fmt::format("connection of {} is refused: {} are open, {} of them from its address", peer,
+                    connection_count_, of_ip));
     return false;
   }
   ++of_ip;
@@ -99,10 +109,29 @@ bool Broker::admit(const std::string& peer) {
   return true;
 }
 
+// Whoever comes too fast is served later, not refused: a refusal would be answered by one more
+// attempt. They count as connections meanwhile, so that few can wait.
+env::Instant Broker::next_turn(const std::string& peer) {
+  const Settings& settings = node_->settings();
+  const env::Instant now = shards_.front()->now();
+  Address& address = per_ip_[ip_of(peer)];
+  return std::max(pace_.next(now, settings.connection_rate_max),
+                  address.pace.next(now, settings.connection_rate_per_ip_max));
+}
+
 void Broker::leave(const std::string& peer) {
   --connection_count_;
-  auto found = per_ip_.find(ip_of(peer));
-  if (found != per_ip_.end() && --found->second == 0) per_ip_.erase(found);
+  --per_ip_.at(ip_of(peer)).connections;
+}
+
+// An address is remembered beyond its last connection, or its pace would start anew with each.
+void Broker::forget_addresses() {
+  constexpr size_t kIdleAddresses = 1'000;
+  if (per_ip_.size() <= connection_count_ + kIdleAddresses) return;
+  const env::Instant now = shards_.front()->now();
+  std::erase_if(per_ip_, [now](const auto& one) {
+    return one.second.connections == 0 && !one.second.pace.ahead(now);
+  });
 }
 
 Task<void> Broker::stop() {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "broker/pace.h"
 #include "broker/settings.h"
 #include "broker/topic_config.h"
 #include "cluster/cluster.h"
@@ -34,17 +35,26 @@ class Broker {
   struct ShardConnections;
   Task<void> accept_loop(size_t listener);
   static Task<void> serve(Broker* broker, size_t shard, std::unique_ptr<env::Socket> socket,
-                          std::string listener);
+                          std::string listener, env::Instant from);
   Task<void> on_each_shard(Task<void> (*step)(ShardConnections*));
   bool admit(const std::string& peer);
+  // When a connection that came now may be served.
+  env::Instant next_turn(const std::string& peer);
   void leave(const std::string& peer);
+  void forget_addresses();
 
   std::vector<env::Shard*> shards_;
   std::unique_ptr<Node> node_;
   std::vector<std::unique_ptr<env::Listener>> listeners_;
   std::vector<std::unique_ptr<ShardConnections>> connections_;
-  std::map<std::string, uint32_t> per_ip_;  // on the first shard
-  uint32_t connection_count_ = 0;           // on the first shard
+  // Connections of one address. On the first shard.
+  struct Address {
+    uint32_t connections = 0;
+    Pace pace;
+  };
+  std::map<std::string, Address> per_ip_;
+  Pace pace_;                      // of all connections
+  uint32_t connection_count_ = 0;  // on the first shard
   size_t next_shard_ = 0;
   bool stopping_ = false;
 };

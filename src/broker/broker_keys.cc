@@ -34,6 +34,8 @@ constexpr KeySpec kBrokerKeys[] = {
     {"socket.listen.backlog.size", int32, "50", kAccept, "The system's own backlog is used."},
     {"max.connections", int32, "20000", kHonour, "Connections of the broker."},
     {"max.connections.per.ip", int32, "2000", kHonour, "Connections of one address."},
+    {"max.connection.creation.rate", int32, "2000", kHonour,
+     "Connections served a second; who comes faster waits."},
     {"connections.max.idle.ms", int64, "600000", kHonour, "When an idle connection is closed."},
     // Topics.
     {"auto.create.topics.enable", boolean, "true", kHonour,
@@ -215,8 +217,6 @@ constexpr KeySpec kBrokerKeys[] = {
     {"early.start.listeners", string, "", kAccept, "There is no controller listener.", false},
     {"control.plane.listener.name", string, "", kAccept, "There is no controller listener.", false},
     {"telemetry.max.bytes", int32, "", kAccept, "Client telemetry is not built yet.", false},
-    {"max.connection.creation.rate", int32, "", kAccept,
-     "The rate of connections is not limited yet.", false},
     {"max.connections.per.ip.overrides", string, "", kAccept, "One bound holds for all addresses.",
      false},
     {"connection.failed.authentication.delay.ms", int32, "", kAccept,

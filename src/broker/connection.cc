@@ -13,11 +13,23 @@ constexpr size_t kPermitBytesMin = 128u << 10;
 // A frame that is charged before it has arrived must go on at this rate, a mebibyte a second.
 constexpr size_t kFrameBytesPerMs = 1u << 10;
 
+// What a request that is not a produce may become in memory, a byte of it: its elements are small
+// on the wire. A produce is nearly all records, which stay where they are.
+constexpr size_t kDecodedFactor = 16;
+constexpr size_t kKeyBytes = 2;
+
 constexpr int16_t kProduceKey = static_cast<int16_t>(protocol::ApiKey::produce);
 // After this long without a byte a connection keeps no block.
 constexpr env::Duration kReceiveIdle = std::chrono::seconds(5);
 
 constexpr int16_t kApiVersionsKey = static_cast<int16_t>(protocol::ApiKey::api_versions);
+
+// "Produce v9", for the log.
+std::string name_of(int16_t api_key, int16_t version) {
+  const protocol::Api* api = protocol::find_api(api_key);
+  return api ? fmt::format("{} v{}", api->name, version)
+             : fmt::format("API {} v{}", api_key, version);
+}
 
 // "GET " or a TLS hello where a length should be: somebody speaks another protocol.
 std::string hint(int32_t size) {
@@ -69,7 +81,7 @@ Task<Result<Slice>> Connection::read_frame() {
     if (have.size() >= kLengthBytes) {
       const auto size = load_be<int32_t>(have.data());
       if (size < 8 || static_cast<uint32_t>(size) > bytes_max) {
-        metrics_.bad_frames.fetch_add(1, std::memory_order_relaxed);
+        count_bad(BadFrame::size);
         co_return fail(Code::invalid_argument,
                        fmt::format("a frame of {} bytes (8 to {} are allowed){}", size, bytes_max,
                                    hint(size)));
@@ -79,8 +91,10 @@ Task<Result<Slice>> Connection::read_frame() {
         Slice frame = receive_.take(want);
         co_return frame.subslice(kLengthBytes, want - kLengthBytes);
       }
-      if (want > kPermitBytesMin && frame_permit_.bytes() == 0) {
-        frame_permit_ = co_await node_.charge_frame(shard_, want);
+      const bool key_known = have.size() >= kLengthBytes + kKeyBytes;
+      if (want > kPermitBytesMin && key_known && frame_permit_.bytes() == 0) {
+        const auto key = load_be<int16_t>(have.data() + kLengthBytes);
+        frame_permit_ = co_await node_.charge_frame(shard_, memory_for(key, want));
         // From here on the peer costs others their room, not before.
         frame_deadline_ =
             shard_.now() + patience + std::chrono::milliseconds(want / kFrameBytesPerMs);
@@ -99,7 +113,7 @@ Task<bool> Connection::admit(const Slice& frame) {
   protocol::Cursor cursor(frame);
   auto header = protocol::decode_request_header(cursor);
   if (!header) {
-    metrics_.bad_frames.fetch_add(1, std::memory_order_relaxed);
+    count_bad(BadFrame::header);
     end("an unreadable request header: " + header.error().message);
     co_return false;
   }
@@ -116,13 +130,15 @@ Task<bool> Connection::admit(const Slice& frame) {
   const bool version_known =
       api && request.version >= api->version_min && request.version <= api->version_max;
   if (!handler || (!version_known && request.api_key != kApiVersionsKey)) {
-    end(fmt::format("API {} version {} is not served", request.api_key, request.version));
+    count_bad(BadFrame::api);
+    end(name_of(request.api_key, request.version) + " is not served");
     co_return false;
   }
 
   frame_deadline_.reset();
   Node::FramePermit permit = std::move(frame_permit_);
-  if (permit.bytes() == 0) permit = co_await node_.charge_frame(shard_, frame.size());
+  if (permit.bytes() == 0)
+    permit = co_await node_.charge_frame(shard_, memory_for(request.api_key, frame.size()));
   co_await wait_for_room();
   if (request.api_key != kProduceKey) {
     while (!ended_ && !answers_.empty()) co_await changed_.wait();
@@ -142,14 +158,22 @@ Task<bool> Connection::admit(const Slice& frame) {
   const env::Instant since = shard_.now();
   Reply reply = co_await handler(request);
   record(request, reply, since);
-  settle(answer, std::move(reply));
+  settle(answer, request, std::move(reply));
   co_return !ended_;
+}
+
+// Never so much that it would have to wait for all others.
+uint64_t Connection::memory_for(int16_t api_key, size_t frame_bytes) const {
+  if (api_key == kProduceKey) return frame_bytes;
+  return std::clamp<uint64_t>(kDecodedFactor * frame_bytes, frame_bytes,
+                              std::max<uint64_t>(frame_bytes, node_.memory().bytes_max() / 4));
 }
 
 // Less in flight than a connection may have; then one more may exceed it.
 Task<void> Connection::wait_for_room() {
   const Settings& limits = node_.settings();
   while (!ended_ && (unsent_bytes_ > limits.response_bytes_max ||
+                     (unsent_bytes_ > 0 && node_.answers().excess() > 0) ||
                      answers_.size() >= limits.produce_pipeline_max ||
                      produce_bytes_ > limits.produce_pipeline_bytes_max))
     co_await changed_.wait();
@@ -171,15 +195,17 @@ Task<void> Connection::run_produce(std::shared_ptr<Answer> answer, Request reque
   record(request, reply, since);
   permit.release();
   produce_bytes_ -= frame.size();
-  settle(answer, std::move(reply));
+  settle(answer, request, std::move(reply));
   (void)frame;  // kept alive: the request's views point into it
   (void)pass;
 }
 
-void Connection::settle(const std::shared_ptr<Answer>& answer, Reply reply) {
+void Connection::settle(const std::shared_ptr<Answer>& answer, const Request& request,
+                        Reply reply) {
   if (ended_) return;
   if (reply.what == Reply::What::close) {
-    end(std::move(reply.reason));
+    if (reply.unreadable) count_bad(BadFrame::body);
+    end(name_of(request.api_key, request.version) + ": " + reply.reason);
     return;
   }
 #ifdef PACELINE_PLANT_answers_out_of_order
@@ -190,6 +216,10 @@ void Connection::settle(const std::shared_ptr<Answer>& answer, Reply reply) {
   answer->frame = std::move(reply.frame);
   for (const Slice& slice : answer->frame) answer->bytes += slice.size();
   unsent_bytes_ += answer->bytes;
+  AnswerMemory& memory = node_.answers();
+  if (memory.crowded()) let_blocks_go(answer->frame);
+  answer->held = memory.hold(memory_of(answer->frame));
+  if (memory.excess() > 0) shed_slow_readers();
   if (!writing_ && answers_.front()->ready) {
     writing_ = true;
     auto write = [](Connection* self, env::Gate::Pass) -> Task<void> {
@@ -203,14 +233,22 @@ void Connection::settle(const std::shared_ptr<Answer>& answer, Reply reply) {
 Task<void> Connection::write_answers() {
   while (!ended_ && !answers_.empty() && answers_.front()->ready) {
     std::vector<Slice> pieces;
+    std::vector<AnswerMemory::Hold> held;
     size_t bytes = 0;
+    writing_memory_ = 0;
     while (!answers_.empty() && answers_.front()->ready) {
       for (Slice& slice : answers_.front()->frame) pieces.push_back(std::move(slice));
       bytes += answers_.front()->bytes;
+      writing_memory_ += answers_.front()->held.bytes();
+      held.push_back(std::move(answers_.front()->held));
       answers_.pop_front();
     }
     if (!pieces.empty()) {
+      std::list<Connection*>& unread = node_.host_of(shard_).unread;
+      write_began_ = shard_.now();
+      const auto here = unread.insert(unread.end(), this);
       Result<void> written = co_await socket_->write(pieces);
+      unread.erase(here);
       if (!written) {
         end(written.error().code == Code::closed ? "" : written.error().message);
         break;
@@ -223,20 +261,62 @@ Task<void> Connection::write_answers() {
   writing_ = false;
 }
 
+void Connection::shed_slow_readers() {
+  const env::Duration patience = std::chrono::milliseconds(node_.settings().answer_patience_ms);
+  for (size_t index = 0; index < node_.shard_count(); ++index) {
+    ShardHost& host = node_.host(index);
+    host.shard->post(
+        [&host, memory = &node_.answers(), patience] { shed_on(host, *memory, patience); });
+  }
+}
+
+// Those who have waited longest come first. Their memory goes a turn later.
+void Connection::shed_on(ShardHost& host, AnswerMemory& memory, env::Duration patience) {
+  const env::Instant now = host.shard->now();
+  uint64_t excess = memory.excess();
+  for (Connection* one : host.unread) {
+    if (excess == 0 || now - one->write_began_ < patience) return;
+    if (one->ended_) continue;
+    excess -= std::min<uint64_t>(excess, one->writing_memory_);
+    host.metrics.answers_given_up.fetch_add(1, std::memory_order_relaxed);
+    one->end("it does not read its answers, and others need the memory");
+  }
+}
+
 void Connection::record(const Request& request, const Reply& reply, env::Instant since) {
+  const std::string_view why = request.refused_why;
+  if (request.refused != KafkaError::none)
+    complain(fmt::format("is refused {}: {}{}{}", name_of(request.api_key, request.version),
+                         record::kafka_error_name(request.refused), why.empty() ? "" : ": ", why));
   if (request.api_key < 0 || static_cast<size_t>(request.api_key) >= Metrics::kApisMax) return;
   Metrics::Api& api = metrics_.apis[static_cast<size_t>(request.api_key)];
   api.requests.fetch_add(1, std::memory_order_relaxed);
-  if (reply.failed) api.errors.fetch_add(1, std::memory_order_relaxed);
+  if (reply.failed || request.refused != KafkaError::none)
+    api.errors.fetch_add(1, std::memory_order_relaxed);
+  if (request.left_over > 0) {
+    metrics_.frames_left_over.fetch_add(1, std::memory_order_relaxed);
+    bool& told = node_.host_of(shard_).left_over_told[static_cast<size_t>(request.api_key)];
+    if (!std::exchange(told, true))
+      complain(fmt::format("sends {} bytes behind a {}; such bytes are ignored, as Kafka does",
+                           request.left_over, name_of(request.api_key, request.version)));
+  }
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(shard_.now() - since);
   api.latency.add(static_cast<uint64_t>(took.count()));
+}
+
+void Connection::count_bad(BadFrame why) {
+  metrics_.bad_frames[static_cast<size_t>(why)].fetch_add(1, std::memory_order_relaxed);
+}
+
+void Connection::complain(std::string_view what) {
+  node_.host_of(shard_).complaints.say(
+      shard_.now(), fmt::format("connection of {} ({}) {}", peer_.address, peer_.principal, what));
 }
 
 void Connection::end(std::string reason) {
   if (ended_) return;
   ended_ = true;
-  if (!reason.empty())
-    log_info("connection of {} ({}) ends: {}", peer_.address, peer_.principal, reason);
+  if (!reason.empty()) complain("ends: " + reason);
   socket_->close();
   changed_.notify_all();
 }
@@ -252,6 +332,7 @@ Task<void> Connection::watch_idle(env::Gate::Pass pass) {
     const env::Instant now = shard_.now();
     if (now - last_progress_ >= kReceiveIdle) receive_.release_idle();
     if (now >= deadline) {
+      if (frame_deadline_) count_bad(BadFrame::late);
       end(frame_deadline_ ? "a frame did not arrive in time" : "");
       break;
     }

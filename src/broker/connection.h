@@ -30,17 +30,24 @@ class Connection {
     bool ready = false;
     std::vector<Slice> frame;
     size_t bytes = 0;
+    AnswerMemory::Hold held;
   };
 
   Task<Result<Slice>> read_frame();
   Task<bool> admit(const Slice& frame);
+  uint64_t memory_for(int16_t api_key, size_t frame_bytes) const;
   Task<void> wait_for_room();
   Task<void> wait_for_uploads();
   Task<void> run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
                          Node::FramePermit permit, env::Gate::Pass pass);
-  void settle(const std::shared_ptr<Answer>& answer, Reply reply);
+  void settle(const std::shared_ptr<Answer>& answer, const Request& request, Reply reply);
   void record(const Request& request, const Reply& reply, env::Instant since);
   Task<void> write_answers();
+  // Ends the slowest readers of all shards until there is room for others' answers.
+  void shed_slow_readers();
+  static void shed_on(ShardHost& host, AnswerMemory& memory, env::Duration patience);
+  void count_bad(BadFrame why);
+  void complain(std::string_view what);
   void end(std::string reason);
   Task<void> watch_idle(env::Gate::Pass pass);
 
@@ -57,7 +64,9 @@ class Connection {
 
   std::deque<std::shared_ptr<Answer>> answers_;  // in the order of requests
   size_t unsent_bytes_ = 0;
-  size_t produce_bytes_ = 0;  // of produce requests whose answer is not ready
+  env::Instant write_began_;   // the write under way
+  size_t writing_memory_ = 0;  // that it keeps
+  size_t produce_bytes_ = 0;   // of produce requests whose answer is not ready
   bool writing_ = false;
   bool ended_ = false;
   env::Event changed_;  // an answer was settled or sent, or the connection ended

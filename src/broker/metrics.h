@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 namespace paceline::broker {
 
@@ -20,6 +21,11 @@ struct Histogram {
   }
 };
 
+// Why a frame, or the connection with it, was given up. `kBadFrames` are the names in metrics.
+enum class BadFrame { size, header, api, body, late };
+inline constexpr std::array<std::string_view, 5> kBadFrames = {"size", "header", "api", "body",
+                                                               "late"};
+
 // Counters of one shard: written there, read by whoever prints metrics.
 struct Metrics {
   static constexpr size_t kApisMax = 100;  // Kafka's keys are below it
@@ -36,7 +42,9 @@ struct Metrics {
   std::atomic<uint64_t> fetch_failed{0};
   std::atomic<int64_t> connections{0};
   std::atomic<uint64_t> connections_refused{0};
-  std::atomic<uint64_t> bad_frames{0};
+  std::array<std::atomic<uint64_t>, kBadFrames.size()> bad_frames{};
+  std::atomic<uint64_t> frames_left_over{0};  // requests with bytes behind the message
+  std::atomic<uint64_t> answers_given_up{0};  // connections ended because they did not read
 };
 
 }  // namespace paceline::broker

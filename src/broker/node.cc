@@ -37,6 +37,7 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
       topic_configs_(std::move(topic_configs)),
       memory_(settings_.request_memory_bytes),
       big_frames_(settings_.request_memory_bytes / 2),
+      answers_(settings_.answer_memory_bytes),
       image_event_(shard_),
       applied_event_(shard_),
       background_(shard_) {

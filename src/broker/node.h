@@ -2,12 +2,15 @@
 
 #include <atomic>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "broker/answer_memory.h"
+#include "broker/complaints.h"
 #include "broker/metrics.h"
 #include "broker/settings.h"
 #include "broker/topic_config.h"
@@ -22,6 +25,8 @@
 namespace paceline::broker {
 
 inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
+
+class Connection;
 
 // A partition that this broker leads, and the coordinator that lives in it if it is one of
 // __consumer_offsets. On its own shard.
@@ -45,6 +50,10 @@ struct ShardHost {
   Metrics metrics;
   std::unique_ptr<env::BlockPool> receive_blocks;  // of its connections
   env::Event opened;  // an attempt to open a partition has come to its end
+  Complaints complaints;
+  std::array<bool, Metrics::kApisMax> left_over_told{};  // by API
+  // Connections that wait for their client to read, in the order in which they began to.
+  std::list<Connection*> unread;
 
   // The open partition, or null: not ours, still opening, or offline.
   Hosted* find(const Uuid& topic_id, int32_t index);
@@ -70,6 +79,7 @@ class Node {
   cluster::Cluster& cluster() { return cluster_; }
   stream::Storage& storage() { return storage_; }
   env::Budget& memory() { return memory_; }
+  AnswerMemory& answers() { return answers_; }
   // The memory of one request. Big frames have half of it for themselves and no more, so that a few
   // of them that hardly arrive leave room for everybody else's.
   struct FramePermit {
@@ -124,6 +134,7 @@ class Node {
   const TopicConfigs topic_configs_;
   env::Budget memory_;
   env::Budget big_frames_;  // a part of memory_, taken before it
+  AnswerMemory answers_;
   std::vector<std::unique_ptr<ShardHost>> hosts_;
 
   // On shard_.

@@ -36,6 +36,11 @@ struct Settings {
   // here, in memory that was not touched before, instead of at the producer.
   uint64_t produce_pipeline_bytes_max = 32ull << 20;
   uint64_t request_memory_bytes = 512ull << 20;  // of all requests together
+  uint64_t answer_memory_bytes = 256ull << 20;   // of all answers that are not sent yet
+  // When answers need memory, a connection that did not read for so long is given up.
+  int64_t answer_patience_ms = 1'000;
+  uint32_t connection_rate_max = 2'000;       // a second; max.connection.creation.rate
+  uint32_t connection_rate_per_ip_max = 200;  // a second
   // Above this produce requests wait for uploads to catch up; well below where storage refuses
   // them.
   uint64_t unuploaded_bytes_high = 192ull << 20;

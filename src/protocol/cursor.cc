@@ -82,6 +82,11 @@ int64_t Cursor::count(bool flex, size_t bytes_min, bool nullable) {
     refuse("counts more elements than its bytes can hold");
     return 0;
   }
+  if (size > elements_left_) {
+    refuse("has too many array elements");
+    return 0;
+  }
+  if (size > 0) elements_left_ -= static_cast<uint32_t>(size);
   return size;
 }
 
@@ -159,10 +164,12 @@ Cursor* Tags::next() {
   tag_ = tag;
   field_ = Cursor(in_.take(size));
   field_.owner_ = in_.owner_;
+  field_.elements_left_ = in_.elements_left_;
   return &field_;
 }
 
 void Tags::close() {
+  in_.elements_left_ = field_.elements_left_;
   if (field_.done()) return;
   in_.refuse(field_.ok() ? "has a tagged field with bytes left over" : field_.why());
 }

@@ -86,6 +86,8 @@ class Cursor {
   bool done() const { return ok() && rest_.empty(); }
   const char* why() const { return why_; }  // null while ok()
   size_t remaining() const { return rest_.size(); }
+  // All arrays together may count so many elements; without it, as many as their bytes hold.
+  void limit_elements(uint32_t elements_max) { elements_left_ = elements_max; }
 
  private:
   friend class Tags;
@@ -105,6 +107,7 @@ class Cursor {
 
   Bytes rest_;
   const char* why_ = nullptr;
+  uint32_t elements_left_ = UINT32_MAX;
   Buffer owner_;
 };
 

@@ -313,6 +313,13 @@ def declare_struct(name, fields, message, indent, extra=()):
     return lines
 
 
+def decode_face(message):
+    if message.kind != "request":
+        return [f"static Result<{message.name}> decode(int16_t version, Cursor in);"]
+    return ["// Ignores what follows the message, as Kafka does; `left_over` is told how many bytes.",
+            f"static Result<{message.name}> decode(int16_t version, Cursor in, size_t* left_over = nullptr);"]
+
+
 def header(file):
     lines = ["// Generated from the schema of the same name: do not edit.", "#pragma once", "",
              "#include <cstdint>", "#include <optional>", "#include <string>",
@@ -326,7 +333,7 @@ def header(file):
         extra += [f"static constexpr int16_t kVersionMin = {message.versions[0]};",
                   f"static constexpr int16_t kVersionMax = {message.versions[1]};",
                   f"static constexpr int16_t kFlexibleMin = {message.flex};", "",
-                  f"static Result<{message.name}> decode(int16_t version, Cursor in);",
+                  *decode_face(message),
                   "Result<void> encode(int16_t version, Output& out) const;",
                   "size_t size(int16_t version) const;"]
         if message.kind == "data":
@@ -512,7 +519,9 @@ def equality(cpp, fields, message):
 
 LEFTOVER = '  if (in.ok() && !in.done()) in.refuse("has bytes left over");\n'
 
-ENTRY = """Result<NAME> NAME::decode(int16_t version, Cursor in) {
+TOLD = "  if (left_over) *left_over = in.remaining();\n"
+
+ENTRY = """Result<NAME> NAME::decode(int16_t version, Cursor inWHERE) {
   if (version < kVersionMin || version > kVersionMax) return bad_version(kName, version);
   NAME message;
   read(in, version, message);
@@ -581,8 +590,10 @@ def source(file):
             lines += equality(cpp, fields, message)
         # Kafka ignores what follows a request, and librdkafka 2.15 sends three bytes too many
         # after a MetadataRequest for no topics.
-        leftover = "" if message.kind == "request" else LEFTOVER
-        lines.append(ENTRY.replace("LEFTOVER", leftover).replace("NAME", message.name))
+        request = message.kind == "request"
+        lines.append(ENTRY.replace("LEFTOVER", TOLD if request else LEFTOVER)
+                     .replace("WHERE", ", size_t* left_over" if request else "")
+                     .replace("NAME", message.name))
         if message.kind == "data":
             body = LENIENT if message.lenient else STRICT
             lines.append(VERSIONED.replace("BODY", body).replace("NAME", message.name))

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/endian.h"
+#include "protocol/cursor.h"
 #include "protocol/gen/api.h"
 #include "protocol/probe.h"
 
@@ -97,6 +98,19 @@ TEST(Message, hostile_lengths_anywhere_neither_crash_nor_decode_to_more_than_cam
       }
     }
   });
+}
+
+TEST(Message, all_arrays_of_a_request_together_have_a_bound) {
+  // Two arrays of three and two elements.
+  const std::string bytes("\0\0\0\3abc\0\0\0\2de", 13);
+  for (uint32_t bound : {4u, 5u}) {
+    Cursor in(as_bytes(bytes));
+    in.limit_elements(bound);
+    std::vector<int8_t> first, second;
+    in.list(false, 1, first, [&](int8_t& one) { in.read(one); });
+    in.list(false, 1, second, [&](int8_t& one) { in.read(one); });
+    EXPECT_EQ(in.ok(), bound == 5) << bound;
+  }
 }
 
 TEST(Message, unknown_tags_are_skipped) {

@@ -192,8 +192,23 @@ Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Insta
            connections);
   text.one("paceline_connections_refused_total", "counter", "Connections over a limit.",
            total(node, &Metrics::connections_refused));
-  text.one("paceline_bad_frames_total", "counter", "Frames that could not be read.",
-           total(node, &Metrics::bad_frames));
+  text.describe("paceline_bad_frames_total", "counter",
+                "Frames that could not be read, by reason.");
+  for (size_t reason = 0; reason < broker::kBadFrames.size(); ++reason) {
+    uint64_t sum = 0;
+    for (size_t index = 0; index < node.shard_count(); ++index)
+      sum += node.host(index).metrics.bad_frames[reason].load(std::memory_order_relaxed);
+    text.value("paceline_bad_frames_total",
+               fmt::format("reason=\"{}\"", broker::kBadFrames[reason]), sum);
+  }
+  text.one("paceline_frames_left_over_total", "counter", "Requests with bytes behind the message.",
+           total(node, &Metrics::frames_left_over));
+  text.one("paceline_answers_given_up_total", "counter",
+           "Connections ended because others needed the memory of their unread answers.",
+           total(node, &Metrics::answers_given_up));
+  text.one("paceline_answer_memory_bytes", "gauge", "Memory of answers that are not sent yet.",
+           node.answers().bytes_held());
+  text.one("paceline_answer_memory_bytes_max", "gauge", "Its budget.", node.answers().bytes_max());
   text.one("paceline_request_memory_bytes", "gauge", "Memory of requests in flight.",
            node.memory().bytes_held());
   text.one("paceline_request_memory_bytes_max", "gauge", "Their budget.",
