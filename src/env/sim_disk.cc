@@ -36,6 +36,12 @@ void SimDisk::Change::apply(SimBytes& to) const {
   }
 }
 
+bool SimDisk::fails(double chance, uint32_t& next_ones) {
+  if (next_ones == 0) return random_.chance(chance);
+  --next_ones;
+  return true;
+}
+
 Result<void> SimDisk::powered() {
   if (powered_off_) return fail(Code::io_error, "the disk has no power");
   return {};

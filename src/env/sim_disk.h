@@ -31,6 +31,8 @@ class SimDisk final : public Disk {
     double slow_sync = 0;    // the sync takes up to slow_sync_max, see take_delay()
     Duration slow_sync_max = std::chrono::seconds(5);
     uint64_t capacity_bytes = std::numeric_limits<uint64_t>::max();  // no_space above it
+    uint32_t failing_syncs = 0;   // the next ones fail, as sync_error, then all is well again
+    uint32_t failing_writes = 0;  // the next ones fail, as write_error
   };
 
   explicit SimDisk(uint64_t seed);
@@ -90,6 +92,8 @@ class SimDisk final : public Disk {
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
+  // Whether this call fails: by chance, or because it is one of the next ones that must.
+  bool fails(double chance, uint32_t& next_ones);
   Result<void> powered();
   Result<void> begin_change();
   void change_names(NameChange change);

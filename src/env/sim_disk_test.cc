@@ -130,6 +130,17 @@ TEST(SimDisk, AFailedSyncLosesBytesThatALaterSyncDoesNotWrite) {
   EXPECT_LT(lost, 40);
 }
 
+TEST(SimDisk, OneSyncOrWriteFailsAndTheNextOneDoesNot) {
+  SimDisk disk(3);
+  auto file = open_durable(disk, "/f");
+  disk.faults().failing_writes = 1;
+  disk.faults().failing_syncs = 1;
+  EXPECT_EQ(file->write_at(0, as_bytes("abc")).error().code, Code::io_error);
+  EXPECT_TRUE(file->write_at(0, as_bytes("abc")));
+  EXPECT_EQ(file->sync().error().code, Code::io_error);
+  EXPECT_TRUE(file->sync());
+}
+
 TEST(SimDisk, AFullDiskRefusesAndGivesRoomBack) {
   SimDisk disk(3);
   disk.faults().capacity_bytes = 100;

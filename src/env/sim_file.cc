@@ -45,7 +45,7 @@ Result<void> SimFile::write_at(uint64_t position, std::span<const Bytes> pieces)
   const uint64_t capacity = disk_.faults_.capacity_bytes;
   const bool full = grown > 0 && capacity != std::numeric_limits<uint64_t>::max() &&
                     disk_.bytes_used() + grown > capacity;
-  if (full || disk_.random_.chance(disk_.faults_.write_error)) {
+  if (full || disk_.fails(disk_.faults_.write_error, disk_.faults_.failing_writes)) {
     const uint64_t used = full ? disk_.bytes_used() : 0;
     const uint64_t room =
         full ? bytes.size() - grown + (capacity > used ? capacity - used : 0) : bytes.size();
@@ -66,7 +66,7 @@ Result<void> SimFile::sync() {
   if (random.chance(disk_.faults_.slow_sync))
     disk_.delay_ +=
         Duration(static_cast<int64_t>(random.below(disk_.faults_.slow_sync_max.count() + 1)));
-  const bool failed = random.chance(disk_.faults_.sync_error);
+  const bool failed = disk_.fails(disk_.faults_.sync_error, disk_.faults_.failing_syncs);
   for (const SimDisk::Change& change : inode_->unsynced)
     if (!failed || random.chance(0.5)) change.apply(inode_->durable);
   inode_->unsynced.clear();

@@ -243,7 +243,12 @@ class Judge {
       line.told(event.told, value);
     };
     for (const Event* event : by_time_) {
-      if (event->kind == Event::Kind::poll) {
+      if (event->kind == Event::Kind::send) {
+        // Whoever asks after a record was acknowledged must see it.
+        const Send& send = history_.send(*event);
+        if (send.outcome == Outcome::ok && send.base >= 0)
+          high[send.key].told(event->told, send.base + send.count);
+      } else if (event->kind == Event::Kind::poll) {
         const Poll& poll = history_.poll(*event);
         rise(high[poll.key], *event, poll.key, poll.high_watermark, "offset-regress",
              "high watermark");

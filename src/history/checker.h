@@ -20,7 +20,8 @@ namespace paceline::history {
 //   poll-skip              an answer left out an offset that holds a record
 //   nonmonotonic-poll      offsets of one answer do not grow, or lie below what was asked
 //   nonmonotonic-send      records of one idempotent producer landed out of its order
-//   offset-regress         a high watermark or a log start fell
+//   offset-regress         a high watermark fell, or lay below what had been acknowledged; or a log
+//                          start fell
 //   epoch-regress          a leader epoch fell
 //   commit-regress         a group's offset went back behind an acknowledged commit
 //   group-skip             a group has committed past a record that no member was given

@@ -57,6 +57,9 @@ class Link {
   // A live connection, however long it takes. REQUIRES: asked again after every failed call.
   Task<WireClient*> get();
   void drop() { client_.reset(); }
+  WireClient* current() { return client_.get(); }  // REQUIRES: got and not dropped since
+  // It stays open; the next get() makes another one.
+  std::unique_ptr<WireClient> release() { return std::move(client_); }
 
  private:
   Clients& clients_;

@@ -14,8 +14,7 @@ class FaultyObjects final : public object::Store {
                                    std::vector<Slice> body) override {
     CO_TRY_VOID(co_await arrive(shard));
     auto put = co_await real_->put_if_absent(shard, std::move(key), std::move(body));
-    if (random_.chance(faults_.lose_answer))
-      co_return fail(Code::maybe_written, "the store did not answer");
+    if (loses_answer()) co_return fail(Code::maybe_written, "the store did not answer");
     co_return put;
   }
 
@@ -23,7 +22,7 @@ class FaultyObjects final : public object::Store {
                           uint64_t bytes) override {
     CO_TRY_VOID(co_await arrive(shard));
     CO_TRY(Slice body, co_await real_->get(shard, std::move(key), from, bytes));
-    if (random_.chance(faults_.lose_answer) || random_.chance(faults_.cut))
+    if (loses_answer() || random_.chance(faults_.cut))
       co_return fail(Code::unavailable, "the body ended early");
     if (body.empty() || !random_.chance(faults_.flip)) co_return body;
     Buffer flipped = Buffer::copy_of(body.bytes());
@@ -40,8 +39,7 @@ class FaultyObjects final : public object::Store {
   Task<Result<void>> remove(env::Shard& shard, std::string key) override {
     CO_TRY_VOID(co_await arrive(shard));
     auto removed = co_await real_->remove(shard, std::move(key));
-    if (random_.chance(faults_.lose_answer))
-      co_return fail(Code::unavailable, "the store did not answer");
+    if (loses_answer()) co_return fail(Code::unavailable, "the store did not answer");
     co_return removed;
   }
 
@@ -59,11 +57,12 @@ class FaultyObjects final : public object::Store {
   }
 
  private:
+  bool loses_answer() { return random_.chance(faults_.troubled ? 0.5 : faults_.lose_answer); }
   Task<Result<void>> arrive(env::Shard& shard) {
     if (random_.chance(faults_.slow))
       co_await env::sleep_for(
           shard, env::Duration(static_cast<int64_t>(random_.below(faults_.slow_max.count()))));
-    if (faults_.gone || random_.chance(faults_.refuse))
+    if (faults_.gone || random_.chance(faults_.troubled ? 0.6 : faults_.refuse))
       co_return fail(Code::unavailable, "the store says 503");
     co_return Result<void>{};
   }

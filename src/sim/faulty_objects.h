@@ -17,6 +17,9 @@ struct ObjectFaults {
   double slow = 0;
   env::Duration slow_max = std::chrono::seconds(3);
   bool gone = false;  // as refuse = 1
+  // A burst of 503; of what happens yet, many an answer is lost, so that the retry of a put finds
+  // what it has put itself.
+  bool troubled = false;
 };
 
 // A store that keeps its promises of durability and of names, and no other: between the broker and

@@ -117,11 +117,25 @@ class Producer {
     return batch;
   }
 
-  // Sends what is open, the j-th batch of every key in the j-th request, and hears all answers.
+  // Sends what is open and hears all answers. Now and then a client that waits no longer sends it
+  // all again on a new connection, though it is still on its way on the first.
   Task<void> round() {
-    WireClient* client = co_await link_.get();
-    std::vector<WireClient::Begun> begun;
     const auto version = static_cast<int16_t>(clients_.random.between(7, 12));
+    if (idempotent_ && clients_.random.chance(0.05)) {
+      WireClient* first = co_await link_.get();
+      begin_all(*first, version);
+      co_await env::sleep_for(clients_.shard, clients_.between(0ms, 3ms));
+      forgotten_ = link_.release();
+    }
+    WireClient* client = co_await link_.get();
+    std::vector<WireClient::Begun> begun = begin_all(*client, version);
+    co_await hear_all(begun);
+    settle();
+  }
+
+  // The j-th batch of every key in the j-th request.
+  std::vector<WireClient::Begun> begin_all(WireClient& client, int16_t version) {
+    std::vector<WireClient::Begun> begun;
     for (size_t depth = 0; depth < kInFlightMax; ++depth) {
       protocol::ProduceRequest request;
       request.acks = -1;
@@ -133,14 +147,18 @@ class Producer {
         partition.index = static_cast<int32_t>(key);
         partition.records = as_bytes(batches[depth].bytes);
       }
-      if (!request.topic_data.empty()) begun.push_back(client->begin(version, request));
+      if (!request.topic_data.empty()) begun.push_back(client.begin(version, request));
     }
     for (auto& [key, batches] : open_)
       for (Batch& batch : batches) batch.sent_before = true;
+    return begun;
+  }
+
+  Task<void> hear_all(std::vector<WireClient::Begun>& begun) {
     std::map<Key, size_t> answered;  // of open_[key], in order
     std::map<Key, bool> missing;     // a batch before was not accepted in this round
     for (auto& one : begun) {
-      auto answer = co_await client->end<protocol::ProduceResponse>(std::move(one));
+      auto answer = co_await link_.current()->end<protocol::ProduceResponse>(std::move(one));
       if (!answer) {
         if (answer.error().code == Code::corrupt) clients_.violation(0, answer.error().message);
         link_.drop();
@@ -152,7 +170,6 @@ class Producer {
           hear(key, open_[key].at(answered[key]++), partition, missing[key]);
         }
     }
-    settle();
   }
 
   void hear(Key key, Batch& batch, const protocol::ProduceResponse::Topic::Partition& answer,
@@ -198,6 +215,7 @@ class Producer {
 
   Clients& clients_;
   Link link_;
+  std::unique_ptr<WireClient> forgotten_;  // a connection whose answers nobody hears
   const bool idempotent_;
   std::optional<record::ProducerId> id_;
   int16_t epoch_ = 0;

@@ -91,12 +91,16 @@ class Run {
  private:
   void configure() {
     server::Options& options = broker_.options();
-    options.memory_bytes = 4ull << 20;
+    // Now and then less than the clients need at once.
+    short_of_memory_ = random_.chance(0.2);
+    options.memory_bytes = short_of_memory_ ? 512ull << 10 : 4ull << 20;
     options.upload_bytes = 16ull << (10 + random_.below(5));
     options.upload_age_ms = static_cast<int64_t>(random_.between(100, 3000));
     options.wal_segment_bytes = 64ull << (10 + random_.below(5));
     broker::Settings& settings = options.settings;
     settings.unuploaded_bytes_high = 3 * options.upload_bytes;
+    settings.request_memory_bytes = short_of_memory_ ? 256ull << 10 : 1ull << 20;
+    settings.request_bytes_max = settings.request_memory_bytes - 4096;
     settings.offsets_topic_partitions = 3;
     settings.retention_check_ms = 1'000;
     settings.group.initial_rebalance_delay_ms = random_.chance(0.5) ? 0 : 500;
@@ -125,7 +129,8 @@ class Run {
   void start_clients() {
     env::Shard& shard = clients_.shard;
     shard.spawn(create_topic(clients_));
-    for (uint64_t i = 1 + random_.below(3); i > 0; --i)
+    const uint64_t more = short_of_memory_ ? 5 : 0;
+    for (uint64_t i = 1 + random_.below(3) + more; i > 0; --i)
       shard.spawn(run_idempotent_producer(clients_));
     if (random_.chance(0.5)) shard.spawn(run_plain_producer(clients_));
     for (Key key = 0; key < clients_.partition_count; ++key) shard.spawn(run_reader(clients_, key));
@@ -171,7 +176,7 @@ class Run {
     return low + env::Duration(static_cast<int64_t>(random_.between(0, (high - low).count())));
   }
   void hurt() {
-    switch (random_.below(12)) {
+    switch (random_.below(16)) {
       case 0:
       case 1:
         crash();
@@ -185,9 +190,7 @@ class Run {
       }
       case 4:
       case 5:
-        ++report_.kills;
-        step_done("kill -9");
-        broker_.kill();
+        kill();
         break;
       case 6:
         ++report_.stops;
@@ -216,6 +219,29 @@ class Run {
         world_.after(full, [this] { broker_.disk().fill_up(std::nullopt); });
         break;
       }
+      case 11: {
+        const uint64_t events = random_.below(3000);
+        const bool power = random_.chance(0.5);
+        step_done(fmt::format("after {} events the broker is gone", events));
+        for (uint64_t i = 0; i < events && broker_.running(); ++i) world_.step();
+        if (!broker_.running() || power) {
+          crash();
+        } else {
+          kill();
+        }
+        break;
+      }
+      case 12:
+        step_done("the next sync fails");
+        broker_.disk().faults().failing_syncs = 1;
+        break;
+      case 13:
+        step_done("the next write fails");
+        broker_.disk().faults().failing_writes = 1;
+        break;
+      case 14:
+        store_trouble();
+        break;
       case 10: {
         const env::Duration skew = between(-3000s, 3000s);
         step_done(fmt::format("the wall clock is off by {:.0f} s", seconds(skew)));
@@ -228,6 +254,17 @@ class Run {
         broker_.host().pause(pause);
       }
     }
+  }
+  void store_trouble() {
+    const env::Duration trouble = between(100ms, 5s);
+    step_done(fmt::format("the object store is in trouble for {:.3f} s", seconds(trouble)));
+    objects_.troubled = true;
+    world_.after(trouble, [this] { objects_.troubled = false; });
+  }
+  void kill() {
+    ++report_.kills;
+    step_done("kill -9");
+    broker_.kill();
   }
   void crash() {
     ++report_.crashes;
@@ -299,6 +336,7 @@ class Run {
   Clients clients_;
   const env::Instant begun_;
   bool keep_history_ = false;
+  bool short_of_memory_ = false;
   bool polled_ = false;  // all final polls have come to their end
 };
 
