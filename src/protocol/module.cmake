@@ -27,7 +27,7 @@ target_include_directories(paceline_protocol PUBLIC ${CMAKE_BINARY_DIR}/generate
 add_library(paceline_protocol_probe STATIC EXCLUDE_FROM_ALL ${protocol_probes})
 target_precompile_headers(paceline_protocol_probe REUSE_FROM paceline_base)
 target_link_libraries(paceline_protocol_probe PUBLIC paceline_protocol)
-foreach(user protocol_test paceline-dump protocol_request_fuzz)
+foreach(user protocol_test paceline-dump protocol_request_fuzz protocol_response_fuzz)
   if(TARGET ${user})
     target_link_libraries(${user} PRIVATE paceline_protocol_probe)
   endif()
