@@ -23,6 +23,8 @@ Result<size_t> RealFile::read_at(uint64_t position, MutableBytes into) {
     const ssize_t count =
         ::pread(fd_, into.data() + done, into.size() - done, static_cast<off_t>(position + done));
     if (count < 0 && errno == EINTR) continue;
+    // A file read directly ended within a page, and what is left is not aligned.
+    if (count < 0 && errno == EINVAL && done % kDirectAlignment != 0) break;
     if (count < 0) return system_error(errno, "read", path_);
     if (count == 0) break;
     done += static_cast<size_t>(count);

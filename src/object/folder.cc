@@ -4,8 +4,14 @@
 
 #include <algorithm>
 
+#include "env/block_pool.h"
+
 namespace paceline::object {
 namespace {
+
+// From here on a read passes the page cache by, as the writes of big objects do: its pages would be
+// as fresh as the memory that the bytes are then copied to.
+constexpr uint64_t kDirectBytesMin = 64u << 10;
 
 bool is_temporary(const std::string& name) {
   return name.starts_with('.') && name.find(".tmp-") != std::string::npos;
@@ -112,8 +118,8 @@ Result<void> Folder::settle(const std::string& dir) {
   return synced;
 }
 
-Result<Folder::Opened> Folder::open_object(const std::string& key) {
-  env::OpenMode mode;
+Result<Folder::Opened> Folder::open_object(const std::string& key, bool direct) {
+  env::OpenMode mode{.direct = direct};
   auto file = disk_.open(path_of(key), mode);
   // A folder opens like a file on some systems, but only a folder can be listed.
   if (disk_.list(path_of(key))) return no_object(key);
@@ -131,19 +137,26 @@ Result<Folder::Opened> Folder::open_object(const std::string& key) {
 }
 
 Result<Slice> Folder::get(const std::string& key, uint64_t from, uint64_t bytes) {
-  TRY(Opened object, open_object(key));
+  const bool direct = bytes >= kDirectBytesMin;
+  TRY(Opened object, open_object(key, direct));
   if (from > object.bytes || bytes > object.bytes - from)
     return fail(Code::out_of_range,
                 fmt::format("object '{}' has {} bytes: [{}, +{}) is not all there", key,
                             object.bytes, from, bytes));
-  Buffer buffer = Buffer::allocate(bytes);
-  TRY(const size_t count, object.file->read_at(from, buffer.writable()));
-  if (count < bytes) return fail(Code::io_error, fmt::format("object '{}' became shorter", key));
-  return Slice(std::move(buffer));
+  // Whole pages, if it is direct, of which the caller gets what was asked for.
+  const uint64_t unit = direct ? env::kDirectAlignment : 1;
+  const uint64_t start = from / unit * unit;
+  const uint64_t before = from - start;
+  const uint64_t span = (before + bytes + unit - 1) / unit * unit;
+  Buffer buffer = direct ? env::allocate_pages(span, false) : Buffer::allocate(span);
+  TRY(const size_t count, object.file->read_at(start, buffer.writable()));
+  if (count < before + bytes)
+    return fail(Code::io_error, fmt::format("object '{}' became shorter", key));
+  return Slice(std::move(buffer)).subslice(before, bytes);
 }
 
 Result<uint64_t> Folder::size(const std::string& key) {
-  TRY(const Opened object, open_object(key));
+  TRY(const Opened object, open_object(key, false));
   return object.bytes;
 }
 

@@ -41,7 +41,7 @@ class Folder {
   Result<void> recover(const std::string& dir);
   Result<void> write_temporary(const std::string& path, const std::vector<Slice>& body);
   Result<void> settle(const std::string& dir);
-  Result<Opened> open_object(const std::string& key);
+  Result<Opened> open_object(const std::string& key, bool direct);
   Result<void> list_dir(const std::string& dir, Listing& listing);
   Result<void> list_name(const std::string& key, Listing& listing);
 

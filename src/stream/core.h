@@ -13,6 +13,7 @@
 #include "stream/log_cache.h"
 #include "stream/object_builder.h"
 #include "stream/object_reader.h"
+#include "stream/read_ahead.h"
 #include "stream/recover.h"
 
 // What the phases of storage share. core -> one Part a shard -> its streams.
@@ -106,7 +107,9 @@ class StoredStream final : public Stream {
   Task<Result<bool>> read_block(const ReadRequest& request, ReadResult& result, Offset& at,
                                 size_t& bytes);
   const Extent* find_extent(Offset offset) const;
-  void read_ahead(const ObjectId& object, const Index& index, const BlockRef& block);
+  // Fetches `count` blocks behind the one that holds `at`, in the background, also out of the next
+  // object. REQUIRES: count > 0.
+  void fetch_ahead(Offset at, size_t count);
   Task<Result<void>> improve_by_extent(Extent extent, Offset start, std::optional<Batch>& best);
   Task<Result<std::optional<Batch>>> first_in_extent(Extent extent, Offset start,
                                                      int64_t timestamp);
@@ -129,6 +132,7 @@ class StoredStream final : public Stream {
   uint64_t tail_bytes_ = 0;  // of batches above uploaded_end_
   std::vector<Extent> extents_;
   BatchRun cached_;
+  ReadAhead readers_;
   Offset snapshot_end_;  // of snapshot_, which counts only while there is no owner
   std::string snapshot_;
   std::string offline_;

@@ -14,7 +14,8 @@ namespace paceline::stream {
 
 // A cache of one shard that loads what it misses: least recently used goes first, by bytes; one
 // load at a time for a key, whoever asks. A loader that is destroyed half-way leaves its place to
-// the next who waits. Value tells memory_bytes().
+// the next who waits. Value tells memory_bytes(), and in spare_once() whether its turn to go is put
+// off, which it may say once.
 template <class Key, class Value>
 class LoadingCache {
  public:
@@ -33,6 +34,9 @@ class LoadingCache {
     used_.splice(used_.begin(), used_, found->second);
     return found->second->second;
   }
+
+  // Whether it is there, or on its way.
+  bool knows(const Key& key) const { return index_.contains(key) || flights_.contains(key); }
 
   // `load()` makes a Task<Result<Value>>; failures are not kept.
   template <class Load>
@@ -88,6 +92,10 @@ class LoadingCache {
     bytes_total_ += bytes;
     // The newest stays whatever its size: somebody reads it now.
     while (bytes_ > bytes_max_ && used_.size() > 1) {
+      if (used_.back().second->spare_once()) {
+        used_.splice(used_.begin(), used_, std::prev(used_.end()));
+        continue;
+      }
       const uint64_t gone = used_.back().second->memory_bytes();
       index_.erase(used_.back().first);
       used_.pop_back();

@@ -14,12 +14,30 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> ObjectReader::block(Obj
   const Key key{object, ref.position};
   if (auto there = blocks_.peek(key)) {
     counters_.cache_hits += there->batches.size();
+    there->unread.reset();
     co_return there;
   }
   auto load = [this, object, ref] { return load_block(object, ref); };
   CO_TRY(auto loaded, co_await blocks_.get(key, load));
   counters_.cache_misses += loaded->batches.size();
+  loaded->unread.reset();
   co_return loaded;
+}
+
+Task<void> ObjectReader::fetch_ahead(ObjectId object, BlockRef ref) {
+  Unread unread(unread_, ref.bytes);
+  auto load = [this, object, ref, &unread]() -> Task<Result<Block>> {
+    return load_ahead(object, ref, unread);
+  };
+  auto ignored = co_await blocks_.get({object, ref.position}, load);
+  (void)ignored;
+}
+
+Task<Result<ObjectReader::Block>> ObjectReader::load_ahead(ObjectId object, BlockRef ref,
+                                                           Unread& unread) {
+  auto block = co_await load_block(object, ref);
+  if (block) block->unread.emplace(std::move(unread));
+  co_return block;
 }
 
 Task<Result<Slice>> ObjectReader::fetch(ObjectId object, uint64_t from, uint64_t bytes) {

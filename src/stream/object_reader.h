@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "object/object.h"
@@ -9,12 +11,34 @@
 
 namespace paceline::stream {
 
+// Bytes that were fetched ahead of a reader and that nobody has read yet. Counted while it lives.
+class Unread {
+ public:
+  Unread(std::shared_ptr<uint64_t> sum, uint64_t bytes) : sum_(std::move(sum)), bytes_(bytes) {
+    *sum_ += bytes_;
+  }
+  Unread(Unread&& other) noexcept = default;
+  Unread& operator=(Unread&&) = delete;
+  ~Unread() {
+    if (sum_) *sum_ -= bytes_;
+  }
+
+ private:
+  std::shared_ptr<uint64_t> sum_;
+  uint64_t bytes_;
+};
+
 // One shard's way to blocks of objects: cached, checked, each fetched once whoever asks.
 class ObjectReader {
  public:
   struct Block {
     std::vector<Batch> batches;
     uint64_t bytes = 0;
+    mutable std::optional<Unread> unread = {};
+    mutable bool spared = false;
+    // Fetched ahead, it was used last when it came, while what its reader has done with counts as
+    // used later.
+    bool spare_once() const { return unread && !std::exchange(spared, true); }
     uint64_t memory_bytes() const { return bytes + batches.size() * sizeof(Batch) + 64; }
   };
 
@@ -25,14 +49,22 @@ class ObjectReader {
         cluster_id_(cluster_id),
         counters_(counters),
         indexes_(shard, bytes_max / 8, counters.block_cache_bytes),
-        blocks_(shard, bytes_max - bytes_max / 8, counters.block_cache_bytes) {}
+        blocks_(shard, bytes_max - bytes_max / 8, counters.block_cache_bytes),
+        unread_bytes_max_(bytes_max / 2) {}
 
   // corrupt: damaged (twice: it was fetched again), absent, or another's. unavailable: try later.
   Task<Result<std::shared_ptr<const Index>>> index(ObjectId object);
   Task<Result<std::shared_ptr<const Block>>> block(ObjectId object, BlockRef ref);
-  bool has_block(ObjectId object, const BlockRef& ref) {
-    return blocks_.peek({object, ref.position}) != nullptr;
+  // What is there already, or null.
+  std::shared_ptr<const Index> known_index(ObjectId object) { return indexes_.peek({object, 0}); }
+  // Whether there is a point in fetch_ahead(): not there, not on its way, and what was fetched
+  // ahead and not read yet leaves room for it. Half of the cache may be ahead, so that blocks are
+  // not fetched only to be dropped before their reader comes.
+  bool wants_ahead(ObjectId object, const BlockRef& ref) const {
+    return !blocks_.knows({object, ref.position}) && *unread_ + ref.bytes <= unread_bytes_max_;
   }
+  // Errors are told to whoever reads the block.
+  Task<void> fetch_ahead(ObjectId object, BlockRef ref);
 
  private:
   struct Key {
@@ -45,6 +77,7 @@ class ObjectReader {
   Task<Result<Index>> load_index(ObjectId object);
   Task<Result<Index>> load_index_once(ObjectId object);
   Task<Result<Block>> load_block(ObjectId object, BlockRef ref);
+  Task<Result<Block>> load_ahead(ObjectId object, BlockRef ref, Unread& unread);
 
   env::Shard& shard_;
   object::Store& objects_;
@@ -52,6 +85,8 @@ class ObjectReader {
   Counters& counters_;
   LoadingCache<Key, Index> indexes_;
   LoadingCache<Key, Block> blocks_;
+  const uint64_t unread_bytes_max_;
+  std::shared_ptr<uint64_t> unread_ = std::make_shared<uint64_t>(0);
 };
 
 }  // namespace paceline::stream

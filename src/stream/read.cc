@@ -20,16 +20,20 @@ Task<Result<ReadResult>> StoredStream::read_from(ReadRequest request) {
   Offset at = request.from;
   size_t bytes = 0;
   bool more = true;
+  bool from_objects = false;
   while (more && at < result.end) {
     if (cached_.find(at) < cached_.size()) {
       more = read_cached(request, result, at, bytes);
       continue;
     }
+    fetch_ahead(at, readers_.blocks(request.from));
+    from_objects = true;
     auto done = co_await read_block(request, result, at, bytes);
     // What was found before a failure is whole and consecutive: the reader comes back for the rest.
     if (!done && !result.batches.empty()) break;
     CO_TRY(more, std::move(done));
   }
+  if (from_objects) readers_.note(request.from, at);
   co_return result;
 }
 
@@ -79,7 +83,6 @@ Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResu
   // A block that would not fit in the answer any more is not worth a fetch.
   if (!result.batches.empty() && bytes >= request.bytes_max) co_return false;
   CO_TRY(auto block, co_await part_->reader.block(object, *ref));
-  read_ahead(object, *index, *ref);
   auto batch = std::ranges::upper_bound(block->batches, at, {}, &Batch::base);
   CHECK(batch != block->batches.begin());
   for (--batch; batch != block->batches.end() && at < result.end; ++batch)
@@ -87,18 +90,37 @@ Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResu
   co_return true;
 }
 
-// Fetches the block after the one just read, in the background: readers go on in order.
-void StoredStream::read_ahead(const ObjectId& object, const Index& index, const BlockRef& block) {
-  const BlockRef* next = index.find(id_, block.end);
-  if (!next || part_->reader.has_block(object, *next)) return;
-  auto fetch = [](std::shared_ptr<Core> core, Part* part, ObjectId from,
-                  BlockRef ref) -> Task<void> {
-    auto ignored =
-        co_await part->reader.block(from, ref);  // who needs it will be told what is wrong
-    (void)ignored;
-    (void)core;
+void StoredStream::fetch_ahead(Offset at, size_t count) {
+  const auto core = core_->shared_from_this();
+  struct Ahead {
+    static Task<void> block(std::shared_ptr<Core> core, Part* part, ObjectId object, BlockRef ref) {
+      co_await part->reader.fetch_ahead(object, ref);
+      (void)core;
+    }
+    static Task<void> index(std::shared_ptr<Core> core, Part* part, ObjectId object) {
+      auto ignored = co_await part->reader.index(object);
+      (void)ignored;
+      (void)core;
+    }
   };
-  part_->shard.spawn(fetch(core_->shared_from_this(), part_, object, *next));
+  for (bool first = true; at < end_ && cached_.find(at) == cached_.size(); first = false) {
+    const Extent* extent = find_extent(at);
+    if (!extent) return;
+    const ObjectId object = extent->object;
+    const auto index = part_->reader.known_index(object);
+    if (!index) {
+      // It says where the blocks are; the next read goes on from here.
+      if (!first) part_->shard.spawn(Ahead::index(core, part_, object));
+      return;
+    }
+    const BlockRef* ref = index->find(id_, at);
+    if (!ref) return;
+    at = ref->end;
+    if (first) continue;
+    if (part_->reader.wants_ahead(object, *ref))
+      part_->shard.spawn(Ahead::block(core, part_, object, *ref));
+    if (--count == 0) return;
+  }
 }
 
 }  // namespace paceline::stream

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/ids.h"
+
+namespace paceline::stream {
+
+// How many blocks of objects a stream fetches ahead of a reader: one for a reader that has just
+// come, twice as many each time it goes on where it had stopped. Remembers the last few readers.
+class ReadAhead {
+ public:
+  static constexpr uint8_t kBlocksMax = 4;  // of a mebibyte: hides some 2 ms at 2 GB/s
+
+  // For a read that starts at `from`.
+  size_t blocks(Offset from) const {
+    const auto known = std::ranges::find(readers_, from, &Reader::next);
+    return known == readers_.end() ? 1 : known->blocks;
+  }
+  // It has read [from, to).
+  void note(Offset from, Offset to) {
+    if (to <= from) return;
+    const auto known = std::ranges::find(readers_, from, &Reader::next);
+    if (known == readers_.end()) {
+      readers_[oldest_] = {to, 2};
+      oldest_ = static_cast<uint8_t>((oldest_ + 1) % readers_.size());
+    } else {
+      *known = {to, std::min<uint8_t>(kBlocksMax, static_cast<uint8_t>(known->blocks * 2))};
+    }
+  }
+
+ private:
+  struct Reader {
+    Offset next{-1};
+    uint8_t blocks = 1;
+  };
+  std::array<Reader, 4> readers_;
+  uint8_t oldest_ = 0;
+};
+
+}  // namespace paceline::stream
