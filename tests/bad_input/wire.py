@@ -213,13 +213,15 @@ def join_body(group, member="", instance=None, session=10000, rebalance=10000, m
 
 
 class Connection:
-    def __init__(self, address, timeout=10.0, receive_bytes=0):
+    def __init__(self, address, timeout=10.0, receive_bytes=0, source=None):
         self.timeout = timeout
         self.number = 0
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.name = "%s:%d" % self.socket.getsockname()
 
