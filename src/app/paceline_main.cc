@@ -11,6 +11,11 @@
 
 extern char** environ;
 
+// jemalloc's word for its options: what is freed goes back to the system within seconds, also when
+// nobody asks for memory any more.
+extern "C" const char* malloc_conf;
+const char* malloc_conf = "background_thread:true,dirty_decay_ms:5000,muzzy_decay_ms:0";
+
 namespace paceline::app {
 namespace {
 
