@@ -8,8 +8,7 @@ namespace paceline::partition {
 namespace {
 
 // A batch that opens to no more is judged in place, in some 500 us (gzip). More would stall the
-// shard, and goes to threads that may block, two of them at a time: each may hold a whole batch of
-// record::kDecompressedBytesMax, if its zstd frame asks for a window of that size.
+// shard, and goes to threads that may block, two of them at a time; one of what opens in one piece.
 constexpr size_t kInPlaceBytesMax = size_t{256} << 10;
 constexpr uint64_t kLanes = 2;
 constexpr uint64_t kFirstLane = 0x76616c6964000000;  // a range of our own
@@ -70,8 +69,11 @@ Task<StreamPartition::Facts> StreamPartition::judge_elsewhere(const AppendReques
   auto work = [records = request.records, options = judge_options(request)] {
     return verdict(records.bytes(), options);
   };
+  const auto view = record::BatchView::parse(request.records.bytes());
+  const bool in_one = view && record::opens_in_one_piece(view->codec(), view->payload());
   const uint64_t lane = (options_.stream.owner.bytes[0] + options_.stream.index) % kLanes;
-  co_return co_await env::offload(shard_, std::move(work), kFirstLane + lane);
+  co_return co_await env::offload(shard_, std::move(work),
+                                  in_one ? kOnePieceLane : kFirstLane + lane);
 }
 
 record::ValidateOptions StreamPartition::judge_options(const AppendRequest& request) const {

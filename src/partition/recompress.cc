@@ -66,7 +66,10 @@ Task<std::expected<Turns::Turn, AppendFailure>> StreamPartition::repack(AppendRe
       packed = pack(request.records, options);
     } else {
       auto work = [records = request.records, options] { return pack(records, options); };
-      packed = co_await env::offload(shard_, std::move(work), lane_of(options_.stream));
+      const auto view = record::BatchView::parse(request.records.bytes());
+      const bool in_one = view && record::opens_in_one_piece(view->codec(), view->payload());
+      const uint64_t lane = in_one ? kOnePieceLane : lane_of(options_.stream);
+      packed = co_await env::offload(shard_, std::move(work), lane);
     }
   }
   co_await turns_.wait(turn);

@@ -21,6 +21,10 @@ std::unexpected<AppendFailure> refuse(KafkaError code, std::string message);
 // What a reader or an administrator is told when the stream fails.
 record::KafkaFailure told(const Error& error);
 
+// The lane of what opens in one piece of up to record::kDecompressedBytesMax, to be judged or
+// packed again: one at a time in the process, so that memory has a bound.
+inline constexpr uint64_t kOnePieceLane = 0x6f6e650000000000;
+
 // The one implementation. An append goes through admit, repack (where something takes long: a batch
 // that opens to much, a topic with a codec),
 // sequence, persist, acknowledge, a file each.

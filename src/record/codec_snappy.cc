@@ -129,6 +129,13 @@ class Snap final : public Compressor {
 
 }  // namespace
 
+bool snappy_opens_in_one_piece(Bytes compressed) {
+  size_t opened = 0;
+  if (as_text(compressed).starts_with(kXerialMagic)) return false;
+  return snappy::GetUncompressedLength(as_text(compressed).data(), compressed.size(), &opened) &&
+         opened > kSmallPieceMax;
+}
+
 std::unique_ptr<Decompressor> open_snappy(Bytes compressed, size_t bytes_max) {
   return std::make_unique<Unsnap>(compressed, bytes_max);
 }

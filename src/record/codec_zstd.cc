@@ -12,6 +12,7 @@ namespace {
 // go into memory that grows with what really comes out, because a few bytes can claim 128 MiB.
 constexpr int kStreamedWindowLog = 23;
 constexpr uint64_t kStreamedWindowMax = uint64_t{1} << kStreamedWindowLog;
+static_assert(kStreamedWindowMax == kSmallPieceMax);
 
 // The window that the frame at the start of `bytes` asks for. Format: RFC 8878, 3.1.1.1.
 Result<uint64_t> window_of(Bytes bytes) {
@@ -106,6 +107,7 @@ class Unzstd final : public Decompressor {
       if (ZSTD_getErrorCode(made) != ZSTD_error_dstSize_tooSmall)
         return corrupt("not a zstd frame");
       if (room == cap_.left()) return cap_.take(room + 1);
+      piece = std::string();  // not both at once
       room = std::min(cap_.left(), room * 2);
     }
   }
@@ -158,6 +160,18 @@ class Zstd final : public Compressor {
 };
 
 }  // namespace
+
+bool zstd_opens_in_one_piece(Bytes compressed) {
+  for (Bytes rest = compressed; !rest.empty();) {
+    const auto window = window_of(rest);
+    if (!window) return false;
+    if (*window > kStreamedWindowMax) return true;
+    const size_t size = ZSTD_findFrameCompressedSize(rest.data(), rest.size());
+    if (ZSTD_isError(size)) return false;
+    rest = rest.subspan(size);
+  }
+  return false;
+}
 
 std::unique_ptr<Decompressor> open_zstd(Bytes compressed, size_t bytes_max) {
   return std::make_unique<Unzstd>(compressed, bytes_max);

@@ -30,6 +30,11 @@ inline std::unexpected<Error> corrupt(std::string_view what) {
   return fail(Code::corrupt, std::string(what));
 }
 
+// What opens to a piece, or through a window, of at most this is opened piece by piece.
+inline constexpr uint64_t kSmallPieceMax = uint64_t{8} << 20;
+bool zstd_opens_in_one_piece(Bytes compressed);
+bool snappy_opens_in_one_piece(Bytes compressed);
+
 std::unique_ptr<Decompressor> open_gzip(Bytes compressed, size_t bytes_max);
 std::unique_ptr<Decompressor> open_snappy(Bytes compressed, size_t bytes_max);
 std::unique_ptr<Decompressor> open_lz4(Bytes compressed, size_t bytes_max);

@@ -53,6 +53,11 @@ std::unique_ptr<Decompressor> Decompressor::open(Codec codec, Bytes compressed, 
   return std::make_unique<Plain>(compressed, bytes_max);
 }
 
+bool opens_in_one_piece(Codec codec, Bytes compressed) {
+  if (codec == Codec::zstd) return codecs::zstd_opens_in_one_piece(compressed);
+  return codec == Codec::snappy && codecs::snappy_opens_in_one_piece(compressed);
+}
+
 Result<std::string> decompress(Codec codec, Bytes compressed, size_t bytes_max) {
   auto source = Decompressor::open(codec, compressed, bytes_max);
   std::string whole;

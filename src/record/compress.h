@@ -37,6 +37,11 @@ class Decompressor {
   virtual Result<bool> next(std::string& piece) = 0;
 };
 
+// Whether the Decompressor holds a payload's bytes in one piece of megabytes, as large zstd windows
+// and snappy's raw blocks ask for. Who opens several at a time may want to take turns. Looks at the
+// compressed bytes only; false for what does not open.
+bool opens_in_one_piece(Codec codec, Bytes compressed);
+
 // The whole at once; at most `bytes_max` and one window are held.
 Result<std::string> decompress(Codec codec, Bytes compressed, size_t bytes_max);
 

@@ -185,6 +185,24 @@ TEST(Decompress, ZstdWindowsAreBoundedAndLargeOnesStillOpen) {
   EXPECT_EQ(code_of(Codec::zstd, out, plain.size() - 1), Code::too_large);
 }
 
+TEST(Decompress, WhatIsOpenedInOnePieceIsKnownBefore) {
+  const auto frame = [](std::string_view descriptor) {
+    return from_hex("28b52ffd00") + from_hex(descriptor) + from_hex("090000") + "x";
+  };
+  const auto in_one = [](Codec codec, std::string_view bytes) {
+    return opens_in_one_piece(codec, as_bytes(bytes));
+  };
+  EXPECT_FALSE(in_one(Codec::zstd, frame("68")));  // 2^23
+  EXPECT_TRUE(in_one(Codec::zstd, frame("69")));
+  EXPECT_TRUE(in_one(Codec::zstd, frame("68") + frame("80")));
+  EXPECT_FALSE(in_one(Codec::zstd, "nothing"));
+  const std::string plain(9 << 20, 'x');
+  EXPECT_FALSE(in_one(Codec::snappy, *compress(Codec::snappy, as_bytes(plain))));  // xerial
+  EXPECT_TRUE(in_one(Codec::snappy, from_hex("8080c004") + plain));                // 9 MiB
+  EXPECT_FALSE(in_one(Codec::snappy, from_hex("808004")));                         // 64 KiB
+  EXPECT_FALSE(in_one(Codec::gzip, plain));
+}
+
 TEST(Decompress, ABrokenByteNeverCrashes) {
   const std::string plain = text(5000);
   for (Codec codec : kCompressing) {
