@@ -242,8 +242,11 @@ void read_settings(Config& config, const Values& values) {
   // little that the largest request would not fit.
   settings.request_memory_bytes =
       std::max<uint64_t>(config.server.memory_bytes / 4, settings.request_bytes_max + 4096ull);
-  settings.answer_memory_bytes = config.server.memory_bytes / 4;
-  config.server.upload_bytes = static_cast<uint64_t>(values.number("paceline.upload.bytes"));
+  settings.answer_memory_bytes = config.server.memory_bytes / 16 * 3;
+  // What is not uploaded lies in the log cache, a quarter: with what is on its way it must fit in.
+  config.server.upload_bytes =
+      std::min(static_cast<uint64_t>(values.number("paceline.upload.bytes")),
+               config.server.memory_bytes / 16);
   settings.unuploaded_bytes_high = 3 * config.server.upload_bytes;
   config.server.upload_age_ms = values.number("paceline.upload.age.ms");
   config.forget_unsynced = values.flag("paceline.test.forget.unsynced");

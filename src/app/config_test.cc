@@ -90,6 +90,16 @@ TEST(Config, TheStrongerSourceWins) {
   EXPECT_TRUE(config->notices.empty());
 }
 
+TEST(Config, WhatIsNotUploadedFitsIntoTheLogCache) {
+  const auto of = [](std::string memory) {
+    auto config = load("paceline.memory.bytes=" + memory);
+    return std::make_pair(config->server.upload_bytes,
+                          config->server.settings.unuploaded_bytes_high);
+  };
+  EXPECT_EQ(of("1073741824"), std::make_pair(uint64_t{64} << 20, uint64_t{192} << 20));
+  EXPECT_EQ(of("268435456"), std::make_pair(uint64_t{16} << 20, uint64_t{48} << 20));
+}
+
 TEST(Config, WhatWouldWeakenOrPromiseTooMuchIsRefusedWithOneSentence) {
   EXPECT_NE(refusal("zookeeper.connect=z:2181\n").find("ZooKeeper is not used"), std::string::npos);
   EXPECT_NE(refusal("process.roles=controller\n").find("no separate controller"),

@@ -11,9 +11,10 @@
 namespace paceline::broker {
 
 // The memory that answers keep alive until their clients have read them: counted, for all shards.
-// Nobody waits for it, because those who hold it are the slow ones. Instead answers get smaller as
-// it fills, small ones let go of the big blocks they stand in, and at three quarters the
-// connections whose answers have waited longest are ended (Connection). Any thread.
+// Those who hold it are the slow ones, so waiting for them alone would not end: answers get smaller
+// as it fills, small ones let go of the big blocks they stand in, at three quarters the connections
+// whose answers have waited longest are ended (Connection), and once it is full only a big batch
+// waits, and not for ever. Any thread.
 class AnswerMemory {
  public:
   explicit AnswerMemory(uint64_t bytes_max) : bytes_max_(bytes_max) {}
@@ -52,6 +53,10 @@ class AnswerMemory {
     const uint64_t left = held < bytes_max_ ? bytes_max_ - held : 0;
     return std::min(bytes_max, std::max<uint64_t>(left / 8, kShareMin));
   }
+  // Whether nothing is left for a batch of the usual limit: only what is smaller may be answered.
+  bool full() const { return bytes_held() + kBatchBytes > bytes_max_; }
+  // What an answer that may be one batch over its share counts as while it is made.
+  uint64_t share_with_a_batch(uint64_t share) const { return std::max(share, kBatchBytes); }
   bool crowded() const { return bytes_held() > bytes_max_ / 2; }
   // How much has to go before it is at three quarters again; 0: nothing.
   uint64_t excess() const {
@@ -64,6 +69,7 @@ class AnswerMemory {
 
  private:
   static constexpr uint64_t kShareMin = 64u << 10;
+  static constexpr uint64_t kBatchBytes = 1u << 20;
 
   const uint64_t bytes_max_;
   std::atomic<uint64_t> held_{0};

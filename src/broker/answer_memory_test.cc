@@ -28,6 +28,15 @@ TEST(AnswerMemory, SmallPiecesOfBigBlocksLetTheBlocksGo) {
   EXPECT_TRUE(big.unique());
 }
 
+TEST(AnswerMemory, ItIsFullBeforeABatchWouldNotFit) {
+  AnswerMemory memory(4u << 20);
+  auto held = memory.hold(3u << 20);
+  EXPECT_FALSE(memory.full());
+  EXPECT_EQ(memory.share_with_a_batch(64u << 10), 1u << 20);
+  auto one_byte = memory.hold(1);
+  EXPECT_TRUE(memory.full());
+}
+
 TEST(AnswerMemory, AnswersGetSmallerAsItFills) {
   AnswerMemory memory(80u << 20);
   EXPECT_EQ(memory.share(100u << 20), 10u << 20);

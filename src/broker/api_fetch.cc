@@ -18,22 +18,25 @@ struct FetchState {
   size_t bytes = 0;
   AnswerMemory::Hold held;  // for `bytes`
   bool failed = false;
+  bool too_big = false;  // there is data, and no memory to answer with it
 };
 
 // One pass over all partitions: the first one with data may exceed its limits by one batch, so that
-// a consumer always gets on; the rest share what is left of the answer.
+// a consumer always gets on; the rest share what is left of the answer. While unsent answers hold
+// all their memory, only small batches are read.
 Task<void> read_all(Request& request, FetchState& state, size_t bytes_wanted) {
   for (Read& read : state.reads) read.fetched = {};
   state.bytes = 0;
   state.held = {};
   AnswerMemory& memory = request.node.answers();
   const size_t bytes_max = memory.share(bytes_wanted);
-  state.held = memory.hold(bytes_max);
-  auto step = [&state, bytes_max](Hosted& hosted, Read& read) -> Task<void> {
+  const bool full = memory.full();
+  state.held = memory.hold(full ? bytes_max : memory.share_with_a_batch(bytes_max));
+  auto step = [&state, bytes_max, full](Hosted& hosted, Read& read) -> Task<void> {
     partition::FetchRequest what = read.what;
     const size_t left = bytes_max > state.bytes ? bytes_max - state.bytes : 0;
     what.bytes_max = std::min(what.bytes_max, left);
-    what.at_least_one = state.bytes == 0;
+    what.at_least_one = state.bytes == 0 && !full;
     auto fetched = co_await hosted.partition->fetch(what);
     if (fetched) {
       state.bytes += fetched->bytes;
@@ -46,6 +49,22 @@ Task<void> read_all(Request& request, FetchState& state, size_t bytes_wanted) {
   state.held = memory.hold(state.bytes);
   state.failed = std::any_of(state.reads.begin(), state.reads.end(),
                              [](const Read& read) { return read.error != KafkaError::none; });
+  state.too_big = full && state.bytes == 0 &&
+                  std::any_of(state.reads.begin(), state.reads.end(), [](const Read& read) {
+                    return read.fetched.high_watermark > read.what.from;
+                  });
+}
+
+// Slow readers are ended when others need the memory (Connection): one who needs it waits for that
+// to happen, and otherwise gets an empty answer.
+Task<void> wait_for_memory(Request& request, FetchState& state, size_t bytes_max) {
+  const env::Instant deadline =
+      request.shard.now() +
+      2 * std::chrono::milliseconds(request.node.settings().answer_patience_ms);
+  while (state.too_big && !request.node.stopping() && request.shard.now() < deadline) {
+    co_await env::sleep_for(request.shard, std::chrono::milliseconds(20));
+    co_await read_all(request, state, bytes_max);
+  }
 }
 
 // Hears of changes in the partitions of one waiting fetch. Shared with their shards, because a
@@ -180,6 +199,7 @@ Task<Reply> handle_fetch(Request& request) {
   co_await read_all(request, state, bytes_max);
   if (!state.reads.empty() && !state.failed && state.bytes < bytes_min && wait_ms > 0)
     co_await long_poll(request, state, bytes_min, bytes_max, deadline);
+  if (state.too_big) co_await wait_for_memory(request, state, bytes_max);
 
   size_t at = 0;
   for (const auto& topic : message.topics) {

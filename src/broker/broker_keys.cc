@@ -94,7 +94,7 @@ constexpr KeySpec kBrokerKeys[] = {
     {"paceline.shards", int32, "0", kHonour, "Threads that serve; 0 = one a core."},
     {"paceline.memory.bytes", int64, "1073741824", kHonour, "The broker's memory budget."},
     {"paceline.upload.bytes", int64, "67108864", kHonour,
-     "Un-uploaded bytes that start an upload."},
+     "Un-uploaded bytes that start an upload; at most a sixteenth of the memory."},
     {"paceline.upload.age.ms", int64, "20000", kHonour,
      "The age of un-uploaded bytes that starts one."},
     {"paceline.test.forget.unsynced", boolean, "false", kHonour,

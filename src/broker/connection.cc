@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kLengthBytes = 4;
 // A frame up to this size is charged once it is there, a bigger one before it is read.
-constexpr size_t kPermitBytesMin = 128u << 10;
+constexpr size_t kPermitBytesMin = 64u << 10;
 // A frame that is charged before it has arrived must go on at this rate, a mebibyte a second.
 constexpr size_t kFrameBytesPerMs = 1u << 10;
 
@@ -151,6 +151,7 @@ Task<bool> Connection::admit(const Slice& frame) {
   answers_.push_back(answer);
   if (request.api_key == kProduceKey) {
     produce_bytes_ += frame.size();
+    node_.produce_bytes().fetch_add(frame.size(), std::memory_order_relaxed);
     shard_.spawn(
         run_produce(answer, std::move(request), frame, std::move(permit), inside_.enter()));
     co_return true;
@@ -183,9 +184,16 @@ Task<void> Connection::wait_for_room() {
 // costs them a back-off. Bounded, so that a store that is gone is told as what it is.
 Task<void> Connection::wait_for_uploads() {
   const env::Instant deadline = shard_.now() + std::chrono::seconds(20);
-  while (!ended_ && shard_.now() < deadline &&
-         node_.storage().stats().unuploaded_bytes > node_.settings().unuploaded_bytes_high)
+  while (!ended_ && shard_.now() < deadline && uploads_behind())
     co_await env::sleep_for(shard_, std::chrono::milliseconds(2));
+}
+
+// What is on its way counts, or all who wait would go at once. Alone a request of any size goes.
+bool Connection::uploads_behind() const {
+  const uint64_t unuploaded = node_.storage().stats().unuploaded_bytes;
+  const uint64_t on_its_way = node_.produce_bytes().load(std::memory_order_relaxed);
+  const uint64_t high = node_.settings().unuploaded_bytes_high;
+  return unuploaded > high || (on_its_way > 0 && unuploaded + on_its_way > high);
 }
 
 Task<void> Connection::run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
@@ -195,6 +203,7 @@ Task<void> Connection::run_produce(std::shared_ptr<Answer> answer, Request reque
   record(request, reply, since);
   permit.release();
   produce_bytes_ -= frame.size();
+  node_.produce_bytes().fetch_sub(frame.size(), std::memory_order_relaxed);
   settle(answer, request, std::move(reply));
   (void)frame;  // kept alive: the request's views point into it
   (void)pass;

@@ -38,6 +38,7 @@ class Connection {
   uint64_t memory_for(int16_t api_key, size_t frame_bytes) const;
   Task<void> wait_for_room();
   Task<void> wait_for_uploads();
+  bool uploads_behind() const;
   Task<void> run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
                          Node::FramePermit permit, env::Gate::Pass pass);
   void settle(const std::shared_ptr<Answer>& answer, const Request& request, Reply reply);

@@ -43,10 +43,10 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
       background_(shard_) {
   for (env::Shard* shard : shards) {
     hosts_.push_back(std::make_unique<ShardHost>(*shard));
-    // What connections read into is bounded by what requests may hold.
+    // Blocks that stay with their connections come on top of what requests hold: a quarter of it.
     hosts_.back()->receive_blocks = std::make_unique<env::BlockPool>(
         *shard, kReceiveBlockBytes,
-        settings_.request_memory_bytes / kReceiveBlockBytes / shards.size());
+        settings_.request_memory_bytes / 4 / kReceiveBlockBytes / shards.size());
   }
 }
 

@@ -92,6 +92,8 @@ class Node {
     }
   };
   Task<FramePermit> charge_frame(env::Shard& shard, uint64_t bytes);
+  // Bytes of produce requests that have been admitted and are not answered. Any shard.
+  std::atomic<uint64_t>& produce_bytes() { return produce_bytes_; }
   std::shared_ptr<const cluster::Image> image() const { return cluster_.image(); }
   size_t shard_count() const { return hosts_.size(); }
   ShardHost& host(size_t shard) { return *hosts_[shard]; }
@@ -135,6 +137,7 @@ class Node {
   env::Budget memory_;
   env::Budget big_frames_;  // a part of memory_, taken before it
   AnswerMemory answers_;
+  std::atomic<uint64_t> produce_bytes_{0};
   std::vector<std::unique_ptr<ShardHost>> hosts_;
 
   // On shard_.

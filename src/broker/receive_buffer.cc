@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kPorchBytes = 16u << 10;
 // Of the heap: room for many small requests.
-constexpr size_t kHeapBytes = 128u << 10;
+constexpr size_t kHeapBytes = 64u << 10;
 
 }  // namespace
 

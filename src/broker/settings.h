@@ -41,8 +41,8 @@ struct Settings {
   int64_t answer_patience_ms = 1'000;
   uint32_t connection_rate_max = 2'000;       // a second; max.connection.creation.rate
   uint32_t connection_rate_per_ip_max = 200;  // a second
-  // Above this produce requests wait for uploads to catch up; well below where storage refuses
-  // them.
+  // Above this, with what is on its way to the log, produce requests wait for uploads to catch up;
+  // well below where storage refuses them.
   uint64_t unuploaded_bytes_high = 192ull << 20;
   uint32_t partitions_create_max = 10'000;  // of one CreateTopics
   uint32_t auto_create_pending_max = 100;
