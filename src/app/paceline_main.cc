@@ -11,10 +11,10 @@
 
 extern char** environ;
 
-// jemalloc's word for its options: what is freed goes back to the system within seconds, also when
+// jemalloc's word for its options: what is freed goes back to the system within a second, also when
 // nobody asks for memory any more.
 extern "C" const char* malloc_conf;
-const char* malloc_conf = "background_thread:true,dirty_decay_ms:5000,muzzy_decay_ms:0";
+const char* malloc_conf = "background_thread:true,narenas:4,dirty_decay_ms:500,muzzy_decay_ms:0";
 
 namespace paceline::app {
 namespace {
