@@ -18,7 +18,7 @@ def _from_cache(consumers):
         each = records if consumers == 1 else records // 4
         admin = f"127.0.0.1:{free_port()}"
         with bench.scratch() as folder, \
-                broker(os.path.join(folder, "ours"), "paceline.memory.bytes=8589934592",
+                broker(os.path.join(folder, "ours"), "paceline.memory.bytes=12884901888",
                        f"paceline.admin.listen={admin}") as ours, \
                 null_broker("keep", 1024) as null:
             for server in (ours, null):

@@ -243,7 +243,7 @@ void read_settings(Config& config, const Values& values) {
   settings.request_memory_bytes =
       std::max<uint64_t>(config.server.memory_bytes / 4, settings.request_bytes_max + 4096ull);
   settings.answer_memory_bytes = config.server.memory_bytes / 16 * 3;
-  // What is not uploaded lies in the log cache, a quarter: with what is on its way it must fit in.
+  // What is not uploaded lies in the log cache, 3/16: with what is on its way it must fit in.
   config.server.upload_bytes =
       std::min(static_cast<uint64_t>(values.number("paceline.upload.bytes")),
                config.server.memory_bytes / 16);

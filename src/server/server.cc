@@ -142,7 +142,7 @@ Task<Result<void>> Server::open_storage() {
   options.lane = parts.cluster->lane();
   options.upload_bytes = options_.upload_bytes;
   options.upload_age_ms = options_.upload_age_ms;
-  options.log_cache_bytes = options_.memory_bytes / 4;
+  options.log_cache_bytes = options_.memory_bytes * 3 / 16;
   options.block_cache_bytes = options_.memory_bytes / 8;
   auto events = [log = parts.events.get()](std::string_view name, std::string detail) {
     log->record(name, detail);

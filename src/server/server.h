@@ -18,7 +18,7 @@ struct Options {
   std::string data;                     // the folder that holds everything
   std::optional<Uuid> cluster_id;       // demanded: the data of another cluster is refused
   std::optional<meta::Endpoint> admin;  // nothing = none
-  uint64_t memory_bytes = 1ull << 30;   // a quarter for the log cache, an eighth for blocks
+  uint64_t memory_bytes = 1ull << 30;   // 3/16 for the log cache, 1/8 for blocks
   uint64_t upload_bytes = 64ull << 20;
   int64_t upload_age_ms = 20'000;
   uint64_t wal_segment_bytes = 128ull << 20;
