@@ -39,9 +39,13 @@ Task<Result<uint64_t>> object_size(FolderPtr folder, env::Shard& shard, std::str
   co_return co_await env::offload(shard, std::move(work));
 }
 
-Task<Result<void>> remove_object(FolderPtr folder, env::Shard& shard, std::string key) {
-  CO_TRY_VOID(check_key(key));
-  auto work = [folder, key = std::move(key)] { return folder->remove(key); };
+Task<Result<void>> remove_objects(FolderPtr folder, env::Shard& shard,
+                                  std::vector<std::string> keys) {
+  for (const std::string& key : keys) CO_TRY_VOID(check_key(key));
+  auto work = [folder, keys = std::move(keys)]() -> Result<void> {
+    for (const std::string& key : keys) TRY_VOID(folder->remove(key));
+    return {};
+  };
   co_return co_await env::offload(shard, std::move(work));
 }
 
@@ -68,8 +72,8 @@ class FolderStore final : public Store {
   Task<Result<uint64_t>> size(env::Shard& shard, std::string key) override {
     return object_size(folder_, shard, std::move(key));
   }
-  Task<Result<void>> remove(env::Shard& shard, std::string key) override {
-    return remove_object(folder_, shard, std::move(key));
+  Task<Result<void>> remove(env::Shard& shard, std::vector<std::string> keys) override {
+    return remove_objects(folder_, shard, std::move(keys));
   }
   Task<Result<ListPage>> list(env::Shard& shard, std::string prefix, std::string after,
                               size_t count_max) override {

@@ -29,15 +29,17 @@ class Store {
   virtual ~Store() = default;
 
   // Creates `key`, durable on return. already_exists: another body has the key. maybe_written: the
-  // outcome is unknown; get it and compare before acting. unavailable: nothing happened, try later.
+  // outcome is unknown; get it and compare before acting. conflict: another put of this key is
+  // under way and may win; nothing is known, put the same again. unavailable: nothing happened, try
+  // later.
   virtual Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
                                            std::vector<Slice> body) = 0;
   // Exactly [from, from + bytes) of the object; out_of_range if it is shorter, not_found if absent.
   virtual Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from,
                                   uint64_t bytes) = 0;
   virtual Task<Result<uint64_t>> size(env::Shard& shard, std::string key) = 0;
-  // Fine if absent already.
-  virtual Task<Result<void>> remove(env::Shard& shard, std::string key) = 0;
+  // All of them; fine if absent already. After an error some may be gone.
+  virtual Task<Result<void>> remove(env::Shard& shard, std::vector<std::string> keys) = 0;
   // For audit and collection only, never for truth.
   virtual Task<Result<ListPage>> list(env::Shard& shard, std::string prefix, std::string after,
                                       size_t count_max) = 0;

@@ -64,10 +64,10 @@ TEST_P(ObjectContract, ARangeBeyondTheEndIsOutOfRangeHoweverBig) {
 
 TEST_P(ObjectContract, RemoveIsFineTwiceAndMakesRoom) {
   ASSERT_TRUE(world().put("a/k", "1"));
-  EXPECT_TRUE(world().wait(world().store().remove(world().shard(0), "a/k")));
+  EXPECT_TRUE(world().wait(world().store().remove(world().shard(0), {"a/k"})));
   EXPECT_EQ(code_of(world().get("a/k", 0, 1)), Code::not_found);
-  EXPECT_TRUE(world().wait(world().store().remove(world().shard(0), "a/k")));
-  EXPECT_TRUE(world().wait(world().store().remove(world().shard(0), "never/was")));
+  EXPECT_TRUE(world().wait(world().store().remove(world().shard(0), {"a/k"})));
+  EXPECT_TRUE(world().wait(world().store().remove(world().shard(0), {"never/was", "nor/this"})));
   EXPECT_TRUE(world().put("a/k", "2"));
   EXPECT_EQ(*world().get("a/k", 0, 1), "2");
 }
@@ -76,7 +76,7 @@ TEST_P(ObjectContract, KeysThatCouldLeaveTheStoreAreRefused) {
   for (const char* key : {"", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a/.b", "a\nb"}) {
     EXPECT_EQ(code_of(world().put(key, "x")), Code::invalid_argument) << key;
     EXPECT_EQ(code_of(world().get(key, 0, 0)), Code::invalid_argument) << key;
-    EXPECT_EQ(code_of(world().wait(world().store().remove(world().shard(0), key))),
+    EXPECT_EQ(code_of(world().wait(world().store().remove(world().shard(0), {key}))),
               Code::invalid_argument);
   }
 }

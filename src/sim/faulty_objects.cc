@@ -36,9 +36,9 @@ class FaultyObjects final : public object::Store {
     co_return co_await real_->size(shard, std::move(key));
   }
 
-  Task<Result<void>> remove(env::Shard& shard, std::string key) override {
+  Task<Result<void>> remove(env::Shard& shard, std::vector<std::string> keys) override {
     CO_TRY_VOID(co_await arrive(shard));
-    auto removed = co_await real_->remove(shard, std::move(key));
+    auto removed = co_await real_->remove(shard, std::move(keys));
     if (loses_answer()) co_return fail(Code::unavailable, "the store did not answer");
     co_return removed;
   }

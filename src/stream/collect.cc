@@ -103,7 +103,7 @@ Task<Result<void>> Collector::mark() {
 Task<Result<void>> Collector::remove_due() {
   while (!stopping_ && !doomed_.empty() && doomed_.front().due <= core_.owner().now()) {
     const Doomed doomed = doomed_.front();
-    CO_TRY_VOID(co_await core_.objects.remove(core_.owner(), body_key(doomed.id)));
+    CO_TRY_VOID(co_await core_.objects.remove(core_.owner(), {body_key(doomed.id)}));
     if (!doomed.orphan) {
       meta::Transaction transaction;
       transaction.remove(meta::deleted_key(doomed.id.lane, doomed.id.number));

@@ -56,7 +56,7 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
                                bool inspect, const EventSink& events) {
   env::Shard& shard = *sources.shard;
   if (!inspect) {
-    auto sealing = [&] { return sources.wal->seal(shard, lane.lane); };
+    auto sealing = [&] { return sources.wal->seal(shard, lane.lane, lane.record.uploaded); };
     CO_TRY(Position end, co_await retry_transient(shard, sealing));
     events("recovery.sealed", fmt::format("lane={} end={} uploaded={}", lane.lane.to_string(),
                                           end.value, lane.record.uploaded.value));

@@ -165,7 +165,7 @@ class TestWal final : public wal::Wal {
     owner.spawn(commit_loop(state));
     co_return std::unique_ptr<wal::Writer>(new OneWriter(*this, lane, state));
   }
-  Task<Result<Position>> seal(env::Shard& shard, Lane lane) override {
+  Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position) override {
     co_await some_time(shard);
     if (!lanes.contains(lane)) co_return Position{};
     lanes[lane]->sealed = true;
@@ -325,9 +325,9 @@ class TestObjects final : public object::Store {
     if (found == bodies.end()) co_return fail(Code::not_found, key);
     co_return uint64_t{found->second.size()};
   }
-  Task<Result<void>> remove(env::Shard& shard, std::string key) override {
+  Task<Result<void>> remove(env::Shard& shard, std::vector<std::string> keys) override {
     co_await some_time(shard);
-    bodies.erase(key);
+    for (const std::string& key : keys) bodies.erase(key);
     co_return Result<void>{};
   }
   Task<Result<object::ListPage>> list(env::Shard& shard, std::string prefix, std::string after,

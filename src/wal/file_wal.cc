@@ -123,7 +123,7 @@ class FileWal final : public Wal {
     co_return std::make_unique<FileWriter>(std::move(log));
   }
 
-  Task<Result<Position>> seal(env::Shard& shard, Lane lane) override {
+  Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position) override {
     const uint64_t unique = shard.random();
     co_return co_await env::offload(
         shard, [files = files_of(lane), unique] { return seal_lane(files, unique); });

@@ -116,8 +116,9 @@ class Wal {
   // Ends the lane for good and returns its durable end: callable by anyone, idempotent. When it has
   // returned, nothing that was not durable before is ever acknowledged. A lane that never wrote
   // anything ends at 0. Damage before the end is passed over. corrupt: the end cannot be told; the
-  // message says why.
-  virtual Task<Result<Position>> seal(env::Shard& shard, Lane lane) = 0;
+  // message says why. REQUIRES: the fence of the lane is known to have committed, and `trimmed` was
+  // read at or after its revision: nothing below it is looked at.
+  virtual Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position trimmed) = 0;
   // Entries from the group that ends above `from` on. A lane that is not sealed may be read for
   // inspection: the reader then ends at the last whole group it finds, and changes nothing.
   virtual Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane,

@@ -151,7 +151,9 @@ struct Scene {
     while (steps-- > 0 && !world.disk.dead() && world.step()) {
     }
   }
-  Result<Position> seal(size_t on = 2) { return world.wait(on, wal->seal(world.shard(on), kLane)); }
+  Result<Position> seal(size_t on = 2) {
+    return world.wait(on, wal->seal(world.shard(on), kLane, Position{}));
+  }
   Log read(Position from = Position(0)) {
     return world.wait(2, read_all(world.shard(2), *wal, from));
   }
@@ -232,7 +234,7 @@ TEST(wal_crash, two_sealers_and_a_living_writer_agree_on_one_end) {
     scene.run_steps(scene.world.random.below(300));
     std::vector<Position> ends;
     auto sealer = [](Wal& wal, env::Shard& shard, std::vector<Position>& out) -> Task<void> {
-      auto end = co_await wal.seal(shard, kLane);
+      auto end = co_await wal.seal(shard, kLane, Position{});
       CHECK(end.has_value());
       out.push_back(*end);
     };

@@ -88,7 +88,7 @@ Task<void> live(env::RealEnv& world, std::string folder, bool& finished) {
   }
   bool lost = false;
   writer.on_lost([&](Error error) { lost = error.code == Code::sealed; });
-  auto end = co_await wal->seal(world.shard(0), kLane);
+  auto end = co_await wal->seal(world.shard(0), kLane, Position{});
   EXPECT_TRUE(end);
   EXPECT_EQ(*end, writer.durable_end());
   std::vector<Entry> late(1, batch(0, 500, 10));

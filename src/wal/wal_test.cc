@@ -47,7 +47,7 @@ struct Scene {
   Result<Written> append_one(Entry entry, size_t on = 0) {
     return append(std::vector<Entry>(1, std::move(entry)), on);
   }
-  Result<Position> seal() { return world.wait(2, wal->seal(world.shard(2), kLane)); }
+  Result<Position> seal() { return world.wait(2, wal->seal(world.shard(2), kLane, Position{})); }
   Result<std::vector<Group>> read(Position from = Position(0)) {
     auto body = [](Wal& log, env::Shard& shard,
                    Position start) -> Task<Result<std::vector<Group>>> {
@@ -116,7 +116,8 @@ TEST(wal, a_lane_that_never_wrote_ends_at_zero_even_if_it_was_never_created) {
   EXPECT_EQ(scene.seal().value(), Position(0));
   EXPECT_TRUE(scene.read()->empty());
   const Lane never{BrokerId(1), Incarnation(1)};
-  EXPECT_EQ(scene.world.wait(1, scene.wal->seal(scene.world.shard(1), never)).value(), Position(0));
+  EXPECT_EQ(scene.world.wait(1, scene.wal->seal(scene.world.shard(1), never, Position{})).value(),
+            Position(0));
   auto late = scene.world.wait(0, scene.wal->create(scene.world.shard(0), never));
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, Code::already_exists);

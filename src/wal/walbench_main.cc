@@ -151,7 +151,7 @@ Task<void> row(env::Shard& shard, const std::string& folder, Lane lane, uint64_t
   }
   co_await load.writer.close(shard);
   const env::Instant before = shard.now();
-  auto end = co_await wal->seal(shard, lane);
+  auto end = co_await wal->seal(shard, lane, Position{});
   CHECK(end.has_value());
   const double seal_ms = micros(shard.now() - before) / 1000;
   auto removed = co_await wal->remove(shard, lane);

@@ -2,10 +2,16 @@
 
 Numbers are big-endian. Batches are of magic 2, and each of their header's fields can be replaced.
 """
+import os
 import socket
 import struct
+import sys
 import time
 import zlib
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "clients"))
+
+from checksum import crc32c  # noqa: E402
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH = 0, 1, 2, 3, 8, 9
 FIND_COORDINATOR, JOIN_GROUP, HEARTBEAT, SYNC_GROUP = 10, 11, 12, 14
@@ -20,25 +26,6 @@ class Closed(Exception):
 
 class Silent(Exception):
     """Neither an answer nor an end in time."""
-
-
-def make_table():
-    table = []
-    for number in range(256):
-        for _ in range(8):
-            number = number >> 1 ^ (0x82F63B78 if number & 1 else 0)
-        table.append(number)
-    return table
-
-
-CRC_TABLE = make_table()
-
-
-def crc32c(data):
-    value = 0xFFFFFFFF
-    for byte in data:
-        value = value >> 8 ^ CRC_TABLE[(value ^ byte) & 255]
-    return value ^ 0xFFFFFFFF
 
 
 def i8(value):

@@ -8,6 +8,8 @@ import socket
 import struct
 import time
 
+from checksum import crc32c
+
 ERRORS = {0: "none", 1: "OFFSET_OUT_OF_RANGE", 2: "CORRUPT_MESSAGE", 3: "UNKNOWN_TOPIC_OR_PARTITION",
           5: "LEADER_NOT_AVAILABLE", 6: "NOT_LEADER_OR_FOLLOWER", 7: "REQUEST_TIMED_OUT",
           36: "TOPIC_ALREADY_EXISTS", 56: "KAFKA_STORAGE_ERROR", -1: "UNKNOWN_SERVER_ERROR"}
@@ -23,25 +25,6 @@ class Silent(Exception):
 
 def error_name(code):
     return ERRORS.get(code, f"error {code}")
-
-
-def make_table():
-    table = []
-    for number in range(256):
-        for _ in range(8):
-            number = number >> 1 ^ (0x82F63B78 if number & 1 else 0)
-        table.append(number)
-    return table
-
-
-CRC_TABLE = make_table()
-
-
-def crc32c(data):
-    value = 0xFFFFFFFF
-    for byte in data:
-        value = value >> 8 ^ CRC_TABLE[(value ^ byte) & 255]
-    return value ^ 0xFFFFFFFF
 
 
 def text(value):
