@@ -31,7 +31,7 @@ bool SimLinks::send(HostIndex from, HostIndex to, SimLife* owner, uint64_t actor
                     Callback arrive) {
   if (owner && owner->ended()) return true;
   if (cuts_.contains({from, to})) {
-    held_[{from, to}].push_back({owner, actor, std::move(arrive)});
+    held_[{from, to}].push_back({owner, actor, &last, std::move(arrive)});
     return false;
   }
   last = std::max(last, events_.now() + latency(from, to));
@@ -48,11 +48,13 @@ void SimLinks::heal(HostIndex from, HostIndex to) {
   cuts_.erase({from, to});
   auto held = held_.extract({from, to});
   if (!held) return;
-  // One order for all that was held: a connection's pieces among them keep theirs.
+  // One order for all that was held: a connection's pieces among them keep theirs, and what was on
+  // its way before the cut or is sent from now on does not change places with them.
   Instant when = events_.now();
   for (Held& one : held.mapped()) {
     if (one.owner && one.owner->ended()) continue;
-    when = std::max(when, events_.now() + latency(from, to));
+    when = std::max({when, *one.last, events_.now() + latency(from, to)});
+    *one.last = when;
     events_.add(when, one.owner, SimEvents::Kind::network, one.actor | kWireActor,
                 std::move(one.arrive));
   }

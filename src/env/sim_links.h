@@ -35,7 +35,7 @@ class SimLinks {
 
   // Runs `arrive` at the other side (as an event of `owner`) after a latency, not before `last`,
   // which it moves on: what one direction of a connection sends keeps its order. Held back while
-  // the way is cut; then false.
+  // the way is cut; then false. `last` lives as long as `arrive` does.
   bool send(HostIndex from, HostIndex to, SimLife* owner, uint64_t actor, Instant& last,
             Callback arrive);
   void cut(HostIndex from, HostIndex to) { cuts_[{from, to}] = events_.now(); }
@@ -60,6 +60,7 @@ class SimLinks {
   struct Held {
     SimLife* owner;
     uint64_t actor;
+    Instant* last;
     Callback arrive;
   };
   Duration latency(HostIndex from, HostIndex to);
