@@ -13,6 +13,12 @@ class FaultyObjects final : public object::Store {
   Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
                                    std::vector<Slice> body) override {
     CO_TRY_VOID(co_await arrive(shard));
+    // The other one that is under way is an earlier attempt of the same caller, or nobody's.
+    if (random_.chance(faults_.troubled ? 0.2 : faults_.conflict)) {
+      if (random_.chance(0.5))
+        (void)co_await real_->put_if_absent(shard, std::move(key), std::move(body));
+      co_return fail(Code::conflict, "the store says 409");
+    }
     auto put = co_await real_->put_if_absent(shard, std::move(key), std::move(body));
     if (loses_answer()) co_return fail(Code::maybe_written, "the store did not answer");
     co_return put;

@@ -11,14 +11,15 @@ namespace paceline::sim {
 struct ObjectFaults {
   double refuse = 0;         // 503: nothing happened
   double lose_answer = 0;    // it happened, the caller hears of a time-out
+  double conflict = 0;       // a put is told 409: another one of its key is under way, or was
   double flip = 0;           // one bit of a body that is read
   double cut = 0;            // a body that is read ends early
   double forget_listed = 0;  // of each listed object: this listing does not know it
   double slow = 0;
   env::Duration slow_max = std::chrono::seconds(3);
   bool gone = false;  // as refuse = 1
-  // A burst of 503; of what happens yet, many an answer is lost, so that the retry of a put finds
-  // what it has put itself.
+  // A burst of 503 and 409; of what happens yet, many an answer is lost, so that the retry of a put
+  // finds what it has put itself.
   bool troubled = false;
 };
 

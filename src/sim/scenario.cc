@@ -116,6 +116,7 @@ class Run {
     if (random_.chance(0.3)) {
       objects_.refuse = 0.05;
       objects_.lose_answer = 0.05;
+      objects_.conflict = 0.05;
       objects_.cut = 0.02;
       objects_.flip = 0.02;
       objects_.slow = 0.05;

@@ -188,6 +188,9 @@ Task<Result<bool>> Uploader::put_once(const BuiltObject& built) {
 #ifdef PACELINE_PLANT_failed_put_is_committed
     if (done.error().code == Code::unavailable) co_return true;
 #endif
+#ifdef PACELINE_PLANT_conflict_is_committed
+    if (done.error().code == Code::conflict) co_return true;
+#endif
     const Code code = done.error().code;
     if (code == Code::already_exists || code == Code::maybe_written) {
       auto ours = co_await is_ours(built);
