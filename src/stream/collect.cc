@@ -103,7 +103,7 @@ Task<Result<void>> Collector::mark() {
 Task<Result<void>> Collector::remove_due() {
   while (!stopping_ && !doomed_.empty() && doomed_.front().due <= core_.owner().now()) {
     const Doomed doomed = doomed_.front();
-    CO_TRY_VOID(co_await core_.objects.remove(core_.owner(), {body_key(doomed.id)}));
+    CO_TRY_VOID(co_await core_.objects.collection.remove(core_.owner(), {body_key(doomed.id)}));
     if (!doomed.orphan) {
       meta::Transaction transaction;
       transaction.remove(meta::deleted_key(doomed.id.lane, doomed.id.number));
@@ -137,8 +137,8 @@ Task<Result<void>> Collector::find_orphans() {
     std::string after;
     for (bool more = true; more && !stopping_;) {
       CO_TRY(object::ListPage page,
-             co_await core_.objects.list(core_.owner(), bodies_prefix(lane.lane), after,
-                                         kListedAtOnce));
+             co_await core_.objects.collection.list(core_.owner(), bodies_prefix(lane.lane), after,
+                                                    kListedAtOnce));
       for (const object::Listed& listed : page.objects) {
         after = listed.key;
         const auto id = parse_body_key(listed.key);

@@ -179,13 +179,13 @@ class Part {
 // One incarnation's storage. Kept alive by its background tasks.
 class Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(std::vector<env::Shard*> all, meta::Store& meta_store, object::Store& object_store,
+  Core(std::vector<env::Shard*> all, meta::Store& meta_store, ObjectStores object_stores,
        wal::Wal& log, Options chosen, EventSink sink);
   ~Core();
 
   env::Shard& owner() { return *shards.front(); }
   Part& part_of(env::Shard& shard);
-  Sources sources() { return {&owner(), &meta, &objects, &wal}; }
+  Sources sources() { return {&owner(), &meta, &objects.recovery, &wal}; }
 
   Task<Result<void>> start();
   Task<Result<Storage::Opened>> open(env::Shard& home, StreamId id, StateOwner& state);
@@ -203,7 +203,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   const std::vector<env::Shard*> shards;
   meta::Store& meta;
-  object::Store& objects;
+  const ObjectStores objects;  // one a purpose
   wal::Wal& wal;
   const Options options;
   const EventSink events;

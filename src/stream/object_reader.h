@@ -42,7 +42,7 @@ class ObjectReader {
     uint64_t memory_bytes() const { return bytes + batches.size() * sizeof(Batch) + 64; }
   };
 
-  ObjectReader(env::Shard& shard, object::Store& objects, Uuid cluster_id, uint64_t bytes_max,
+  ObjectReader(env::Shard& shard, const ObjectStores& objects, Uuid cluster_id, uint64_t bytes_max,
                Counters& counters)
       : shard_(shard),
         objects_(objects),
@@ -52,9 +52,12 @@ class ObjectReader {
         blocks_(shard, bytes_max - bytes_max / 8, counters.block_cache_bytes),
         unread_bytes_max_(bytes_max / 2) {}
 
+  // What a fetch is for: a reader's first read somewhere, or one of a reader that goes on.
+  enum class Why { read, catch_up };
+
   // corrupt: damaged (twice: it was fetched again), absent, or another's. unavailable: try later.
-  Task<Result<std::shared_ptr<const Index>>> index(ObjectId object);
-  Task<Result<std::shared_ptr<const Block>>> block(ObjectId object, BlockRef ref);
+  Task<Result<std::shared_ptr<const Index>>> index(ObjectId object, Why why);
+  Task<Result<std::shared_ptr<const Block>>> block(ObjectId object, BlockRef ref, Why why);
   // What is there already, or null.
   std::shared_ptr<const Index> known_index(ObjectId object) { return indexes_.peek({object, 0}); }
   // Whether there is a point in fetch_ahead(): not there, not on its way, and what was fetched
@@ -73,14 +76,14 @@ class ObjectReader {
     bool operator==(const Key&) const = default;
     size_t hash() const { return std::hash<ObjectId>{}(object) + position * 0x9e3779b97f4a7c15ull; }
   };
-  Task<Result<Slice>> fetch(ObjectId object, uint64_t from, uint64_t bytes);
-  Task<Result<Index>> load_index(ObjectId object);
-  Task<Result<Index>> load_index_once(ObjectId object);
-  Task<Result<Block>> load_block(ObjectId object, BlockRef ref);
+  Task<Result<Slice>> fetch(ObjectId object, uint64_t from, uint64_t bytes, Why why);
+  Task<Result<Index>> load_index(ObjectId object, Why why);
+  Task<Result<Index>> load_index_once(ObjectId object, Why why);
+  Task<Result<Block>> load_block(ObjectId object, BlockRef ref, Why why);
   Task<Result<Block>> load_ahead(ObjectId object, BlockRef ref, Unread& unread);
 
   env::Shard& shard_;
-  object::Store& objects_;
+  const ObjectStores& objects_;
   const Uuid cluster_id_;
   Counters& counters_;
   LoadingCache<Key, Index> indexes_;

@@ -6,11 +6,11 @@
 
 namespace paceline::stream {
 
-Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, object::Store& object_store,
+Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, ObjectStores object_stores,
            wal::Wal& log, Options chosen, EventSink sink)
     : shards(std::move(all)),
       meta(meta_store),
-      objects(object_store),
+      objects(object_stores),
       wal(log),
       options(std::move(chosen)),
       events(sink ? std::move(sink) : EventSink([](std::string_view, std::string) {})),

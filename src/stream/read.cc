@@ -75,14 +75,16 @@ Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResu
                    fmt::format("stream {}: no object holds offset {}", id_.to_string(), at.value));
   }
   const ObjectId object = extent->object;
-  CO_TRY(auto index, co_await part_->reader.index(object));
+  const auto why =
+      readers_.knows(request.from) ? ObjectReader::Why::catch_up : ObjectReader::Why::read;
+  CO_TRY(auto index, co_await part_->reader.index(object, why));
   const BlockRef* ref = index->find(id_, at);
   if (!ref)
     co_return fail(Code::corrupt, fmt::format("object {} should hold offset {} of stream {}",
                                               object.to_string(), at.value, id_.to_string()));
   // A block that would not fit in the answer any more is not worth a fetch.
   if (!result.batches.empty() && bytes >= request.bytes_max) co_return false;
-  CO_TRY(auto block, co_await part_->reader.block(object, *ref));
+  CO_TRY(auto block, co_await part_->reader.block(object, *ref, why));
   auto batch = std::ranges::upper_bound(block->batches, at, {}, &Batch::base);
   CHECK(batch != block->batches.begin());
   for (--batch; batch != block->batches.end() && at < result.end; ++batch)
@@ -98,7 +100,7 @@ void StoredStream::fetch_ahead(Offset at, size_t count) {
       (void)core;
     }
     static Task<void> index(std::shared_ptr<Core> core, Part* part, ObjectId object) {
-      auto ignored = co_await part->reader.index(object);
+      auto ignored = co_await part->reader.index(object, ObjectReader::Why::catch_up);
       (void)ignored;
       (void)core;
     }

@@ -61,7 +61,7 @@ class RunningStorage final : public Storage {
 }  // namespace
 
 Task<Result<std::unique_ptr<Storage>>> Storage::start(std::vector<env::Shard*> shards,
-                                                      meta::Store& meta, object::Store& objects,
+                                                      meta::Store& meta, ObjectStores objects,
                                                       wal::Wal& wal, Options options,
                                                       EventSink events) {
   CHECK(!shards.empty());

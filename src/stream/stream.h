@@ -105,6 +105,31 @@ struct Options {
   int64_t delete_grace_ms = 60'000;  // an unreferenced object is kept for readers
 };
 
+// The object store once for each purpose, so that requests can be counted, bounded and paid for by
+// purpose: whoever wraps a store gives the wrapped one. One store may serve for all.
+struct ObjectStores {
+  object::Store& upload;  // puts of uploads
+  object::Store& read;    // a reader waits: the first read somewhere, a lookup by time
+  object::Store&
+      catch_up;  // a reader that goes on through objects, and what is fetched ahead of it
+  object::Store& compaction;  // reads and puts of compaction
+  object::Store& recovery;    // directories at a start
+  object::Store& collection;  // deletes, and the only lists
+
+  // NOLINTNEXTLINE(google-explicit-constructor): most callers have one
+  ObjectStores(object::Store& all)
+      : upload(all), read(all), catch_up(all), compaction(all), recovery(all), collection(all) {}
+  ObjectStores(object::Store& for_upload, object::Store& for_read, object::Store& for_catch_up,
+               object::Store& for_compaction, object::Store& for_recovery,
+               object::Store& for_collection)
+      : upload(for_upload),
+        read(for_read),
+        catch_up(for_catch_up),
+        compaction(for_compaction),
+        recovery(for_recovery),
+        collection(for_collection) {}
+};
+
 // Counters for metrics; a snapshot, from any shard.
 struct Stats {
   uint64_t unuploaded_bytes = 0;
@@ -130,7 +155,7 @@ class Storage {
   // onto the last directory before them; then opens our lane's WAL. Its parts must outlive it.
   // `shards`: all shards of the broker; the first owns the WAL and the uploads.
   static Task<Result<std::unique_ptr<Storage>>> start(std::vector<env::Shard*> shards,
-                                                      meta::Store& meta, object::Store& objects,
+                                                      meta::Store& meta, ObjectStores objects,
                                                       wal::Wal& wal, Options options,
                                                       EventSink events);
 

@@ -7,10 +7,10 @@ namespace paceline::stream {
 // The first batch of an extent at or after a timestamp, not wholly below `start`.
 Task<Result<std::optional<Batch>>> StoredStream::first_in_extent(Extent extent, Offset start,
                                                                  int64_t timestamp) {
-  CO_TRY(auto index, co_await part_->reader.index(extent.object));
+  CO_TRY(auto index, co_await part_->reader.index(extent.object, ObjectReader::Why::read));
   for (const BlockRef& ref : index->of_stream(id_)) {
     if (ref.max_timestamp < timestamp || ref.end <= start) continue;
-    CO_TRY(auto block, co_await part_->reader.block(extent.object, ref));
+    CO_TRY(auto block, co_await part_->reader.block(extent.object, ref, ObjectReader::Why::read));
     for (const Batch& batch : block->batches)
       if (batch.max_timestamp >= timestamp && batch.end() > start)
         co_return std::optional<Batch>(batch);
@@ -45,10 +45,10 @@ Task<Result<std::optional<Batch>>> StoredStream::first_batch_since(int64_t times
 // Replaces `best` by the first batch of the extent that holds more than it.
 Task<Result<void>> StoredStream::improve_by_extent(Extent extent, Offset start,
                                                    std::optional<Batch>& best) {
-  CO_TRY(auto index, co_await part_->reader.index(extent.object));
+  CO_TRY(auto index, co_await part_->reader.index(extent.object, ObjectReader::Why::read));
   for (const BlockRef& ref : index->of_stream(id_)) {
     if (ref.end <= start || (best && ref.max_timestamp <= best->max_timestamp)) continue;
-    CO_TRY(auto block, co_await part_->reader.block(extent.object, ref));
+    CO_TRY(auto block, co_await part_->reader.block(extent.object, ref, ObjectReader::Why::read));
     for (const Batch& batch : block->batches)
       if (batch.end() > start && (!best || batch.max_timestamp > best->max_timestamp)) best = batch;
   }

@@ -182,8 +182,8 @@ Task<Result<BuiltObject>> Uploader::put(std::shared_ptr<const std::vector<Stream
 Task<Result<bool>> Uploader::put_once(const BuiltObject& built) {
   Backoff backoff;
   for (;;) {
-    auto done =
-        co_await core_.objects.put_if_absent(core_.owner(), body_key(built.header.id), built.body);
+    auto done = co_await core_.objects.upload.put_if_absent(core_.owner(),
+                                                            body_key(built.header.id), built.body);
     if (done) co_return true;
 #ifdef PACELINE_PLANT_failed_put_is_committed
     if (done.error().code == Code::unavailable) co_return true;
@@ -204,9 +204,9 @@ Task<Result<bool>> Uploader::put_once(const BuiltObject& built) {
 
 Task<Result<bool>> Uploader::is_ours(const BuiltObject& built) {
   const std::string key = body_key(built.header.id);
-  CO_TRY(uint64_t bytes, co_await core_.objects.size(core_.owner(), key));
+  CO_TRY(uint64_t bytes, co_await core_.objects.upload.size(core_.owner(), key));
   if (bytes != built.header.object_bytes) co_return false;
-  CO_TRY(Slice front, co_await core_.objects.get(core_.owner(), key, 0, kHeaderBytes));
+  CO_TRY(Slice front, co_await core_.objects.upload.get(core_.owner(), key, 0, kHeaderBytes));
   // The nonce is in the header, so equal headers are one attempt's.
   co_return as_text(front.bytes()) == as_text(built.body.front().bytes());
 }
