@@ -27,7 +27,7 @@ set(extern_base spdlog isal fmt::fmt)
 set(extern_env Threads::Threads)
 set(extern_record zstd lz4 snappy z)
 set(extern_net "")
-set(extern_meta sqlite3)
+set(extern_meta sqlite3 grpc++ gpr absl_synchronization)
 set(extern_app crypto)
 
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/layers.txt)

@@ -37,6 +37,15 @@ class LossyStore final : public meta::Store {
                                              Revision after) override {
     return store_->watch(shard, std::move(prefix), after);
   }
+  Task<Result<meta::Lease>> grant(env::Shard& shard, std::chrono::seconds ttl) override {
+    return store_->grant(shard, ttl);
+  }
+  Task<Result<void>> keep_alive(env::Shard& shard, meta::LeaseId lease) override {
+    return store_->keep_alive(shard, lease);
+  }
+  Task<Result<void>> revoke(env::Shard& shard, meta::LeaseId lease) override {
+    return store_->revoke(shard, lease);
+  }
 
  private:
   std::unique_ptr<meta::Store> store_;

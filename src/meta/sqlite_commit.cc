@@ -25,9 +25,13 @@ Result<void> SqliteDatabase::commit_group(std::span<const std::shared_ptr<Sqlite
   if (code != SQLITE_DONE) return failure(code, "write");
   const int64_t before = state_.revision;
   for (const auto& one : group) {
-    auto outcome = try_commit(one->transaction);
-    if (!outcome && outcome.error().code != Code::conflict) return fail(std::move(outcome).error());
-    one->outcome.emplace(std::move(outcome));
+    TRY(auto refusal, refusal_of(one->transaction));
+    if (refusal) {
+      one->outcome.emplace(fail(std::move(*refusal)));
+      continue;
+    }
+    TRY(const Revision revision, write(*one));
+    one->outcome.emplace(revision);
   }
   if (state_.revision != before) TRY_VOID(finish_group());
   code = statements_->commit.start().step();
@@ -40,15 +44,23 @@ Result<void> SqliteDatabase::commit_group(std::span<const std::shared_ptr<Sqlite
   return fail(Code::maybe_written, std::move(error.error().message));
 }
 
-Result<Revision> SqliteDatabase::try_commit(const Transaction& transaction) {
+Result<std::optional<Error>> SqliteDatabase::refusal_of(const Transaction& transaction) {
   for (const Compare& compare : transaction.compares) {
     TRY(const bool fits, holds(compare));
     if (!fits)
-      return fail(Code::conflict, fmt::format("the compare of '{}' did not hold", compare.key));
+      return Error{Code::conflict, fmt::format("the compare of '{}' did not hold", compare.key)};
   }
+  for (const Write& one : transaction.writes)
+    if (one.lease != LeaseId{} && !leases_.contains(one.lease))
+      return Error{Code::not_found, fmt::format("the lease of '{}' has ended", one.key)};
+  return std::nullopt;
+}
+
+Result<Revision> SqliteDatabase::write(const SqliteCommit& commit) {
   bool changed = false;
   const int64_t revision = state_.revision + 1;
-  for (const Write& write : transaction.writes) TRY_VOID(apply(write, revision, changed));
+  for (const Write& one : commit.transaction.writes) TRY_VOID(apply(one, revision, changed));
+  if (commit.ends) TRY_VOID(remove_leased(*commit.ends));
   // As on etcd, a transaction that changes nothing gets no revision of its own.
   if (changed) state_.revision = revision;
   return Revision(state_.revision);
@@ -81,6 +93,7 @@ Result<void> SqliteDatabase::apply(const Write& write, int64_t revision, bool& c
   statement.start();
   if (code != SQLITE_DONE) return failure(code, "write");
   if (!put && sqlite3_changes(connection_.get()) == 0) return {};
+  if (put && write.lease != LeaseId{}) TRY_VOID(add_leased(write, revision));
   changed = true;
   return add_change(revision, write);
 }

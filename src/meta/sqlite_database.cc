@@ -20,11 +20,21 @@ constexpr const char* kSchema[] = {
     "revision INTEGER NOT NULL, compacted INTEGER NOT NULL)",
 };
 
+// A key is of the lease as long as nobody has written it since: so a build that knows no leases can
+// use the file, and only leaves rows here that mean nothing.
+constexpr const char* kLeasedSchema =
+    "CREATE TABLE IF NOT EXISTS leased (key BLOB PRIMARY KEY, lease INTEGER NOT NULL, "
+    "modified INTEGER NOT NULL) WITHOUT ROWID";
+
 }  // namespace
 
 SqliteDatabase::SqliteDatabase(env::Disk& disk, std::string path, uint64_t seed,
                                SqliteOptions options)
-    : disk_(disk), path_(std::move(path)), options_(options), vfs_(disk, seed) {}
+    : disk_(disk),
+      path_(std::move(path)),
+      options_(options),
+      vfs_(disk, seed),
+      random_(seed ^ 0x6c65617365) {}
 
 Result<void> SqliteDatabase::open() {
   TRY_VOID(disk_.make_dirs(env::parent_dir(path_)));
@@ -35,7 +45,9 @@ Result<void> SqliteDatabase::open() {
                 fmt::format("the metadata in {} is in use by another process", path_));
   }
   lock_ = std::move(*lock);
-  return ensure_open();
+  TRY_VOID(ensure_open());
+  TRY_VOID(end_lease(LeaseId(0)));
+  return {};
 }
 
 Result<void> SqliteDatabase::ensure_open() {
@@ -91,6 +103,7 @@ Result<void> SqliteDatabase::create_or_check() {
     TRY_VOID(run(fmt::format("INSERT INTO state VALUES (1, {}, 0, 0)", kFormat).c_str()));
     TRY_VOID(run("COMMIT"));
   }
+  TRY_VOID(run(kLeasedSchema));
   TRY(const int64_t format, query_number("SELECT format FROM state"));
   if (format > kFormat)
     return fail(Code::unsupported,
@@ -129,6 +142,13 @@ Result<void> SqliteDatabase::prepare() {
        "SELECT count(*), ifnull(sum(length(key) + ifnull(length(value), 0)), 0) "
        "FROM changes WHERE revision <= ?"},
       {&s.history_trim, "DELETE FROM changes WHERE revision <= ?"},
+      {&s.put_leased,
+       "INSERT INTO leased VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET lease = ?2, "
+       "modified = ?3"},
+      {&s.leased,
+       "SELECT kv.key FROM leased JOIN kv ON kv.key = leased.key AND kv.modified = leased.modified "
+       "WHERE ?1 = 0 OR lease = ?1 ORDER BY kv.key"},
+      {&s.remove_leased, "DELETE FROM leased WHERE ?1 = 0 OR lease = ?1"},
       {&s.set_state, "UPDATE state SET revision = ?, compacted = ?"},
   };
   for (const auto& [statement, sql] : all) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -7,6 +8,8 @@
 #include <vector>
 
 #include "env/disk.h"
+#include "env/random.h"
+#include "env/shard.h"
 #include "meta/sqlite_statement.h"
 #include "meta/sqlite_vfs.h"
 #include "meta/store.h"
@@ -25,6 +28,8 @@ struct SqliteOptions {
 struct SqliteCommit {
   Transaction transaction;
   std::optional<Result<Revision>> outcome;
+  // This is the end of a lease: what is known of its keys goes with it. 0: of all leases.
+  std::optional<LeaseId> ends{};
 };
 
 struct ChangePage {
@@ -48,12 +53,26 @@ class SqliteDatabase {
   // The first changes under `prefix` after a revision: about 1,000, in whole revisions.
   Result<ChangePage> changes(const std::string& prefix, Revision after);
 
+  // Leases are of this process alone and live in memory: nobody outside of it can hold one. What
+  // the file keeps is which keys were put with one, so that open() removes those a dead process
+  // has left. Time is the caller's.
+  Lease grant(std::chrono::seconds ttl, env::Instant now);
+  bool keep_alive(LeaseId lease, env::Instant now);
+  std::optional<env::Instant> end_of(LeaseId lease) const;  // nothing: it has ended
+  // Ends it and removes its keys; gives the transaction that did it.
+  Result<Transaction> end_lease(LeaseId lease);
+
  private:
   struct Statements {
     SqliteStatement begin, commit, rollback;
     SqliteStatement get, range, put, remove;
     SqliteStatement add_change, changes, history_at, history_sum, history_trim;
+    SqliteStatement put_leased, leased, remove_leased;
     SqliteStatement set_state;
+  };
+  struct LeaseTerm {
+    std::chrono::seconds ttl;
+    env::Instant end;
   };
   // What the tables say, so that it need not be asked again.
   struct State {
@@ -74,9 +93,14 @@ class SqliteDatabase {
   std::unexpected<Error> failure(int code, std::string_view what);
   void disconnect();
 
-  Result<Revision> try_commit(const Transaction& transaction);
+  // Why it cannot be done, if it cannot: the others of its group can.
+  Result<std::optional<Error>> refusal_of(const Transaction& transaction);
+  Result<Revision> write(const SqliteCommit& commit);
   Result<bool> holds(const Compare& compare);
   Result<void> apply(const Write& write, int64_t revision, bool& changed);
+  Result<void> add_leased(const Write& write, int64_t revision);
+  Result<void> remove_leased(LeaseId lease);
+  Result<Transaction> removal_of(LeaseId lease);
   Result<void> add_change(int64_t revision, const Write& write);
   Result<void> commit_group(std::span<const std::shared_ptr<SqliteCommit>> group);
   Result<void> finish_group();
@@ -90,6 +114,8 @@ class SqliteDatabase {
   SqliteConnection connection_;
   std::optional<Statements> statements_;  // before the connection in destruction
   State state_;
+  env::Random random_;
+  std::map<LeaseId, LeaseTerm> leases_;
 };
 
 }  // namespace paceline::meta

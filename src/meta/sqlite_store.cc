@@ -54,6 +54,15 @@ class SqliteStore final : public Store {
                                        Revision after) override {
     return watch_sqlite(core_, shard, std::move(prefix), after);
   }
+  Task<Result<Lease>> grant(env::Shard& shard, std::chrono::seconds ttl) override {
+    return grant_sqlite(core_, shard, ttl);
+  }
+  Task<Result<void>> keep_alive(env::Shard& shard, LeaseId lease) override {
+    return keep_alive_sqlite(core_, shard, lease);
+  }
+  Task<Result<void>> revoke(env::Shard& shard, LeaseId lease) override {
+    return revoke_sqlite(core_, shard, lease);
+  }
 
  private:
   CorePtr core_;

@@ -26,6 +26,9 @@ class SqliteCore {
   // Commits what has queued, in order, until `own` has its outcome.
   void commit_queue(const SqliteCommit& own);
   void wake(std::span<const std::shared_ptr<SqliteCommit>> committed);
+  // Ends the lease if it is due at `now`, and gives when to look again; nothing once it has ended.
+  std::optional<env::Instant> expire(LeaseId lease, env::Instant now);
+  Result<void> end_lease(LeaseId lease);
 
   const uint64_t lane;
   SqliteDatabase database;
@@ -40,6 +43,14 @@ class SqliteCore {
 
 Result<std::unique_ptr<Watch>> watch_sqlite(std::weak_ptr<SqliteCore> core, env::Shard& shard,
                                             std::string prefix, Revision after);
+
+// sqlite_lease.cc
+Task<Result<Lease>> grant_sqlite(std::shared_ptr<SqliteCore> core, env::Shard& shard,
+                                 std::chrono::seconds ttl);
+Task<Result<void>> keep_alive_sqlite(std::shared_ptr<SqliteCore> core, env::Shard& shard,
+                                     LeaseId lease);
+Task<Result<void>> revoke_sqlite(std::shared_ptr<SqliteCore> core, env::Shard& shard,
+                                 LeaseId lease);
 
 // open_sqlite_store() with other bounds than the usual ones.
 Result<std::unique_ptr<Store>> open_sqlite_store(env::Disk& disk, env::Shard& shard,

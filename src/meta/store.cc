@@ -33,8 +33,9 @@ Transaction& Transaction::if_value(std::string key, std::string value) {
                       .value = std::move(value)});
   return *this;
 }
-Transaction& Transaction::put(std::string key, std::string value) {
-  writes.push_back({.what = Write::What::put, .key = std::move(key), .value = std::move(value)});
+Transaction& Transaction::put(std::string key, std::string value, LeaseId lease) {
+  writes.push_back(
+      {.what = Write::What::put, .key = std::move(key), .value = std::move(value), .lease = lease});
   return *this;
 }
 Transaction& Transaction::remove(std::string key) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,10 +12,10 @@
 #include "env/disk.h"
 #include "env/shard.h"
 
-// The metadata store: a versioned key-value space with compare-and-swap transactions and watches.
-// SQLite implements it on one machine, etcd beyond. Limits are etcd's: 128 operations a
+// The metadata store: a versioned key-value space with compare-and-swap transactions, watches and
+// leases. SQLite implements it on one machine, etcd beyond. Limits are etcd's: 128 operations a
 // transaction, 1 MiB a value, one operation a key. Any shard may call; the shard given is the
-// caller's own.
+// caller's own. Revisions are the store's: where others write to it too they have gaps for us.
 
 namespace paceline::meta {
 
@@ -23,6 +24,13 @@ struct Entry {
   std::string value;
   Revision created;   // of the transaction that created the key
   Revision modified;  // of the last transaction that wrote it
+};
+
+// Of a lease while it lives; 0 is none.
+using LeaseId = Strong<struct LeaseIdTag, int64_t>;
+struct Lease {
+  LeaseId id;
+  std::chrono::seconds ttl;  // may be longer than what was asked for
 };
 
 struct Compare {
@@ -37,6 +45,7 @@ struct Write {
   What what = What::put;
   std::string key;
   std::string value;
+  LeaseId lease{};  // of a put: the key is removed when this lease ends, unless it is put again
 };
 
 // All compares hold and all writes happen at one revision, or nothing happens.
@@ -48,7 +57,7 @@ struct Transaction {
   Transaction& if_exists(std::string key);
   Transaction& if_modified_at(std::string key, Revision revision);
   Transaction& if_value(std::string key, std::string value);
-  Transaction& put(std::string key, std::string value);
+  Transaction& put(std::string key, std::string value, LeaseId lease = {});
   Transaction& remove(std::string key);
 };
 
@@ -82,11 +91,21 @@ class Store {
   // Entries with from <= key < to; an empty `to` is no end. At least one may be asked for.
   virtual Task<Result<Range>> range(env::Shard& shard, std::string from, std::string to,
                                     size_t count_max) = 0;
-  // The revision of the commit; conflict: a compare did not hold; maybe_written: read back.
+  // The revision of the commit; conflict: a compare did not hold; not_found: a lease of it has
+  // ended; maybe_written: read back.
   virtual Task<Result<Revision>> commit(env::Shard& shard, Transaction transaction) = 0;
   // Changes with revision > after.
   virtual Result<std::unique_ptr<Watch>> watch(env::Shard& shard, std::string prefix,
                                                Revision after) = 0;
+
+  // A lease ends when nobody has kept it alive for its ttl, or when it is revoked: all keys put
+  // with it are removed at one revision. It may live longer than its ttl (after a change of etcd's
+  // leader by some seconds), so its end says when to try; only a compare says who wins.
+  virtual Task<Result<Lease>> grant(env::Shard& shard, std::chrono::seconds ttl) = 0;
+  // From now on for its whole ttl again. not_found: it has ended, and its keys are gone.
+  virtual Task<Result<void>> keep_alive(env::Shard& shard, LeaseId lease) = 0;
+  // Fine if it has ended already.
+  virtual Task<Result<void>> revoke(env::Shard& shard, LeaseId lease) = 0;
 };
 
 // Everything under `prefix`, in pages of 1,000, at growing revisions: first.revision is the one to

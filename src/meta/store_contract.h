@@ -88,10 +88,16 @@ class StoreContract : public testing::TestWithParam<StoreParam> {
     };
     world().run(shard, end(std::move(watch)));
   }
-  std::vector<Change> next(Watch& watch, size_t shard = 0) {
-    auto changes = world().wait(watch.next(), shard);
-    EXPECT_TRUE(changes) << changes.error().to_string();
-    return changes ? *changes : std::vector<Change>{};
+  // At least `count` changes, unless the watch fails.
+  std::vector<Change> next(Watch& watch, size_t count, size_t shard = 0) {
+    std::vector<Change> all;
+    while (all.size() < count) {
+      auto changes = world().wait(watch.next(), shard);
+      EXPECT_TRUE(changes) << changes.error().to_string();
+      if (!changes) break;
+      for (Change& change : *changes) all.push_back(std::move(change));
+    }
+    return all;
   }
 
  private:

@@ -1,9 +1,11 @@
 #include "env/disk.h"
 #include "env/test_shards.h"
+#include "meta/etcd.h"
+#include "meta/etcd_cluster_test.h"
 #include "meta/store_contract.h"
 
-// The SQLite store keeps the contract of the metadata store, in the real environment and in the
-// simulated one.
+// Every store keeps the contract of the metadata store: SQLite in the real environment and in the
+// simulated one, and three real etcds.
 
 namespace paceline::meta {
 namespace {
@@ -31,6 +33,42 @@ class SqliteWorld final : public StoreWorld {
   const std::string path_;
   std::unique_ptr<Store> store_;  // goes before its world
 };
+
+// One cluster for all tests; each has a prefix of its own.
+class EtcdWorld final : public StoreWorld {
+ public:
+  EtcdWorld() {
+    static EtcdCluster cluster;
+    static int worlds = 0;
+    url_ = fmt::format("etcd://{}/contract/{}", cluster.endpoints(), ++worlds);
+    reopen();
+  }
+
+  env::Shard& shard(size_t index) override { return world_.shard(index); }
+  Store& store() override { return *store_; }
+  void reopen() override {
+    store_.reset();
+    auto open = [](env::Shard& on, std::string url) -> Task<Result<std::unique_ptr<Store>>> {
+      auto options = parse_etcd_url(url);
+      CHECK(options.has_value());
+      co_return open_etcd_store(on, std::move(*options));
+    };
+    auto opened = wait(open(world_.shard(0), url_));
+    CHECK(opened.has_value());
+    store_ = std::move(*opened);
+  }
+  void run(size_t index, Task<void> task) override { world_.run(index, std::move(task)); }
+
+ private:
+  env::RealTestShards world_;
+  std::string url_;
+  std::unique_ptr<Store> store_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Etcd, StoreContract,
+                         testing::Values(StoreParam{"real",
+                                                    [] { return std::make_unique<EtcdWorld>(); }}),
+                         [](const auto& param) { return param.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Sqlite, StoreContract,

@@ -412,6 +412,15 @@ class TestMeta final : public meta::Store {
   Result<std::unique_ptr<meta::Watch>> watch(env::Shard&, std::string, Revision) override {
     return fail(Code::unsupported, "no watches here");
   }
+  Task<Result<meta::Lease>> grant(env::Shard&, std::chrono::seconds) override {
+    co_return fail(Code::unsupported, "no leases here");
+  }
+  Task<Result<void>> keep_alive(env::Shard&, meta::LeaseId) override {
+    co_return fail(Code::unsupported, "no leases here");
+  }
+  Task<Result<void>> revoke(env::Shard&, meta::LeaseId) override {
+    co_return fail(Code::unsupported, "no leases here");
+  }
 };
 
 }  // namespace paceline::stream
