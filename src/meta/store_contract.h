@@ -88,6 +88,24 @@ class StoreContract : public testing::TestWithParam<StoreParam> {
     };
     world().run(shard, end(std::move(watch)));
   }
+  Lease grant(int ttl_seconds) {
+    auto lease =
+        world().wait(world().store().grant(world().shard(0), std::chrono::seconds(ttl_seconds)));
+    EXPECT_TRUE(lease) << lease.error().to_string();
+    return lease ? *lease : Lease{};
+  }
+  Result<void> keep_alive(LeaseId lease) {
+    return world().wait(world().store().keep_alive(world().shard(0), lease));
+  }
+  Result<void> revoke(LeaseId lease) {
+    return world().wait(world().store().revoke(world().shard(0), lease));
+  }
+  void pass(env::Duration time) {
+    auto sleep = [](env::Shard& on, env::Duration so_long) -> Task<void> {
+      co_await env::sleep_for(on, so_long);
+    };
+    world().run(0, sleep(world().shard(0), time));
+  }
   // At least `count` changes, unless the watch fails.
   std::vector<Change> next(Watch& watch, size_t count, size_t shard = 0) {
     std::vector<Change> all;

@@ -280,6 +280,91 @@ TEST_P(StoreContract, AWatchMayGoWhileItsNextIsPending) {
   world().put("w/a", "nobody listens");
 }
 
+TEST_P(StoreContract, ATransactionOfTheMostBytesIsTaken) {
+  // Both halves full of operations, and the value as big as the limit leaves it.
+  Transaction most;
+  size_t bytes = 0;
+  for (size_t i = 0; i < kOperationsMax; ++i) {
+    const std::string key = "key/" + std::to_string(1000 + i);
+    most.if_absent(key);
+    most.put(key, "");
+    bytes += 2 * key.size();
+  }
+  most.writes[0].value.assign(kValueBytesMax, 'x');
+  most.writes[1].value.assign(kTransactionBytesMax - kValueBytesMax - bytes, 'y');
+  auto done = world().commit(most);
+  ASSERT_TRUE(done) << done.error().to_string();
+  EXPECT_EQ(world().get(most.writes[1].key)->value, most.writes[1].value);
+}
+
+TEST_P(StoreContract, ALeaseThatNobodyKeepsTakesItsKeysAlongAtOneRevision) {
+  const Lease lease = grant(2);
+  EXPECT_GE(lease.ttl, std::chrono::seconds(2));
+  auto put = world().commit(
+      Transaction{}.put("l/a", "1", lease.id).put("l/b", "2", lease.id).put("l/stays", ""));
+  ASSERT_TRUE(put);
+  EXPECT_EQ(world().get("l/a")->value, "1");
+  auto changes = watch("l/", *put);
+  auto seen = next(*changes, 2);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0].key, "l/a");
+  EXPECT_EQ(seen[1].key, "l/b");
+  EXPECT_FALSE(seen[0].value);
+  EXPECT_FALSE(seen[1].value);
+  EXPECT_GT(seen[0].revision, *put);
+  EXPECT_EQ(seen[0].revision, seen[1].revision);
+  EXPECT_FALSE(world().get("l/a"));
+  EXPECT_TRUE(world().get("l/stays"));
+  EXPECT_EQ(keep_alive(lease.id).error().code, Code::not_found);
+  drop(std::move(changes));
+}
+
+TEST_P(StoreContract, ALeaseThatIsKeptAliveOutlivesItsTtl) {
+  const Lease lease = grant(2);
+  ASSERT_TRUE(world().commit(Transaction{}.put("a", "1", lease.id)));
+  for (int i = 0; i < 10; ++i) {
+    pass(std::chrono::milliseconds(400));
+    ASSERT_TRUE(keep_alive(lease.id)) << i;
+  }
+  EXPECT_TRUE(world().get("a"));
+  EXPECT_TRUE(revoke(lease.id));
+}
+
+TEST_P(StoreContract, ARevokedLeaseEndsAtOnceAndIsGoodForNothing) {
+  const Lease lease = grant(60);
+  ASSERT_TRUE(world().commit(Transaction{}.put("a", "1", lease.id)));
+  ASSERT_TRUE(revoke(lease.id));
+  EXPECT_FALSE(world().get("a"));
+  EXPECT_TRUE(revoke(lease.id));
+  EXPECT_EQ(keep_alive(lease.id).error().code, Code::not_found);
+  auto late = Transaction{}.put("b", "2").put("a", "2", lease.id);
+  EXPECT_EQ(code_of(world().commit(late)), Code::not_found);
+  EXPECT_EQ(code_of(world().commit(late.if_exists("gone"))), Code::conflict);
+  EXPECT_FALSE(world().get("b"));
+  EXPECT_EQ(
+      world().wait(world().store().grant(world().shard(0), std::chrono::seconds(0))).error().code,
+      Code::invalid_argument);
+}
+
+TEST_P(StoreContract, AKeyPutAgainBelongsToItsLastLeaseOnly) {
+  const Lease first = grant(60);
+  const Lease second = grant(60);
+  ASSERT_TRUE(world().commit(Transaction{}
+                                 .put("freed", "", first.id)
+                                 .put("moved", "", first.id)
+                                 .put("gone", "", first.id)));
+  ASSERT_TRUE(
+      world().commit(Transaction{}.put("freed", "").put("moved", "", second.id).remove("gone")));
+  world().put("gone", "again");
+  ASSERT_TRUE(revoke(first.id));
+  EXPECT_TRUE(world().get("freed"));
+  EXPECT_TRUE(world().get("moved"));
+  EXPECT_TRUE(world().get("gone"));
+  ASSERT_TRUE(revoke(second.id));
+  EXPECT_TRUE(world().get("freed"));
+  EXPECT_FALSE(world().get("moved"));
+}
+
 TEST(PrefixEnd, IsTheFirstKeyBehindAllWithThePrefix) {
   EXPECT_EQ(prefix_end("a/"), "a0");
   EXPECT_EQ(prefix_end("a\xff"), "b");

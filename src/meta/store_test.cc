@@ -2,10 +2,11 @@
 #include "env/test_shards.h"
 #include "meta/etcd.h"
 #include "meta/etcd_cluster_test.h"
+#include "meta/model.h"
 #include "meta/store_contract.h"
 
 // Every store keeps the contract of the metadata store: SQLite in the real environment and in the
-// simulated one, and three real etcds.
+// simulated one, three real etcds, and the simulator's model of them.
 
 namespace paceline::meta {
 namespace {
@@ -64,6 +65,27 @@ class EtcdWorld final : public StoreWorld {
   std::string url_;
   std::unique_ptr<Store> store_;
 };
+
+class ModelWorld final : public StoreWorld {
+ public:
+  // Seeds a model with delays and cuts only: what else it does is no store's contract.
+  ModelWorld() : model_(11), store_(model_.connect()) { model_.faults().watch_cut = 0.2; }
+
+  env::Shard& shard(size_t index) override { return world_.shard(index); }
+  Store& store() override { return *store_; }
+  void reopen() override { store_ = model_.connect(); }
+  void run(size_t index, Task<void> task) override { world_.run(index, std::move(task)); }
+
+ private:
+  env::SimTestShards world_;
+  Model model_;
+  std::unique_ptr<Store> store_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Model, StoreContract,
+                         testing::Values(StoreParam{"simulated",
+                                                    [] { return std::make_unique<ModelWorld>(); }}),
+                         [](const auto& param) { return param.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Etcd, StoreContract,
                          testing::Values(StoreParam{"real",
