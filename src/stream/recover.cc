@@ -55,14 +55,15 @@ Result<void> apply_damages(Recovery& recovery, std::vector<wal::Damage> damages,
 Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane,
                                bool inspect, const EventSink& events) {
   env::Shard& shard = *sources.shard;
+  std::optional<Position> end;
   if (!inspect) {
     auto sealing = [&] { return sources.wal->seal(shard, lane.lane, lane.record.uploaded); };
-    CO_TRY(Position end, co_await retry_transient(shard, sealing));
+    CO_TRY(end, co_await retry_transient(shard, sealing));
     events("recovery.sealed", fmt::format("lane={} end={} uploaded={}", lane.lane.to_string(),
-                                          end.value, lane.record.uploaded.value));
-    if (end <= lane.record.uploaded) co_return Result<void>{};
+                                          end->value, lane.record.uploaded.value));
+    if (*end <= lane.record.uploaded) co_return Result<void>{};
   }
-  auto opening = [&] { return sources.wal->read(shard, lane.lane, lane.record.uploaded); };
+  auto opening = [&] { return sources.wal->read(shard, lane.lane, lane.record.uploaded, end); };
   auto opened = co_await retry_transient(shard, opening);
   if (!opened) {
     if (inspect && opened.error().code == Code::not_found) co_return Result<void>{};

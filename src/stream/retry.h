@@ -1,26 +1,13 @@
 #pragma once
 
-#include <algorithm>
-
 #include "base/log.h"
 #include "base/result.h"
+#include "env/backoff.h"
 #include "env/shard.h"
 
 namespace paceline::stream {
 
-// Waits between attempts against a store that fails: doubling, with jitter, up to 5 s.
-class Backoff {
- public:
-  env::Duration next(uint64_t random) {
-    const int64_t limit_ms = limit_ms_;
-    limit_ms_ = std::min<int64_t>(limit_ms_ * 2, 5000);
-    return std::chrono::milliseconds(
-        limit_ms / 2 + static_cast<int64_t>(random % static_cast<uint64_t>(limit_ms / 2 + 1)));
-  }
-
- private:
-  int64_t limit_ms_ = 50;
-};
+using env::Backoff;
 
 // Whether waiting may help: a store that fails degrades us, it never halts us.
 inline bool is_transient(Code code) {

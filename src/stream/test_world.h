@@ -171,8 +171,8 @@ class TestWal final : public wal::Wal {
     lanes[lane]->sealed = true;
     co_return lanes[lane]->end();
   }
-  Task<Result<std::unique_ptr<wal::Reader>>> read(env::Shard& shard, Lane lane,
-                                                  Position from) override {
+  Task<Result<std::unique_ptr<wal::Reader>>> read(env::Shard& shard, Lane lane, Position from,
+                                                  std::optional<Position>) override {
     co_await some_time(shard);
     if (!lanes.contains(lane)) co_return fail(Code::not_found, lane.to_string());
     if (from < trimmed[lane] && !lanes[lane]->groups.empty())
@@ -234,6 +234,7 @@ class TestWal final : public wal::Wal {
       co_return std::move(*call->result);
     }
     Position durable_end() const override { return state_->durable; }
+    uint64_t slots_since(Position) const override { return 0; }
     Task<Result<void>> trim(env::Shard&, Position up_to) override {
       wal_.trimmed[lane_] = up_to;
       co_return Result<void>{};

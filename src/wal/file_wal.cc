@@ -14,50 +14,6 @@ namespace {
 // Entries are read and decoded this far ahead of the caller.
 constexpr uint64_t kReadAheadBytes = 1u << 20;
 
-class FileWriter final : public Writer {
- public:
-  explicit FileWriter(std::shared_ptr<LaneLog> log) : log_(std::move(log)) {}
-  FileWriter(const FileWriter&) = delete;
-  FileWriter& operator=(const FileWriter&) = delete;
-  ~FileWriter() override { log_->forget_listener(); }
-
-  Task<Result<Written>> append(env::Shard& home, std::vector<Entry> entries) override {
-    if (entries.empty()) co_return Written{.end = durable_end(), .payloads = {}};
-    auto call = std::make_shared<Call>();
-    call->home = &home;
-    call->entries = std::move(entries);
-    co_await Submitted{*log_, call};
-    co_return std::move(*call->result);
-  }
-  Position durable_end() const override { return log_->durable_end(); }
-  Task<Result<void>> trim(env::Shard& home, Position up_to) override {
-    co_return co_await env::call_on(log_->owner(), home,
-                                    [log = log_, up_to] { return LaneLog::trim(log, up_to); });
-  }
-  void on_lost(std::move_only_function<void(Error)> notify) override {
-    log_->on_lost(std::move(notify));
-  }
-  Task<void> close(env::Shard& home) override {
-    co_await env::call_on(log_->owner(), home, [log = log_] { return LaneLog::close(log); });
-  }
-
- private:
-  struct Submitted {
-    LaneLog& log;
-    std::shared_ptr<Call> call;
-    bool await_ready() noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> self) {
-      // Resumed by a post of the home shard, never inside submit(). The call is moved out first:
-      // another shard may own this frame's next step at once.
-      std::shared_ptr<Call> moved = std::move(call);
-      moved->caller = self;
-      log.submit(std::move(moved));
-    }
-    void await_resume() noexcept {}
-  };
-  const std::shared_ptr<LaneLog> log_;
-};
-
 class FileReader final : public Reader {
  public:
   FileReader(env::Shard& shard, std::shared_ptr<LaneScan> scan, Position from)
@@ -120,7 +76,7 @@ class FileWal final : public Wal {
     CO_TRY_VOID(co_await env::offload(owner, [files] { return files.claim(); }));
     auto log = std::make_shared<LaneLog>(owner, std::move(files), options_);
     log->start();
-    co_return std::make_unique<FileWriter>(std::move(log));
+    co_return std::make_unique<LaneWriter<LaneLog>>(std::move(log));
   }
 
   Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position) override {
@@ -129,7 +85,9 @@ class FileWal final : public Wal {
         shard, [files = files_of(lane), unique] { return seal_lane(files, unique); });
   }
 
-  Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane, Position from) override {
+  // Where a lane ends stands in its own folder.
+  Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane, Position from,
+                                             std::optional<Position>) override {
     auto scan = std::make_shared<LaneScan>(files_of(lane));
     CO_TRY_VOID(
         co_await env::offload(shard, [scan, files = files_of(lane), from]() -> Result<void> {

@@ -43,12 +43,6 @@ struct LaneLog::Commit {
   std::string why;
 };
 
-uint64_t Call::bytes() const {
-  uint64_t sum = 0;
-  for (const Entry& entry : entries) sum += kEntryHeaderBytes + entry.payload.size();
-  return sum;
-}
-
 LaneLog::LaneLog(env::Shard& owner, LaneFiles files, const FileWalOptions& options)
     : owner_(owner),
       files_(std::move(files)),
@@ -60,13 +54,6 @@ LaneLog::LaneLog(env::Shard& owner, LaneFiles files, const FileWalOptions& optio
       segments_(std::make_shared<SegmentSet>(owner, files_, options.segment_bytes)),
       changed_(owner) {}
 
-LaneLog::~LaneLog() {
-  for (Call* call = mailbox_.exchange(nullptr); call;) {
-    const std::shared_ptr<Call> last = std::move(call->self);
-    call = last->before;
-  }
-}
-
 void LaneLog::start() {
   pool_.keep_ready();
   segments_->prepare(0, nullptr);
@@ -74,23 +61,11 @@ void LaneLog::start() {
 
 void LaneLog::submit(std::shared_ptr<Call> call) {
   if (call->home == &owner_) return accept(std::move(call));
-  Call* top = call.get();
-  top->self = std::move(call);
-  top->before = mailbox_.load(std::memory_order_relaxed);
-  while (!mailbox_.compare_exchange_weak(top->before, top, std::memory_order_acq_rel)) {
-  }
-  // Whoever finds the mailbox empty rings; those behind are drained with it.
-  if (!top->before) owner_.post([log = shared_from_this()] { log->drain(); });
+  if (mailbox_.push(std::move(call))) owner_.post([log = shared_from_this()] { log->drain(); });
 }
 
 void LaneLog::drain() {
-  Calls arrived;
-  for (Call* call = mailbox_.exchange(nullptr, std::memory_order_acq_rel); call;) {
-    Call* before = call->before;
-    arrived.push_back(std::move(call->self));
-    call = before;
-  }
-  for (size_t i = arrived.size(); i-- > 0;) accept(std::move(arrived[i]));
+  for (auto& call : mailbox_.take_all()) accept(std::move(call));
 }
 
 void LaneLog::accept(std::shared_ptr<Call> call) {
@@ -284,7 +259,7 @@ void LaneLog::fill_ahead(uint64_t commit_bytes) {
       });
 }
 
-LaneLog::Calls LaneLog::take_pending() {
+Calls LaneLog::take_pending() {
   Calls pending = std::exchange(staged_, {});
   for (auto& call : waiting_) pending.push_back(std::move(call));
   waiting_.clear();
@@ -333,20 +308,6 @@ void LaneLog::end_here() {
         log->ending_ = false;
         log->changed_.notify_all();
       });
-}
-
-// One post a home, whatever the number of calls.
-void LaneLog::complete(Calls calls) {
-  while (!calls.empty()) {
-    env::Shard* home = calls.front()->home;
-    Calls same;
-    Calls others;
-    for (auto& call : calls) (call->home == home ? same : others).push_back(std::move(call));
-    home->post([same = std::move(same)] {
-      for (const auto& call : same) call->caller.resume();
-    });
-    calls = std::move(others);
-  }
 }
 
 void LaneLog::on_lost(std::move_only_function<void(Error)> notify) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <coroutine>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -9,6 +8,7 @@
 
 #include "env/block_pool.h"
 #include "env/sync.h"
+#include "wal/append_call.h"
 #include "wal/lane_files.h"
 #include "wal/marks.h"
 #include "wal/segment_set.h"
@@ -16,21 +16,6 @@
 #include "wal/stream_order.h"
 
 namespace paceline::wal {
-
-// One append on its way: made and resumed on `home`, everything between on the owner shard.
-struct Call {
-  env::Shard* home = nullptr;
-  std::coroutine_handle<> caller;
-  std::vector<Entry> entries;
-  Written written;
-  size_t last_group = 0;  // of its commit
-  std::optional<Result<Written>> result;
-
-  uint64_t bytes() const;
-  // While it is in the mailbox: itself, and the one that arrived before it.
-  std::shared_ptr<Call> self;
-  Call* before = nullptr;
-};
 
 // The machine of an open lane: mailbox -> order -> stage -> commit -> acknowledge. One commit is in
 // flight at a time; what arrives meanwhile is copied into blocks at once, up to one commit's worth,
@@ -40,7 +25,6 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   LaneLog(env::Shard& owner, LaneFiles files, const FileWalOptions& options);
   LaneLog(const LaneLog&) = delete;
   LaneLog& operator=(const LaneLog&) = delete;
-  ~LaneLog();
 
   void start();  // begins to reserve space
   // From any shard. Calls of one shard keep their order.
@@ -49,14 +33,14 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
     return Position(durable_end_.load(std::memory_order_acquire));
   }  // any shard
   void on_lost(std::move_only_function<void(Error)> notify);
-  void forget_listener() { notify_lost_ = nullptr; }
+  void forget() { notify_lost_ = nullptr; }  // the writer has gone; what is in flight ends
+  uint64_t slots_since(Position) const { return 0; }
   env::Shard& owner() { return owner_; }
 
   static Task<Result<void>> trim(std::shared_ptr<LaneLog> log, Position up_to);
   static Task<void> close(std::shared_ptr<LaneLog> log);
 
  private:
-  using Calls = std::vector<std::shared_ptr<Call>>;
   struct Commit;
 
   void drain();
@@ -75,7 +59,6 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   void lose(Calls flying, Error error);
   Calls take_pending();
   void end_here();
-  void complete(Calls calls);
   bool idle() const {
     return !flying_ && !filling_ && !staged_count() && waiting_.empty() && !ending_;
   }
@@ -85,7 +68,7 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   const LaneFiles files_;
   const uint64_t group_bytes_max_;
   const uint64_t offload_lane_;
-  std::atomic<Call*> mailbox_ = nullptr;  // a stack, last arrived on top
+  CallBox mailbox_;
 
   StreamOrder order_;
   env::BlockPool pool_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,9 +13,10 @@
 #include "base/result.h"
 #include "env/disk.h"
 #include "env/shard.h"
+#include "object/object.h"
 
-// The write-ahead log of lanes: bytes in, durable position out, seal. The contract that files and,
-// later, objects implement. docs/format/wal.md describes the bytes.
+// The write-ahead log of lanes: bytes in, durable position out, seal. The contract that files and
+// objects implement. docs/format/wal.md describes the bytes.
 
 namespace paceline::wal {
 
@@ -67,6 +69,9 @@ class Writer {
   virtual Task<Result<Written>> append(env::Shard& home, std::vector<Entry> entries) = 0;
   // Everything below is durable. On the owner shard; a snapshot elsewhere.
   virtual Position durable_end() const = 0;
+  // How many requests a reader of what lies between `from` and the durable end has to make; 0 where
+  // that is no measure. As durable_end().
+  virtual uint64_t slots_since(Position from) const = 0;
   // Everything below `up_to` is in committed objects: its space may be reused. Crossing included.
   virtual Task<Result<void>> trim(env::Shard& home, Position up_to) = 0;
   // Called once, on the owner shard, when the lane can never be appended to again: sealed by
@@ -119,11 +124,13 @@ class Wal {
   // message says why. REQUIRES: the fence of the lane is known to have committed, and `trimmed` was
   // read at or after its revision: nothing below it is looked at.
   virtual Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position trimmed) = 0;
-  // Entries from the group that ends above `from` on. A lane that is not sealed may be read for
-  // inspection: the reader then ends at the last whole group it finds, and changes nothing.
-  virtual Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane,
-                                                     Position from) = 0;
-  // REQUIRES: sealed, and nobody needs it any more. Fine if absent.
+  // Entries from the group that ends above `from` on, up to `end`, which is what seal() told: what
+  // is missing below it is an error. Without an end a lane is read for inspection, sealed or not:
+  // the reader then ends at the last whole group it finds, and changes nothing.
+  virtual Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane, Position from,
+                                                     std::optional<Position> end) = 0;
+  // REQUIRES: sealed, and nobody needs it any more. Fine if absent. What decides a late writer or
+  // sealer stays for ever.
   virtual Task<Result<void>> remove(env::Shard& shard, Lane lane) = 0;
 };
 
@@ -135,5 +142,39 @@ struct FileWalOptions {
   uint64_t block_bytes = 4ull << 20;      // of memory, filled by consecutive groups
 };
 std::unique_ptr<Wal> make_file_wal(env::Disk& disk, FileWalOptions options);
+
+// What an object WAL has done so far. Any shard may look.
+struct ObjectWalCounters {
+  std::atomic<uint64_t> slots{0};       // of our lanes that are durable
+  std::atomic<uint64_t> slot_bytes{0};  // of their bodies
+  std::atomic<uint64_t> puts{0};        // requests, by kind
+  std::atomic<uint64_t> gets{0};
+  std::atomic<uint64_t> removes{0};
+  std::atomic<uint64_t> lists{0};
+  std::atomic<uint64_t> retries{0};   // requests of these that were made again
+  std::atomic<uint64_t> late{0};      // answers that came behind their deadline, or never
+  std::atomic<uint64_t> fences{0};    // lanes of ours that somebody sealed
+  std::atomic<uint64_t> un_acked{0};  // slots that are put and not yet acknowledged, now
+  std::atomic<uint64_t> seals{0};     // seals of ours that are in place
+};
+
+struct ObjectWalOptions {
+  Uuid cluster_id;  // in each key and body
+  Lane self = {};   // whose name stands in the seals it puts, for the operator
+  // A slot leaves at once when none is on its way; otherwise when it is so old or so big, or as
+  // soon as none is on its way any more.
+  env::Duration window = std::chrono::milliseconds(25);
+  uint64_t slot_bytes_max = 8ull << 20;
+  size_t puts_max = 8;  // slots on their way, from the first that is not acknowledged on
+  uint64_t block_bytes = 4ull << 20;  // of memory, filled by consecutive slots
+  env::Duration request_deadline = std::chrono::seconds(15);  // of each
+  env::Duration close_patience = std::chrono::seconds(10);    // with a store that does not answer
+  env::Duration missing_patience = std::chrono::seconds(3);   // with a slot that must be there
+  size_t reads_max = 16;                                      // slots fetched ahead of a reader
+  uint64_t read_ahead_bytes = 32ull << 20;
+  std::shared_ptr<ObjectWalCounters> counters = {};  // none: nobody looks
+};
+// `store` must honour put_if_absent. One slot is one position: it covers [n, n + 1).
+std::unique_ptr<Wal> make_object_wal(object::Store& store, ObjectWalOptions options);
 
 }  // namespace paceline::wal

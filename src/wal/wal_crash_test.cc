@@ -97,7 +97,7 @@ struct Log {
 
 Task<Log> read_all(env::Shard& shard, Wal& wal, Position from) {
   Log log;
-  auto reader = co_await wal.read(shard, kLane, from);
+  auto reader = co_await wal.read(shard, kLane, from, std::nullopt);
   if (!reader) {
     log.result = fail(reader.error());
     co_return log;

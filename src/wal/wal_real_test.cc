@@ -37,7 +37,7 @@ Task<void> produce(env::Shard& home, Writer& writer, uint32_t index, int count, 
 }
 
 Task<Result<size_t>> count_entries(env::Shard& shard, Wal& wal) {
-  CO_TRY(auto reader, co_await wal.read(shard, kLane, Position(0)));
+  CO_TRY(auto reader, co_await wal.read(shard, kLane, Position(0), std::nullopt));
   size_t count = 0;
   std::map<uint32_t, int64_t> next;
   for (;;) {

@@ -51,7 +51,7 @@ struct Scene {
   Result<std::vector<Group>> read(Position from = Position(0)) {
     auto body = [](Wal& log, env::Shard& shard,
                    Position start) -> Task<Result<std::vector<Group>>> {
-      CO_TRY(auto reader, co_await log.read(shard, kLane, start));
+      CO_TRY(auto reader, co_await log.read(shard, kLane, start, std::nullopt));
       std::vector<Group> groups;
       for (;;) {
         CO_TRY(auto group, co_await reader->next());
@@ -74,62 +74,6 @@ size_t entry_count(const std::vector<Group>& groups) {
   return count;
 }
 
-TEST(wal, what_is_appended_is_read_back_with_all_its_fields) {
-  Scene scene;
-  Entry first = batch(10, 3, 100);
-  first.header.append_time_ms = 123;
-  first.header.max_timestamp = 456;
-  first.header.producer_id = 789;
-  Entry second;
-  second.header = {
-      .stream = kStream, .kind = EntryKind::trim, .epoch = Epoch(2), .base = Offset(5)};
-  std::vector<Entry> entries{first, second};
-  const auto written = scene.append(entries, 1);
-  ASSERT_TRUE(written);
-  EXPECT_EQ(written->end, scene.writer->durable_end());
-  EXPECT_EQ(as_text(written->payloads[0].bytes()), std::string(100, 'k'));
-  const auto end = scene.seal();
-  ASSERT_TRUE(end);
-  EXPECT_EQ(*end, written->end);
-  const auto groups = scene.read();
-  ASSERT_TRUE(groups);
-  ASSERT_EQ(groups->size(), 1u);
-  const Group& group = groups->front();
-  EXPECT_EQ(group.end, written->end);
-  ASSERT_EQ(group.entries.size(), 2u);
-  const EntryHeader& header = group.entries[0].header;
-  EXPECT_EQ(header.stream, kStream);
-  EXPECT_EQ(header.kind, EntryKind::batch);
-  EXPECT_EQ(header.epoch, Epoch(1));
-  EXPECT_EQ(header.base, Offset(10));
-  EXPECT_EQ(header.count, 3u);
-  EXPECT_EQ(header.append_time_ms, 123);
-  EXPECT_EQ(header.max_timestamp, 456);
-  EXPECT_EQ(header.producer_id, 789u);
-  EXPECT_EQ(group.entries[1].header.kind, EntryKind::trim);
-  EXPECT_EQ(group.entries[1].header.base, Offset(5));
-  EXPECT_TRUE(group.entries[0].payload.buffer().same_block(group.entries[1].payload.buffer()));
-}
-
-TEST(wal, a_lane_that_never_wrote_ends_at_zero_even_if_it_was_never_created) {
-  Scene scene;
-  EXPECT_EQ(scene.seal().value(), Position(0));
-  EXPECT_TRUE(scene.read()->empty());
-  const Lane never{BrokerId(1), Incarnation(1)};
-  EXPECT_EQ(scene.world.wait(1, scene.wal->seal(scene.world.shard(1), never, Position{})).value(),
-            Position(0));
-  auto late = scene.world.wait(0, scene.wal->create(scene.world.shard(0), never));
-  ASSERT_FALSE(late);
-  EXPECT_EQ(late.error().code, Code::already_exists);
-}
-
-TEST(wal, a_lane_is_created_once) {
-  Scene scene;
-  auto again = scene.world.wait(0, scene.wal->create(scene.world.shard(0), kLane));
-  ASSERT_FALSE(again);
-  EXPECT_EQ(again.error().code, Code::already_exists);
-}
-
 TEST(wal, an_entry_larger_than_groups_blocks_and_segments_is_written) {
   Scene scene;
   ASSERT_TRUE(scene.append_one(batch(0, 1, 3 << 20)));
@@ -139,56 +83,6 @@ TEST(wal, an_entry_larger_than_groups_blocks_and_segments_is_written) {
   ASSERT_TRUE(groups);
   ASSERT_EQ(groups->size(), 2u);
   EXPECT_EQ(groups->at(0).entries[0].payload.size(), 3u << 20);
-}
-
-TEST(wal, a_reader_starts_at_the_group_that_ends_above_its_position) {
-  Scene scene;
-  std::vector<Position> ends;
-  for (int i = 0; i < 40; ++i) ends.push_back(scene.append_one(batch(i, 1, 5000))->end);
-  for (size_t i = 0; i < ends.size(); ++i) {
-    const auto groups = scene.read(ends[i]);
-    ASSERT_TRUE(groups);
-    ASSERT_EQ(groups->size(), ends.size() - i - 1);
-    if (!groups->empty()) {
-      EXPECT_EQ(groups->front().end, ends[i + 1]);
-    }
-  }
-}
-
-TEST(wal, what_arrives_during_a_commit_goes_together_with_the_next) {
-  Scene scene;
-  int done = 0;
-  auto one = [](Writer& writer, env::Shard& shard, int64_t base, int& count) -> Task<void> {
-    std::vector<Entry> entries(
-        1, batch(base, 1, 10, Epoch(1), StreamId{Uuid{{9}}, static_cast<uint32_t>(base)}));
-    auto written = co_await writer.append(shard, std::move(entries));
-    EXPECT_TRUE(written);
-    ++count;
-  };
-  for (int i = 0; i < 300; ++i)
-    scene.world.shard(i % 3).spawn(one(*scene.writer, scene.world.shard(i % 3), i, done));
-  scene.world.run();
-  EXPECT_EQ(done, 300);
-  EXPECT_LT(scene.read()->size(), 150u);
-}
-
-TEST(wal, a_batch_behind_a_refused_one_is_refused_until_the_row_is_closed) {
-  Scene scene;
-  ASSERT_TRUE(scene.append_one(batch(5, 5, 10)));
-  EXPECT_EQ(scene.append_one(batch(12, 1, 10)).error().code, Code::conflict);
-  EXPECT_EQ(scene.append_one(batch(13, 1, 10)).error().code, Code::conflict);
-  std::vector<Entry> half{batch(10, 1, 10), batch(12, 1, 10)};
-  EXPECT_EQ(scene.append(half).error().code, Code::conflict);
-  ASSERT_TRUE(scene.append_one(batch(10, 2, 10)));
-  ASSERT_TRUE(scene.append_one(batch(12, 1, 10)));
-}
-
-TEST(wal, a_stream_that_comes_back_in_a_new_term_starts_a_new_row) {
-  Scene scene;
-  ASSERT_TRUE(scene.append_one(batch(0, 5, 10, Epoch(1))));
-  ASSERT_TRUE(scene.append_one(batch(90, 5, 10, Epoch(3))));
-  EXPECT_EQ(scene.append_one(batch(95, 5, 10, Epoch(1))).error().code, Code::conflict);
-  ASSERT_TRUE(scene.append_one(batch(95, 5, 10, Epoch(3))));
 }
 
 TEST(wal, a_full_disk_refuses_and_the_writer_goes_on_when_space_returns) {
@@ -207,16 +101,6 @@ TEST(wal, a_full_disk_refuses_and_the_writer_goes_on_when_space_returns) {
   ASSERT_TRUE(scene.append_one(batch(base + 1, 1, 40'000)));
   ASSERT_TRUE(scene.seal());
   EXPECT_EQ(entry_count(*scene.read()), static_cast<size_t>(base + 2));
-}
-
-TEST(wal, appends_after_the_seal_are_sealed) {
-  Scene scene;
-  ASSERT_TRUE(scene.append_one(batch(0, 1, 10)));
-  const Position end = scene.seal().value();
-  EXPECT_EQ(scene.append_one(batch(1, 1, 10), 1).error().code, Code::sealed);
-  EXPECT_EQ(scene.append_one(batch(2, 1, 10)).error().code, Code::sealed);
-  EXPECT_EQ(scene.seal().value(), end);
-  EXPECT_EQ(scene.read()->size(), 1u);
 }
 
 std::vector<Damage> damages(const std::vector<Group>& groups) {
@@ -375,7 +259,9 @@ TEST(wal, a_missing_or_foreign_segment_is_refused) {
   FileWalOptions foreign = small_options();
   foreign.cluster_id = Uuid{{5}};
   auto other = make_file_wal(scene.world.disk, foreign);
-  EXPECT_EQ(scene.world.wait(2, other->read(scene.world.shard(2), kLane, Position(0))).error().code,
+  EXPECT_EQ(scene.world.wait(2, other->read(scene.world.shard(2), kLane, Position(0), std::nullopt))
+                .error()
+                .code,
             Code::corrupt);
   ASSERT_TRUE(scene.world.disk.remove(scene.segment(2)));
   EXPECT_EQ(scene.seal().error().code, Code::corrupt);
@@ -533,27 +419,6 @@ TEST(wal, reserved_space_behind_the_end_is_not_read_by_a_sealer) {
   scene.world.disk.bytes_read = 0;
   ASSERT_TRUE(scene.seal());
   EXPECT_LT(scene.world.disk.bytes_read, 8u << 20);
-}
-
-TEST(wal, close_waits_for_what_is_in_flight) {
-  Scene scene;
-  int done = 0;
-  auto one = [](Writer& writer, env::Shard& shard, int64_t base, int& count) -> Task<void> {
-    std::vector<Entry> entries(1, batch(base, 1, 10));
-    auto written = co_await writer.append(shard, std::move(entries));
-    EXPECT_TRUE(written);
-    ++count;
-  };
-  for (int i = 0; i < 5; ++i)
-    scene.world.shard(0).spawn(one(*scene.writer, scene.world.shard(0), i, done));
-  auto close = [](Writer& writer, env::Shard& shard) -> Task<int> {
-    co_await writer.close(shard);
-    co_return 1;
-  };
-  scene.world.wait(0, close(*scene.writer, scene.world.shard(0)));
-  scene.world.run();
-  EXPECT_EQ(done, 5);
-  EXPECT_EQ(scene.append_one(batch(5, 1, 10)).error().code, Code::closed);
 }
 
 TEST(wal_stager, groups_stay_in_one_block_and_never_change) {
