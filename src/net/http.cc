@@ -2,23 +2,14 @@
 
 #include <charconv>
 
+#include "net/http_text.h"
+
 namespace paceline::net {
 namespace {
 
 constexpr size_t kConnectionsMax = 256;
 constexpr auto kReadMax = std::chrono::seconds(30);
 constexpr auto kWriteMax = std::chrono::seconds(60);  // a client that does not read is let go
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return out;
-}
 
 std::string_view reason(int status) {
   switch (status) {

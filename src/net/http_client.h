@@ -1,56 +1,97 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
-#include <string_view>
+#include <vector>
 
-#include "base/result.h"
 #include "env/network.h"
 #include "net/http.h"
+#include "net/http_answer.h"
+#include "net/tls.h"
+
+// Questions over HTTP/1.1: one over a connection of its own, or many over those of a pool.
 
 namespace paceline::net {
 
-inline constexpr size_t kHttpAnswerBytesMax = 16u << 20;
-
-struct HttpAnswer {
-  int status = 0;
-  std::map<std::string, std::string> headers;  // names in lower case
-  std::string body;
-};
-
-// One answer, from bytes as they come: a body of a stated length, in chunks, or up to the end of
-// the connection.
-class HttpAnswerParser {
+// Gives an exchange up: its connection ends, its outcome is `cancelled`.
+class HttpCancel {
  public:
-  // `head`: the request was HEAD, so that no body follows whatever the header says.
-  explicit HttpAnswerParser(bool head = false) : head_(head) {}
-
-  // True once the answer is whole; what follows it is ignored. corrupt: no HTTP. too_large.
-  Result<bool> add(std::string_view bytes);
-  // The connection has ended: corrupt if that is in the middle of the answer.
-  Result<void> end();
-  HttpAnswer take() { return std::move(answer_); }
+  void cancel();
+  bool cancelled() const { return cancelled_; }
 
  private:
-  enum class State { head, body, chunk_size, chunk, chunk_end, trailer, until_end, done };
-  Result<bool> step();  // false: more bytes are needed
-  Result<void> read_head(std::string_view head);
-  Result<void> read_length();
-  bool next_line(std::string_view& line);
-  Result<void> append(size_t count);
-
-  const bool head_;
-  State state_ = State::head;
-  std::string received_;
-  size_t at_ = 0;      // what of received_ is used up
-  uint64_t left_ = 0;  // of the body or the chunk
-  size_t trailer_bytes_ = 0;
-  HttpAnswer answer_;
+  friend class HttpPool;
+  std::function<void()> stop_;
+  bool cancelled_ = false;
 };
 
-// Asks `host`:`port` once, over a connection of its own. timed_out at the deadline, when the
-// outcome at the server is unknown; unavailable, closed, io_error as the network says.
+struct HttpQuery {
+  std::string method;
+  std::string target;                          // as sent: path and query
+  std::map<std::string, std::string> headers;  // names in lower case; host and length are added
+  std::vector<Slice> body;
+  uint64_t answer_bytes_max = kHttpAnswerBytesMax;
+  bool repeatable = false;  // a second time does no harm
+  bool fresh = false;       // over a new connection
+  std::shared_ptr<HttpCancel> cancel;
+};
+
+// How far a question has come.
+enum class HttpReached {
+  nothing,   // no byte of it has left
+  sent,      // the server may have acted on it, and the answer is not known
+  answered,  // the whole answer is here
+};
+
+struct HttpOutcome {
+  Result<HttpAnswer> answer;  // timed_out, unavailable, closed, io_error, corrupt, too_large
+  HttpReached reached = HttpReached::nothing;
+  // An earlier try over a connection that proved dead may have been acted on as well.
+  bool repeated = false;
+};
+
+struct HttpPoolOptions {
+  std::string host;
+  uint16_t port = 80;
+  std::shared_ptr<const TlsContext> tls;  // none: in the clear
+  size_t idle_max = 128;
+  env::Duration idle_for = std::chrono::seconds(15);    // below what servers grant
+  env::Duration connect_for = std::chrono::seconds(3);  // at most, TLS included
+};
+
+class HttpConnection;
+
+// Connections to one server, kept alive between questions. Of one shard; it may go while questions
+// are on their way.
+class HttpPool {
+ public:
+  HttpPool(env::Shard& shard, HttpPoolOptions options);
+  HttpPool(const HttpPool&) = delete;
+  HttpPool& operator=(const HttpPool&) = delete;
+  ~HttpPool();
+
+  // Asks once. A repeatable question that met a connection which the server had given up is asked
+  // once more over a new one. An answer after `deadline` is none.
+  Task<HttpOutcome> ask(HttpQuery query, env::Instant deadline);
+  // What the host header says, for those who sign it.
+  std::string host_header() const;
+  size_t idle_count() const;
+
+ private:
+  struct State;
+  static Task<HttpOutcome> ask_of(std::shared_ptr<State> state, HttpQuery query,
+                                  env::Instant deadline);
+  std::shared_ptr<State> state_;
+};
+
+// Asks `host`:`port` once, over a connection of its own, in the clear. timed_out at the deadline,
+// when the outcome at the server is unknown; unavailable, closed, io_error as the network says.
 Task<Result<HttpAnswer>> http_request(env::Shard& shard, std::string host, uint16_t port,
                                       HttpRequest request, env::Instant deadline);
+
+// The server's name as a host header says it: without the port that is usual.
+std::string http_host(const std::string& host, uint16_t port, bool tls);
 
 }  // namespace paceline::net
