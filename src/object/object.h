@@ -24,6 +24,13 @@ struct ListPage {
   bool more = false;            // ask again with after = the last key
 };
 
+// An upload in parts that has begun and not ended: its bytes are kept, and can be read by nobody.
+struct Unfinished {
+  std::string key;
+  std::string upload;
+  int64_t began_ms = 0;  // by the store's clock, since 1970
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -34,6 +41,13 @@ class Store {
   // later.
   virtual Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
                                            std::vector<Slice> body) = 0;
+  // The same for a key that nobody but this call ever puts (it holds a number drawn for it), so
+  // that the store need not check that it is free: a large body may go in parts. Whoever dies on
+  // the way leaves something unfinished behind, for collection to end.
+  virtual Task<Result<void>> put_unique(env::Shard& shard, std::string key,
+                                        std::vector<Slice> body) {
+    return put_if_absent(shard, std::move(key), std::move(body));
+  }
   // Exactly [from, from + bytes) of the object; out_of_range if it is shorter, not_found if absent.
   virtual Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from,
                                   uint64_t bytes) = 0;
@@ -43,6 +57,13 @@ class Store {
   // For audit and collection only, never for truth.
   virtual Task<Result<ListPage>> list(env::Shard& shard, std::string prefix, std::string after,
                                       size_t count_max) = 0;
+  // For collection only: some of the unfinished uploads below `prefix`, at most `count_max`; none
+  // from a store that knows no parts.
+  virtual Task<Result<std::vector<Unfinished>>> list_unfinished(env::Shard&, std::string, size_t) {
+    co_return std::vector<Unfinished>();
+  }
+  // It ends without an object; fine if it has ended already.
+  virtual Task<Result<void>> end_unfinished(env::Shard&, Unfinished) { co_return Result<void>{}; }
 };
 
 // Objects as files under `folder` on `disk`; '/' in a key is a sub-folder. `disk` must outlive it.
