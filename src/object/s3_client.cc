@@ -31,6 +31,12 @@ uint64_t moved_bytes(const S3Call& call) {
   return std::max(body_bytes(call), call.kind == S3Kind::get ? call.answer_bytes_max : 0);
 }
 
+// Whether one of two attempts decides. A put that did not succeed may have failed because the other
+// one did: that is waited for.
+bool settles(const S3Call& call, S3Verdict verdict) {
+  return verdict == S3Verdict::fine || (call.kind == S3Kind::get && !is_retried(verdict));
+}
+
 net::HttpPoolOptions pool_options(const S3Shared& shared) {
   const S3Location& location = shared.location;
   net::HttpPoolOptions options;
@@ -82,6 +88,9 @@ Task<S3Reply> S3Client::run_of(Self self, S3CallPtr call) {
     if (shard.now() + pause >= deadline) co_return reply;
     if (!shared.budget.try_spend()) {
       shared.stats.budget_exhausted.fetch_add(1, std::memory_order_relaxed);
+      // Told late, so that whoever asks again at once is no storm either.
+      co_await env::sleep_for(shard, backoff(retry + 4, timing.pause, timing.pause_max,
+                                             shard.random()));
       co_return reply;
     }
     co_await env::sleep_for(shard, pause);
@@ -144,8 +153,7 @@ Task<S3Reply> S3Client::round(Self self, S3CallPtr call, std::string payload,
     co_await race->changed.wait();
     for (size_t i = 0; i < 2; ++i) {
       auto& reply = race->replies[i];
-      // Anything but success may be due to the other one: it is waited for.
-      if (!reply || reply->judged.verdict != S3Verdict::fine) continue;
+      if (!reply || !settles(*call, reply->judged.verdict)) continue;
       if (race->cancels[1 - i]) race->cancels[1 - i]->cancel();
       if (i == 1) stats.hedges_won.fetch_add(1, std::memory_order_relaxed);
       co_return std::move(*reply);

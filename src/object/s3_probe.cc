@@ -18,7 +18,11 @@ std::string endpoint_of(const S3Location& location) {
 std::unexpected<Error> explain(S3Client& client, const S3Reply& reply, std::string_view what) {
   const S3Location& location = client.shared().location;
   const Credentials& used = *client.shared().credentials->current();
-  const std::string& why = reply.judged.why;
+  std::string why = reply.judged.why;
+  const std::string_view region = reply.answer.header("x-amz-bucket-region");
+  if (!region.empty() && region != location.region)
+    why += fmt::format("; the bucket is in region '{}', not '{}'", region.substr(0, 40),
+                       location.region);
   switch (reply.judged.verdict) {
     case S3Verdict::no_bucket:
       return fail(Code::not_found, fmt::format("there is no bucket '{}' at {}; create it first",

@@ -89,6 +89,14 @@ TEST(S3Probe, NoBucketNoAccessAndUnknownKeysAreToldApart) {
   expect_refused(wrong, Code::permission_denied, "SignatureDoesNotMatch");
 }
 
+TEST(S3Probe, ABucketOfAnotherRegionIsNamed) {
+  S3SimWorld world;
+  TestS3Fault moved = TestS3Fault::status(301, "PermanentRedirect");
+  moved.instead.headers = {{"x-amz-bucket-region", "eu-west-3"}};
+  world.server().faults = [moved](const TestS3Request&) { return moved; };
+  expect_refused(world, Code::unavailable, "the bucket is in region 'eu-west-3', not 'us-east-1'");
+}
+
 TEST(S3Probe, AClockThatIsOffIsToldAtStartAndCorrectedLater) {
   S3SimWorld world;
   world.server().options.clock_offset = 1h;
