@@ -249,6 +249,10 @@ void read_settings(Config& config, const Values& values) {
                config.server.memory_bytes / 16);
   settings.unuploaded_bytes_high = 3 * config.server.upload_bytes;
   config.server.upload_age_ms = values.number("paceline.upload.age.ms");
+  config.server.places.metadata = values.text("paceline.metadata").value_or("");
+  config.server.places.objects = values.text("paceline.objects").value_or("");
+  config.server.places.wal = values.text("paceline.wal").value_or("");
+  config.server.wal_window_ms = values.number("paceline.wal.window.ms");
   config.forget_unsynced = values.flag("paceline.test.forget.unsynced");
 }
 
@@ -269,7 +273,8 @@ Result<void> check_ranges(const Config& config) {
   TRY_VOID(
       at_least("paceline.upload.bytes", static_cast<int64_t>(config.server.upload_bytes), 1 << 10));
   TRY_VOID(at_least("paceline.upload.age.ms", config.server.upload_age_ms, 1));
-  return {};
+  TRY_VOID(at_least("paceline.wal.window.ms", config.server.wal_window_ms, 0));
+  return server::check_places(config.server.places);
 }
 
 }  // namespace
@@ -293,6 +298,7 @@ Result<meta::Endpoint> parse_address(std::string_view text) {
 Result<Config> load_config(const ServeOptions& options, ReadFile read) {
   Config config;
   config.server.data = options.data;
+  config.server.places.environment = options.environment;
   TRY(config.server.given, merge(options, read));
   TRY_VOID(classify(config, options.strict));
   const Values values(config.server.given);

@@ -16,7 +16,7 @@ struct ServeOptions {
   std::string data = "./paceline-data";
   std::optional<std::string> listen;               // HOST:PORT, stronger than the listeners key
   std::vector<std::string> overrides;              // key=value
-  std::map<std::string, std::string> environment;  // KAFKA_* and CLUSTER_ID
+  std::map<std::string, std::string> environment;  // of the process
   bool strict = false;                             // unknown keys are an error
 };
 

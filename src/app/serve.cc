@@ -27,6 +27,7 @@ void print_banner(server::Server& server) {
   if (server.admin_port() != 0)
     text += fmt::format("  admin    http://{}:{}   (metrics /metrics, health /readyz)\n",
                         options.admin->host, server.admin_port());
+  if (!server.principal().empty()) text += fmt::format("  objects  {}\n", server.principal());
   const std::string first = fmt::format("{}:{}", advertised.front().host, advertised.front().port);
   text += fmt::format("Try:  kcat -b {} -L      paceline topic create orders -p 12 -b {}\n", first,
                       first);

@@ -268,4 +268,15 @@ void SimDisk::crash() {
   forget_handles();
 }
 
+void SimDisk::replace() {
+  names_.clear();
+  durable_names_.clear();
+  unsynced_names_.clear();
+  dirs_.clear();
+  powered_off_ = false;
+  changes_left_.reset();
+  delay_ = Duration(0);
+  forget_handles();
+}
+
 }  // namespace paceline::env

@@ -52,6 +52,8 @@ class SimDisk final : public Disk {
   // The power went and is back: of what was not durable, each write is there or not by chance, the
   // last one of a file perhaps in part; each name as well. All handles and locks are void.
   void crash();
+  // The disk is thrown away, and an empty one is in its place. REQUIRES: no process uses it.
+  void replace();
   // The process that used it has ended, the machine has not: handles and locks are void, no more.
   void forget_handles();
   // How long the calls since the last take_delay() have taken.

@@ -1,35 +1,14 @@
 #include "server/metrics_text.h"
 
 #include "protocol/gen/api.h"
+#include "server/prometheus.h"
+#include "server/store_metrics.h"
 
 namespace paceline::server {
 namespace {
 
 using broker::Metrics;
-
-class Text {
- public:
-  void describe(std::string_view name, std::string_view type, std::string_view help) {
-    out_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
-  }
-  template <class Number>
-  void value(std::string_view name, std::string_view labels, Number number) {
-    if (labels.empty()) {
-      out_ += fmt::format("{} {}\n", name, number);
-    } else {
-      out_ += fmt::format("{}{{{}}} {}\n", name, labels, number);
-    }
-  }
-  template <class Number>
-  void one(std::string_view name, std::string_view type, std::string_view help, Number number) {
-    describe(name, type, help);
-    value(name, "", number);
-  }
-  std::string take() { return std::move(out_); }
-
- private:
-  std::string out_;
-};
+using Text = PrometheusText;
 
 uint64_t total(broker::Node& node, std::atomic<uint64_t> Metrics::* counter) {
   uint64_t sum = 0;
@@ -163,10 +142,12 @@ void partitions(Text& text, const std::vector<PartitionRow>& rows) {
 
 }  // namespace
 
-Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Instant started) {
+Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Instant started,
+                               StoreFigures figures) {
   Text text;
   requests(text, node);
   storage(text, node);
+  add_store_metrics(text, figures);
   std::vector<PartitionRow> rows;
   for (size_t index = 0; index < node.shard_count(); ++index) {
     broker::ShardHost& host = node.host(index);

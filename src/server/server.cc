@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "net/http.h"
+#include "object/metered.h"
 #include "server/event_log.h"
 #include "server/metrics_text.h"
 #include "server/stale_metadata.h"
@@ -19,7 +20,11 @@ struct Server::Parts {
   std::unique_ptr<env::FileLock> lock;
   std::unique_ptr<EventLog> events;
   std::unique_ptr<meta::Store> metadata;
-  std::unique_ptr<object::Store> objects;
+  OpenObjects objects;
+  std::string principal;
+  StoreTraffic traffic;
+  std::vector<std::unique_ptr<object::Store>> views;  // of the objects, one a purpose
+  std::shared_ptr<wal::ObjectWalCounters> slots;      // of a WAL among the objects
   std::unique_ptr<wal::Wal> wal;
   std::unique_ptr<cluster::Cluster> cluster;
   std::unique_ptr<stream::Storage> storage;
@@ -39,15 +44,20 @@ net::HttpResponse text_response(int status, std::string body) {
   return response;
 }
 
-// `node` is null until the broker serves.
-Task<net::HttpResponse> admin_answer(broker::Node* node, env::Shard& shard, env::Instant started,
-                                     net::HttpRequest request) {
+// Null node: the broker does not serve yet.
+struct Asked {
+  broker::Node* node = nullptr;
+  StoreFigures figures;
+  env::Instant started;
+};
+Task<net::HttpResponse> admin_answer(Asked asked, env::Shard& shard, net::HttpRequest request) {
   const std::string_view target = request.target;
   if (target == "/livez" || target == "/startupz") co_return text_response(200, "ok\n");
   if (target == "/readyz" || target == "/v1/status/ready" || target == "/metrics") {
-    if (!node) co_return text_response(503, "not ready: recovery is running\n");
+    if (!asked.node) co_return text_response(503, "not ready: recovery is running\n");
     if (target == "/metrics")
-      co_return text_response(200, co_await metrics_text(*node, shard, started));
+      co_return text_response(
+          200, co_await metrics_text(*asked.node, shard, asked.started, asked.figures));
     co_return text_response(200, "ready\n");
   }
   co_return text_response(404, "there are /metrics, /readyz, /livez and /startupz\n");
@@ -71,11 +81,18 @@ uint16_t Server::admin_port() const {
   return parts_->admin ? parts_->admin->port() : 0;
 }
 
+const std::string& Server::principal() const {
+  return parts_->principal;
+}
+
 Task<Result<void>> Server::start() {
   parts_->started = shard_.now();
   CO_TRY_VOID(bind_ports());
   CO_TRY_VOID(start_admin());
   CO_TRY_VOID(open_folder());
+  CO_TRY_VOID(co_await open_places());
+  CO_TRY_VOID(co_await probe_objects());
+  CO_TRY_VOID(co_await join());
   CO_TRY_VOID(co_await open_storage());
   parts_->broker = std::make_unique<broker::Broker>(shards_, *parts_->cluster, *parts_->storage,
                                                     std::move(parts_->listeners), options_.settings,
@@ -102,10 +119,15 @@ Result<void> Server::bind_ports() {
 
 Result<void> Server::start_admin() {
   if (!options_.admin) return {};
-  parts_->admin = std::make_unique<net::HttpServer>(shard_, [this](net::HttpRequest request) {
-    return admin_answer(parts_->ready ? &node() : nullptr, shard_, parts_->started,
-                        std::move(request));
-  });
+  auto answer = [this](net::HttpRequest request) {
+    const Asked asked{
+        parts_->ready ? &node() : nullptr,
+        {&parts_->traffic, parts_->objects.s3 ? &parts_->objects.s3->stats() : nullptr,
+         parts_->slots.get()},
+        parts_->started};
+    return admin_answer(asked, shard_, std::move(request));
+  };
+  parts_->admin = std::make_unique<net::HttpServer>(shard_, answer);
   return parts_->admin->listen(options_.admin->host, options_.admin->port);
 }
 
@@ -116,29 +138,101 @@ Result<void> Server::open_folder() {
     return fail(Code::in_use, fmt::format("another broker is using {}", options_.data));
   if (!lock) return fail(lock.error());
   parts_->lock = std::move(*lock);
-  TRY_VOID(refuse_missing_metadata(parts_->disk, options_.data));
+  if (options_.places.metadata_is_local())
+    TRY_VOID(refuse_missing_metadata(parts_->disk, options_.data));
   parts_->events = std::make_unique<EventLog>(shard_, parts_->disk, options_.data);
   return {};
 }
 
+Task<Result<void>> Server::open_places() {
+  Parts& parts = *parts_;
+  const Places& places = options_.places;
+  if (options_.open_metadata) {
+    CO_TRY(parts.metadata, options_.open_metadata(shard_));
+  } else {
+    CO_TRY(parts.metadata, co_await open_metadata(shard_, parts.disk, places, options_.data));
+  }
+  if (places.metadata_is_local())
+    CO_TRY_VOID(co_await refuse_stale_metadata(shard_, *parts.metadata, options_.data));
+  if (options_.open_objects) {
+    CO_TRY(parts.objects.store, options_.open_objects(parts.disk));
+  } else {
+    CO_TRY(parts.objects, co_await open_objects(shard_, parts.disk, places, options_.data));
+  }
+  for (size_t i = 0; i < kPurposes.size(); ++i)
+    parts.views.push_back(object::make_metered(*parts.objects.store, parts.traffic.all[i]));
+  co_return Result<void>{};
+}
+
+// A store that is only out of reach is waited for, as everywhere; one that cannot be relied on is
+// refused.
+Task<Result<void>> Server::probe_objects() {
+  if (!parts_->objects.s3) co_return Result<void>{};
+  env::Instant next_line{};
+  for (;;) {
+    auto principal = co_await parts_->objects.s3->probe(shard_);
+    if (principal) {
+      parts_->principal =
+          fmt::format("bucket {} at {}, as {} ({})", principal->bucket, principal->endpoint,
+                      principal->access_key, principal->source);
+      co_return Result<void>{};
+    }
+    if (principal.error().code != Code::unavailable && principal.error().code != Code::timed_out)
+      co_return fail(principal.error());
+    if (shard_.now() >= next_line) {
+      next_line = shard_.now() + std::chrono::seconds(10);
+      log_warn("the start waits for the object store: {}", principal.error().message);
+    }
+    co_await env::sleep_for(shard_, std::chrono::milliseconds(500));
+  }
+}
+
+Task<Result<void>> Server::join() {
+  Parts& parts = *parts_;
+  const broker::Settings& settings = options_.settings;
+  cluster::Options options{settings.broker, settings.advertised, settings.rack,
+                           options_.cluster_id};
+  CO_TRY(parts.cluster, co_await cluster::Cluster::join(shard_, *parts.metadata, options));
+  parts.events->set_cause(parts.cluster->lane().to_string());
+  // A fenced broker acknowledges nothing; it must not answer reads for ever either.
+  parts.cluster->on_image([this](std::shared_ptr<const cluster::Image> image) {
+    const Lane ours = parts_->cluster->lane();
+    for (const cluster::BrokerImage& broker : image->brokers)
+      if (broker.id == ours.broker && broker.incarnation > ours.incarnation)
+        lose(Error{
+            Code::fenced,
+            fmt::format("incarnation {} of broker {} is registered; this one was {}",
+                        broker.incarnation.value, ours.broker.value, ours.incarnation.value)});
+  });
+  co_return Result<void>{};
+}
+
+void Server::lose(Error why) {
+  if (heard_lost_) std::exchange(heard_lost_, nullptr)(std::move(why));
+}
+
 Task<Result<void>> Server::open_storage() {
   Parts& parts = *parts_;
-  CO_TRY(parts.metadata,
-         meta::open_sqlite_store(parts.disk, shard_, options_.data + "/metadata.sqlite"));
-  CO_TRY_VOID(co_await refuse_stale_metadata(shard_, *parts.metadata, options_.data));
-  CO_TRY(parts.objects, object::open_folder_store(parts.disk, options_.data + "/objects"));
-  if (options_.wrap_objects) parts.objects = options_.wrap_objects(std::move(parts.objects));
-  const broker::Settings& settings = options_.settings;
-  cluster::Options join{settings.broker, settings.advertised, settings.rack, options_.cluster_id};
-  CO_TRY(parts.cluster, co_await cluster::Cluster::join(shard_, *parts.metadata, join));
-  parts.events->set_cause(parts.cluster->lane().to_string());
-  wal::FileWalOptions wal_options;
-  wal_options.folder = options_.data + "/wal";
-  wal_options.cluster_id = parts.cluster->cluster_id();
-  wal_options.segment_bytes = options_.wal_segment_bytes;
-  parts.wal = wal::make_file_wal(parts.disk, std::move(wal_options));
+  auto view = [&](Purpose purpose) -> object::Store& {
+    return *parts.views[static_cast<size_t>(purpose)];
+  };
+  const Uuid cluster_id = parts.cluster->cluster_id();
+  if (options_.places.wal_is_objects()) {
+    wal::ObjectWalOptions options;
+    options.cluster_id = cluster_id;
+    options.self = parts.cluster->lane();
+    options.window = std::chrono::milliseconds(options_.wal_window_ms);
+    options.counters = parts.slots = std::make_shared<wal::ObjectWalCounters>();
+    parts.wal = wal::make_object_wal(view(Purpose::wal), std::move(options));
+  } else {
+    wal::FileWalOptions options;
+    options.folder = wal_folder(options_.places, options_.data);
+    options.cluster_id = cluster_id;
+    options.segment_bytes = options_.wal_segment_bytes;
+    parts.wal = wal::make_file_wal(parts.disk, std::move(options));
+  }
   stream::Options options;
-  options.cluster_id = parts.cluster->cluster_id();
+  options.cluster_id = cluster_id;
   options.lane = parts.cluster->lane();
   options.upload_bytes = options_.upload_bytes;
   options.upload_age_ms = options_.upload_age_ms;
@@ -147,9 +241,12 @@ Task<Result<void>> Server::open_storage() {
   auto events = [log = parts.events.get()](std::string_view name, std::string detail) {
     log->record(name, detail);
   };
-  CO_TRY(parts.storage, co_await stream::Storage::start(shards_, *parts.metadata, *parts.objects,
+  stream::ObjectStores objects(view(Purpose::upload), view(Purpose::read), view(Purpose::catch_up),
+                               view(Purpose::compaction), view(Purpose::recovery),
+                               view(Purpose::collection));
+  CO_TRY(parts.storage, co_await stream::Storage::start(shards_, *parts.metadata, objects,
                                                         *parts.wal, options, events));
-  parts.storage->on_lost(heard_lost_);
+  parts.storage->on_lost([this](Error why) { lose(std::move(why)); });
   co_return Result<void>{};
 }
 

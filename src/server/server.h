@@ -9,13 +9,15 @@
 
 #include "broker/node.h"
 #include "object/object.h"
+#include "server/places.h"
 
 namespace paceline::server {
 
 struct Options {
   // A listener's port 0 asks for any; once started, these tell the real one.
   broker::Settings settings;
-  std::string data;                     // the folder that holds everything
+  std::string data;  // the folder that holds what has no other place
+  Places places;
   std::optional<Uuid> cluster_id;       // demanded: the data of another cluster is refused
   std::optional<meta::Endpoint> admin;  // nothing = none
   uint64_t memory_bytes = 1ull << 30;   // 3/16 for the log cache, 1/8 for blocks
@@ -23,8 +25,10 @@ struct Options {
   int64_t upload_age_ms = 20'000;
   uint64_t wal_segment_bytes = 128ull << 20;
   std::map<std::string, std::string> given;  // configuration by Kafka's names
-  // What stands between the broker and its objects, if anything: the faults of a simulation.
-  std::function<std::unique_ptr<object::Store>(std::unique_ptr<object::Store>)> wrap_objects;
+  int64_t wal_window_ms = 25;                // of a WAL among the objects
+  // What a simulation puts in the places of metadata and objects.
+  std::function<Result<std::unique_ptr<meta::Store>>(env::Shard&)> open_metadata;
+  std::function<Result<std::unique_ptr<object::Store>>(env::Disk&)> open_objects;
 };
 
 // One broker, whole: metadata, objects, WAL, storage, cluster and the Kafka side, wired together on
@@ -39,21 +43,28 @@ class Server {
   Task<Result<void>> start();
   // Uploads what it can in ten seconds and ends. REQUIRES: start() has returned.
   Task<void> stop();
-  // The log cannot be written any more: nothing will be acknowledged again, and the process should
-  // end. Called on the first shard, at most once. REQUIRES: given before start().
+  // The log cannot be written any more, or a newer incarnation of this broker is registered:
+  // nothing will be acknowledged again, and the process should end. Called on the first shard, at
+  // most once. REQUIRES: given before start().
   void on_lost(std::function<void(Error)> heard) { heard_lost_ = std::move(heard); }
 
   const Options& options() const { return options_; }
   // REQUIRES for the rest: start() has succeeded.
   broker::Node& node();
   uint16_t admin_port() const;  // 0 = none
+  // Who we are to the object store, for the banner; empty for a folder.
+  const std::string& principal() const;
 
  private:
   struct Parts;
   Result<void> bind_ports();
   Result<void> start_admin();
   Result<void> open_folder();
+  Task<Result<void>> open_places();
+  Task<Result<void>> probe_objects();
+  Task<Result<void>> join();
   Task<Result<void>> open_storage();
+  void lose(Error why);
   Task<void> materialise();
 
   const std::vector<env::Shard*> shards_;

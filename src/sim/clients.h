@@ -32,7 +32,7 @@ struct Clients {
         partition_count(partitions) {}
 
   env::Shard& shard;
-  const std::string host;
+  std::string host;  // may change: a broker that is started elsewhere
   History& history;
   env::Random random;
   const std::string topic = "orders";

@@ -16,7 +16,8 @@ TEST_P(Offline, APartitionThatCannotReadItsTailIsServedOnceTheStoreAnswers) {
   options().memory_bytes = 64u << 10;
   options().upload_bytes = 16u << 10;
   ObjectFaults faults;
-  options().wrap_objects = [&faults](std::unique_ptr<object::Store> real) {
+  options().open_objects = [&faults](env::Disk& disk) -> Result<std::unique_ptr<object::Store>> {
+    TRY(auto real, object::open_folder_store(disk, "/data/objects"));
     return make_faulty_objects(std::move(real), faults, 1);
   };
   create_topic("t", kPartitions);

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <string>
+
+#include "sim/clients.h"
+#include "sim/scenario.h"
+#include "sim/site.h"
+
+namespace paceline::sim {
+
+// What happens to a broker and to what it needs, until it is told to stop.
+class Trouble {
+ public:
+  Trouble(env::SimWorld& world, env::Random& random, Site& site, ObjectFaults& objects,
+          Clients& clients, Report& report);
+
+  // Chances of faults that last for the whole run.
+  void begin();
+  // Faults at random moments for 10 to 30 s; a broker that is down is started again.
+  void suffer();
+  // No more of them, and what is cut is whole again.
+  void end();
+
+  void start_broker();
+  void step_done(std::string what);
+
+ private:
+  void hurt();
+  void hurt_process();
+  void hurt_disk();
+  void hurt_store();
+  void hurt_metadata();
+  void hurt_surroundings();
+  void kill();
+  void crash();
+  void die_at_any_event();
+  void power_soon();
+  void fill_disk();
+  void discard();
+  void usurp();
+  void pause(BrokerHost& host);
+  env::Duration between(env::Duration low, env::Duration high);
+
+  env::SimWorld& world_;
+  env::Random& random_;
+  Site& site_;
+  ObjectFaults& objects_;
+  Clients& clients_;
+  Report& report_;
+  const env::Instant begun_;
+};
+
+}  // namespace paceline::sim
