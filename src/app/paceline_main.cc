@@ -6,6 +6,7 @@
 #include "app/check_command.h"
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/cost_command.h"
 #include "app/serve.h"
 #include "env/real_env.h"
 
@@ -25,14 +26,13 @@ Result<std::string> read_text(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
-std::map<std::string, std::string> kafka_environment() {
+std::map<std::string, std::string> environment() {
   std::map<std::string, std::string> variables;
   for (char** at = environ; *at; ++at) {
     const std::string_view text(*at);
     const size_t equals = text.find('=');
-    const std::string_view name = text.substr(0, equals);
-    if (name.starts_with("KAFKA_") || name == "CLUSTER_ID")
-      variables[std::string(name)] = text.substr(equals + 1);
+    if (equals != std::string_view::npos)
+      variables[std::string(text.substr(0, equals))] = text.substr(equals + 1);
   }
   return variables;
 }
@@ -81,7 +81,7 @@ void add_serve(CLI::App& app, int& exit_code) {
                            "key=value, stronger than files; repeatable");
   serve_command.add_flag("--strict-config", options->strict, "an unknown key is an error");
   serve_command.callback([options, &exit_code] {
-    options->environment = kafka_environment();
+    options->environment = environment();
     auto config = load_config(*options, read_text);
     exit_code = config ? serve(*config) : complain(kFailed, config.error().message);
   });
@@ -210,6 +210,26 @@ void add_check(CLI::App& app, int& exit_code) {
   });
 }
 
+void add_cost(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<CostOptions>();
+  auto format = std::make_shared<std::string>("table");
+  CLI::App& command =
+      *app.add_subcommand("cost", "what the object store bills for what a broker has done");
+  command
+      .add_option("--metrics", options->metrics,
+                  "a broker's metrics: http://HOST:PORT/metrics or a file")
+      ->capture_default_str();
+  command.add_option("--prices", options->prices, "a price list; docs/prices.properties is one")
+      ->required();
+  command.add_option("--format", *format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  command.callback([options, format, &exit_code] {
+    options->json = *format == "json";
+    exit_code = run_command([&](env::Shard& shard) { return cost(shard, *options); });
+  });
+}
+
 }  // namespace
 }  // namespace paceline::app
 
@@ -223,6 +243,7 @@ int main(int argc, char** argv) {
   paceline::app::add_group(app, exit_code);
   paceline::app::add_config(app, exit_code);
   paceline::app::add_check(app, exit_code);
+  paceline::app::add_cost(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
