@@ -91,6 +91,8 @@ def die_with_parent():
 class Broker:
     """One broker on one folder and one port; may be stopped, killed and started again."""
 
+    environment = {}  # besides our own
+
     def __init__(self, settings=None):
         self.settings = {**SETTINGS, **(settings or {})}
         self.folder = tempfile.mkdtemp(prefix="paceline-test-")
@@ -114,7 +116,8 @@ class Broker:
         with open(self.log, "ab") as log:
             self.banner_from = log.tell()
             self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          cwd=self.folder, preexec_fn=die_with_parent)
+                                          cwd=self.folder, preexec_fn=die_with_parent,
+                                          env={**os.environ, **self.environment})
 
     def wait_ready(self, timeout=60):
         end = time.monotonic() + timeout

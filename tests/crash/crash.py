@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Kills the real broker at random moments under real clients, and judges what they saw.
 
-  crash.py [--rounds 50] [--seconds-per-round 2] [--rate 80000] [--seed N] [--keep FOLDER]
+  crash.py [--rounds 50] [--seconds-per-round 2] [--rate N] [--seed N] [--keep FOLDER]
+  crash.py --disk-loss       the broker stands on etcd and a real store, and each death takes its data folder along
+  crash.py --disk-loss --bad-day       and the store, seen through the fault proxy, has one
   crash.py --self-test       paceline-judge must find every anomaly in hand-made histories
 
 Status 0 if paceline-judge finds nothing, and enough happened to say so.
@@ -18,10 +20,12 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "clients"))
+for folder in ("clients", "stores"):
+    sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
 
 from bad_histories import judge_files, self_test  # noqa: E402
 from harness import Broker, Failed, binary, check, die_with_parent  # noqa: E402
+from world import BAD_DAY, STORES, World, lose_disk  # noqa: E402
 
 TOPIC = "crash"
 PARTITIONS = 6
@@ -32,25 +36,51 @@ ACKED_PER_ROUND_MIN = 1000
 SETTINGS = {"num.partitions": str(PARTITIONS), "paceline.upload.bytes": "8000000", "paceline.upload.age.ms": "700"}
 
 
+# Of a store that keeps everything in memory.
+RATE, RATE_WITH_STORE = 80000, 15000
+
+
 class Run:
     def __init__(self, options, folder):
         self.options = options
         self.folder = folder
         self.noise = random.Random(options.seed)
         self.broker = Broker(SETTINGS)
+        self.world = World(options.store) if options.disk_loss else None
+        self.disks_lost = 0
         self.clients = []
         self.looks = 0
         self.starts_ms = []
 
     def play(self):
-        self.broker.start()
+        self.start()
         self.start_clients()
         for number in range(self.options.rounds):
             self.round(number)
+        if self.world:
+            self.world.proxy.rules()
         self.settle()
         # One more crash with nothing under way: what was acknowledged must be durable by itself.
-        self.broker.kill()
+        self.kill()
         self.broker.start()
+        self.ask_everything()
+
+    def start(self):
+        if self.world:
+            self.world.start()
+            self.world.put_before(self.broker, f"crash-{self.options.seed}")
+        self.broker.start()
+        if self.options.bad_day:
+            self.world.proxy.rules(*BAD_DAY, seed=self.options.seed)
+
+    def kill(self):
+        """The end of a life. A broker without a disk of its own loses what it has of one."""
+        self.broker.kill()
+        if self.world:
+            lose_disk(self.broker)
+            self.disks_lost += 1
+
+    def ask_everything(self):
         self.look().wait(60)
         self.end_client(self.client("final", "final", 0), 300, "the final reader")
 
@@ -78,21 +108,21 @@ class Run:
         """One life of the broker and its end, for every second one with a disk that forgets."""
         life = self.noise.uniform(0.1, self.options.seconds_per_round)
         if number > 0:
-            forget = "true" if number % 2 else "false"
+            life_of = {} if self.world else {"paceline__test__forget__unsynced": "true" if number % 2 else "false"}
             began = time.monotonic()
-            self.broker.launch(paceline__test__forget__unsynced=forget)
+            self.broker.launch(**life_of)
             if self.noise.random() < 0.15:  # a crash during recovery
-                time.sleep(self.noise.uniform(0.005, 0.1))
-                self.broker.kill()
-                self.broker.launch(paceline__test__forget__unsynced=forget)
-            self.broker.wait_ready(30)
+                time.sleep(self.noise.uniform(0.005, 0.5 if self.world else 0.1))
+                self.kill()
+                self.broker.launch(**life_of)
+            self.broker.wait_ready(60)
             self.starts_ms.append((time.monotonic() - began) * 1000)
         look = self.look() if number % 3 == 0 else None
         time.sleep(life)
         check(self.broker.alive(), f"the broker ended by itself in round {number}: {self.broker.tail()}")
         for client in self.clients:
             check(client.poll() is None, f"a client ended with {client.returncode}; see clients.log in {self.folder}")
-        self.broker.kill()
+        self.kill()
         if look and look.poll() is None:  # it would ask the next life, and that may be soon enough
             look.kill()
             look.wait()
@@ -113,7 +143,8 @@ class Run:
 
     def settle(self):
         """The clients finish with a broker that stays: all is answered, read and committed."""
-        self.broker.start(paceline__test__forget__unsynced="true")
+        if not self.broker.alive():
+            self.broker.start(**({} if self.world else {"paceline__test__forget__unsynced": "true"}))
         open(os.path.join(self.folder, "stop-producer"), "w").close()
         self.end_client(self.clients[0], 120, "the producer")
         end, ends = time.monotonic() + 120, self.ends()
@@ -147,6 +178,8 @@ class Run:
             if client.poll() is None:
                 client.kill()
             client.wait()
+        if self.world:
+            self.world.close()
 
 
 SENT = re.compile(r'"key":(\d+),.*"count":(\d+),.*"outcome":"ok".*"base":(\d+)')
@@ -183,17 +216,31 @@ def report(folder, rounds):
     return acked >= ACKED_PER_ROUND_MIN * rounds and commits > 0 and looks > 0
 
 
+def told_of_store(run):
+    proxy = run.world.proxy
+    print(f"{run.disks_lost} data folders lost; the store has seen {proxy.total('requests')} requests, "
+          f"{proxy.total('bytes_in') / 1e6:.0f} MB in, {proxy.total('bytes_out') / 1e6:.0f} MB out; "
+          f"{proxy.total('faults')} met a fault")
+
+
 def main():
     parser = argparse.ArgumentParser(description="kill -9 under real clients")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seconds-per-round", type=float, default=2)
-    parser.add_argument("--rate", type=int, default=80000, help="records a second that the producer sends at most")
+    parser.add_argument("--rate", type=int, help="records a second that the producer sends at most "
+                        f"({RATE}, with --disk-loss {RATE_WITH_STORE})")
+    parser.add_argument("--disk-loss", action="store_true", help="etcd, a real store, and no data folder after a death")
+    parser.add_argument("--store", choices=STORES, default="ceph")
+    parser.add_argument("--bad-day", action="store_true", help="with --disk-loss: the store is late, loses, refuses, damages")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     parser.add_argument("--keep", help="leave histories and data in this folder")
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
     if options.self_test:
         return 1 if self_test() else 0
+    options.rate = options.rate or (RATE_WITH_STORE if options.disk_loss else RATE)
+    if options.bad_day and not options.disk_loss:
+        parser.error("--bad-day is one of the store of --disk-loss")
     folder = options.keep or tempfile.mkdtemp(prefix="paceline-crash-")
     os.makedirs(folder, exist_ok=True)
     run = Run(options, folder)
@@ -202,11 +249,13 @@ def main():
     began = time.monotonic()
     try:
         run.play()
+        if run.world:
+            told_of_store(run)
     except Failed as failed:
         failure = str(failed)
     finally:
-        run.close()
         run.broker.kill()
+        run.close()
     bad = not report(folder, options.rounds) or failure is not None
     starts = sorted(run.starts_ms)
     if starts:
