@@ -32,7 +32,7 @@ class Bench:
     """What a row needs to know: how much to do, where, and where to put the result."""
 
     def __init__(self, args):
-        self.quick, self.long = args.quick, args.long
+        self.quick, self.long, self.gib = args.quick, args.long, args.gib
         self.rounds = 1 if args.quick else args.rounds
         self.table = Table()
 
@@ -88,12 +88,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one small round of everything: does it run at all")
     parser.add_argument("--long", action="store_true", help="ten minutes of the open loop instead of one")
+    parser.add_argument("--stores", action="store_true", help="a broker without a disk beside a real store instead")
+    parser.add_argument("--gib", type=float, default=4, help="what --stores reads when it catches up")
     parser.add_argument("--only", default="", metavar="PATTERN", help="the rows whose name the expression finds")
     parser.add_argument("--list", action="store_true", help="the names of the rows")
     parser.add_argument("--peer", choices=["kafka"], help="Apache Kafka and ours side by side instead")
     args = parser.parse_args()
+    rows = ROWS
+    if args.stores:
+        import rows_stores
+        rows = rows_stores.ROWS
     if args.list:
-        print("\n".join(name for name, _ in ROWS))
+        print("\n".join(name for name, _ in rows))
         return 0
     if args.peer:
         import peer
@@ -110,7 +116,7 @@ def main():
         else:
             with bench.scratch() as folder:
                 result["floor"] = floors(folder)
-            for name, run in ROWS:
+            for name, run in rows:
                 if not re.search(args.only, name):
                     continue
                 try:
@@ -125,7 +131,7 @@ def main():
     if bench.table.rows:
         print(f"{len(bench.table.rows)} rows, {len(missed)} missed, {time.monotonic() - began:.0f} s"
               + "".join(f"\n  missed: {one}" for one in missed))
-    name = "bench-kafka.json" if args.peer else "bench.json"
+    name = "bench-kafka.json" if args.peer else "bench-stores.json" if args.stores else "bench.json"
     with open(os.path.join(servers.ROOT, "build", name), "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)
     return 1 if any("failed" in row for row in bench.table.rows) else 0

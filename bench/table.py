@@ -2,7 +2,7 @@
 import statistics
 
 _UNITS = {"MB/s": "{:,.0f} MB/s", "1/s": "{:,.0f}/s", "us": "{:,.0f} us", "ms": "{:,.1f} ms", "MiB": "{:,.1f} MiB",
-          "KiB": "{:,.2f} KiB", "CPU-s/GB": "{:.2f} s/GB", "pauses": "{:.0f}"}
+          "KiB": "{:,.2f} KiB", "CPU-s/GB": "{:.2f} s/GB", "pauses": "{:.0f}", "x": "{:.2f} x", "count": "{:,.0f}"}
 
 
 def told(value, unit):

@@ -85,7 +85,7 @@ class Ceph(s3.Store):
     name = "Ceph RGW"
     checks_signatures = True
 
-    def __init__(self, folder=None, port=None, memory_bytes=8 << 30, outlive=False, index_shards=4):
+    def __init__(self, folder=None, port=None, memory_bytes=16 << 30, outlive=False, index_shards=4):
         self.processes = Processes(folder, outlive)
         self.folder = self.processes.folder
         super().__init__(port or free_port(), "testaccess", "testsecretkey")

@@ -6,11 +6,12 @@
 Behind it is careless.py without a flaw, or a server here that answers in unusual ways.
 """
 import http.client
+import os
+import random
 import socket
 import sys
 import threading
 import time
-import os
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -18,6 +19,7 @@ from fault_proxy import Proxy, expired_token, slow_down  # noqa: E402
 from others import Careless  # noqa: E402
 from processes import check  # noqa: E402
 from store_test import Counted  # noqa: E402
+from world import BAD_DAY  # noqa: E402
 
 RESET = (ConnectionResetError, BrokenPipeError)
 
@@ -311,6 +313,40 @@ def odd_servers(rig):
             time.sleep(0.1)
 
 
+def garbage(rig):
+    """Requests in pieces, several at once, mutated, left behind, under all faults and outages: it lives and forgets them."""
+    noise = random.Random(5)
+    good = [b"PUT /paceline/wal/1 HTTP/1.1\r\nIf-None-Match: *\r\nContent-Length: 10\r\n\r\n0123456789",
+            b"GET /paceline/wal/1 HTTP/1.1\r\nRange: bytes=0-3\r\n\r\n", b"HEAD /paceline/wal/1 HTTP/1.1\r\n\r\n",
+            b"GET /paceline/?list-type=2&prefix=wal%2F HTTP/1.1\r\nConnection: close\r\n\r\n",
+            b"POST /paceline/?delete HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"]
+    rig.proxy.rules(*({**rule, "p": 0.3} for rule in BAD_DAY))
+    for number in range(400):
+        text = bytearray(b"".join(noise.choice(good) for _ in range(noise.randrange(1, 5))))
+        for _ in range(noise.randrange(6) if number % 2 else 0):
+            text[noise.randrange(len(text))] = noise.randrange(256)
+        with socket.create_connection(("127.0.0.1", rig.proxy.port)) as one:
+            one.settimeout(0.02)
+            try:
+                at = 0
+                while at < len(text):
+                    size = noise.randrange(1, 60)
+                    one.sendall(text[at:at + size])
+                    at += size
+                one.recv(100_000)
+            except OSError:
+                pass
+        if number % 50 == 0:
+            for how in ("hang", "", "refuse", ""):
+                rig.proxy.outage(how)
+    time.sleep(1)
+    seen = rig.proxy.counters()
+    check(seen["open"] == 0 and seen["in_flight"] == 0 and seen["connections"] == 400, f"left behind: {seen}")
+    check(sum(1 for fired in rig.proxy.fired() if fired) >= 10, f"few faults happened: {rig.proxy.fired()}")
+    rig.proxy.rules()
+    status(rig.client().put("wal/2", b"x"), 200)
+
+
 def speed(rig):
     """Not a benchmark: it must only be plain that the proxy is no brake."""
     body, total = bytes(8 << 20), 60
@@ -345,7 +381,8 @@ CASES = {"goes through and counts": goes_through, "answers 503, 500, 429, 409, e
          "resets before": resets_before, "loses the answer": loses, "arrives late": late, "cuts an upload": cuts,
          "flips, truncates, swaps": damages, "delays and holds": delays, "chance by seed": chance_is_seeded,
          "404 after a put, a list that forgets": weak_store, "outages": outages, "hangs once": hangs_once,
-         "bandwidth": bandwidth, "a client that vanishes": client_vanishes, "odd servers": odd_servers, "speed": speed}
+         "bandwidth": bandwidth, "a client that vanishes": client_vanishes, "odd servers": odd_servers, "garbage": garbage,
+         "speed": speed}
 
 
 def main():

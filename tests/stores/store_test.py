@@ -20,7 +20,7 @@ from others import Careless, Moto, Versity  # noqa: E402
 from processes import ROOT, Failed, check, in_own_process  # noqa: E402
 
 # Tests of src/object that want a real store; without PACELINE_TEST_S3 they are skipped.
-REAL_STORE = "*RealS3*:*S3Real*:*RealStore*"
+REAL_STORE = "*RealS3*"
 
 
 class Counted:

@@ -269,8 +269,8 @@ void Exchange::finish(int told_status) {
 }
 
 void Exchange::end() {
-  if (phase_ == Phase::ended) return;
-  finish(0);
+  if (phase_ != Phase::ended) finish(0);
+  if (phase_ == Phase::ended) return;  // before, or by the request that is over now
   phase_ = Phase::ended;
   // Not from within its own steps.
   shared_.loop.later([this] { shared_.exchanges.erase(this); });
