@@ -109,7 +109,9 @@ def _objects(here, prefix):
 def _wal_put_bytes(here):
     """Of a PUT to the log, on average."""
     puts = here.proxy.total("requests", ["wal/"], ["put_if_absent"])
-    return round(here.proxy.total("bytes_in", ["wal/"], ["put_if_absent"]) / puts) if puts else 0
+    if not puts:
+        raise Failed("nothing was put into the log")
+    return round(here.proxy.total("bytes_in", ["wal/"], ["put_if_absent"]) / puts)
 
 
 def _produce(bench):
@@ -230,6 +232,8 @@ def _cost(mib_per_s):
                 gib = mib_per_s * _MIB * (seconds + 1) / _GIB
                 house.settle()
                 early = (_puts(here), _puts(here, ["wal/"]), here.proxy.total("bytes_in"), here.proxy.total("requests"))
+                if early[2] < gib * _GIB:
+                    raise Failed(f"{early[2]} bytes were put, and {gib * _GIB:.0f} produced")
                 _quiet(here, 5 if bench.quick else 30, 20 if bench.quick else 180)
                 late = (_puts(here), here.proxy.total("bytes_in"), here.proxy.total("requests"))
                 after = here.etcd.used_bytes("cost")
