@@ -159,12 +159,13 @@ def cut_uploads(play, seconds):
 
 def weak_reads(play, seconds):
     """What was put a moment ago is not found yet: a start reads such objects first of all."""
-    with play.proxy.under({"fault": "answer", "status": 404, "code": "NoSuchKey", "kind": "get", "younger_ms": 800}):
+    with play.proxy.under(*({"fault": "answer", "status": 404, "code": "NoSuchKey", "kind": "get", "key": key, "younger_ms": 800}
+                          for key in ("wal/", "objects/"))):
         for _ in range(3):
             time.sleep(seconds / 6)
             play.house.begin_anew()
             play.goes_on(30)
-        fired = play.proxy.fired()[0]
+        fired = sum(play.proxy.fired())
     play.whole("18")
     return f"{fired} reads told 404 of an object that was there"
 
@@ -184,7 +185,8 @@ def lists_lie(play, seconds):
 
 
 def wrong_bytes(play, seconds):
-    damages = [{"fault": name, "kind": "get", "p": 0.15} for name in ("flip", "truncate", "swap")]
+    damages = [{"fault": name, "kind": "get", "key": key, "p": 0.15} for name in ("flip", "truncate", "swap")
+               for key in ("wal/", "objects/")]
     with play.proxy.under(*damages):
         for _ in range(3):
             time.sleep(seconds / 6)

@@ -18,9 +18,9 @@ BAD_DAY = (slow_down(0.02),
            {"fault": "late", "kind": "put_if_absent", "ms": 300, "p": 0.005},
            {"fault": "reset", "p": 0.01},
            {"fault": "cut", "kind": "put_if_absent", "p": 0.005},
-           {"fault": "flip", "kind": "get", "p": 0.01},
-           {"fault": "truncate", "kind": "get", "p": 0.01},
-           {"fault": "swap", "kind": "get", "p": 0.01},
+           # Not of the probe: a store that fails that one is refused, and should be.
+           *({"fault": damage, "kind": "get", "key": key, "p": 0.01} for damage in ("flip", "truncate", "swap")
+             for key in ("wal/", "objects/")),
            {"fault": "forget", "kind": "list", "share": 0.3},
            {"fault": "delay", "ms": 400, "p": 0.02})
 
