@@ -113,7 +113,7 @@ class Play:
         self.watched.__exit__()
         self.feeder.stopping = True
         if kind is not None:
-            print(f"        the broker's last words: {self.house.tail(700)}", flush=True)
+            print(f"        the broker's last words: {self.house.tail(300)}", flush=True)
         self.house.close()
 
     def expect_alive(self, when):
