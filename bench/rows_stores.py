@@ -23,6 +23,7 @@ _MIB, _GIB = 1 << 20, 1 << 30
 _LIVE_PER_S = 5_000  # the producers beside a catch-up: records of 1 KiB a second
 _RANGE = 8 * _MIB
 _CONNECTIONS = 4
+_SOON = "paceline.upload.age.ms=500"  # while data is made
 
 
 @contextlib.contextmanager
@@ -174,13 +175,14 @@ def _catch_up(bench):
     total = round(bench.gib * _GIB) // (40 if bench.quick else 1)
     records, partitions, seconds = total // 1024, 16, 3 if bench.quick else 8
     with bench.scratch() as folder, world() as here:
-        house = House(here, os.path.join(folder, "ours"), "catch-up")
+        house = House(here, os.path.join(folder, "ours"), "catch-up", _SOON)
         with house as ours:
             create_topic(ours, "old", partitions)
             for _ in range(16):  # in steps, so that the store can let go of the log that is trimmed
                 load(ours, "produce", "old", partitions, 1024, 64 << 10, records // 16, 1)
                 house.settle(120)
             house.kill()
+            house.options.remove(_SOON)
             server = house.start()  # with empty caches
             old = _objects(here, house.prefix)
             live = ("live", partitions, 1024, 64 << 10, _LIVE_PER_S)
@@ -257,8 +259,7 @@ def _restart(bench):
     with bench.scratch() as folder, world() as here:
         contenders, told = {}, []
         for factor in factors:
-            house = House(here, os.path.join(folder, f"x{factor}"), f"x{factor}", "paceline.upload.bytes=262144",
-                          "paceline.upload.age.ms=500")
+            house = House(here, os.path.join(folder, f"x{factor}"), f"x{factor}", "paceline.upload.bytes=262144", _SOON)
             with house as ours:
                 create_topic(ours, "old", 16)
                 load(ours, "produce", "old", 16, 1024, 64 << 10, factor * base // 1024, 1)
