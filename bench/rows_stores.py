@@ -227,7 +227,7 @@ def _cost(mib_per_s):
             house = House(here, os.path.join(folder, "ours"), "cost")
             with house as ours:
                 create_topic(ours, "t", 64)
-                before = here.etcd.used_bytes("cost")
+                before = here.etcd.used_bytes("/cost/")
                 here.proxy.reset()
                 done = load(ours, "paced", "t", 64, 1024, 64 << 10, mib_per_s * 1024, seconds)
                 # The first second is a warm-up that is not counted, but was produced.
@@ -238,7 +238,7 @@ def _cost(mib_per_s):
                     raise Failed(f"{early[2]} bytes were put, and {gib * _GIB:.0f} produced")
                 _quiet(here, 5 if bench.quick else 30, 20 if bench.quick else 180)
                 late = (_puts(here), here.proxy.total("bytes_in"), here.proxy.total("requests"))
-                after = here.etcd.used_bytes("cost")
+                after = here.etcd.used_bytes("/cost/")
         told = f"{mib_per_s} MiB/s for {seconds} s"
         bench.table.add(f"{name}: bytes put a byte produced, when all is uploaded", "x", early[2] / gib / _GIB, "<= 2.2",
                         early[2] / gib / _GIB <= 2.2, note=f"{told}, 64 partitions; p50 {done['p50_us'] / 1000:.1f} ms")
