@@ -195,6 +195,11 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // More bytes, or a moved start, wait for an upload. Any shard.
   void note_unuploaded(uint64_t bytes);
+  // The log has so many slots since the last cut that reading them takes long. Any shard.
+  bool slots_due() const {
+    return options.upload_slots_max > 0 &&
+           writer->slots_since(Position(cut_position)) >= options.upload_slots_max;
+  }
   // Append is refused above this: the store has failed for long.
   uint64_t unuploaded_bytes_max() const {
     return 4 * options.upload_bytes + options.log_cache_bytes;
@@ -211,6 +216,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::unique_ptr<wal::Writer> writer;
   std::vector<std::unique_ptr<Part>> parts;
   std::atomic<bool> lost{false};
+  std::atomic<uint64_t> cut_position{0};     // what the last upload took, committed or on its way
   std::atomic<bool> dropped_extents{false};  // a checkpoint may set objects free
 
   // On the owner shard only.

@@ -177,8 +177,8 @@ void Core::note_unuploaded(uint64_t bytes) {
   const uint64_t total =
       counters.unuploaded_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
   const bool first = !dirty_.load(std::memory_order_relaxed) && !dirty_.exchange(true);
-  const bool full = total >= options.upload_bytes && !full_.load(std::memory_order_relaxed) &&
-                    !full_.exchange(true);
+  const bool due = total >= options.upload_bytes || slots_due();
+  const bool full = due && !full_.load(std::memory_order_relaxed) && !full_.exchange(true);
   if (!first && !full) return;
   owner().post([self = shared_from_this()] { self->uploader->wake(); });
 }

@@ -45,6 +45,32 @@ TEST(Storage, WhatWasAppendedIsReadFromTheCacheAndFromObjects) {
   EXPECT_TRUE(report.orphans.empty());
 }
 
+// What a restart has to read is short in requests, too.
+TEST(Storage, ManySmallSlotsOfTheLogAreUploadedBeforeTheirAge) {
+  House house(20);
+  house.use_object_wal();
+  house.options.upload_bytes = 1 << 30;
+  house.options.upload_age_ms = 3'600'000;
+  house.options.upload_slots_max = 16;
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  ASSERT_OK(house.append_now(0, 12));
+  house.world.run_for(std::chrono::seconds(10));
+  EXPECT_EQ(house.storage->stats().uploads, 0u);
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_OK(house.append_now(0, 16));
+    house.world.run_for(std::chrono::seconds(10));
+    EXPECT_EQ(house.storage->stats().uploads, static_cast<uint64_t>(round + 1));
+  }
+  size_t slots = 0;
+  for (const auto& [key, body] : house.objects.bodies) slots += key.starts_with("wal/") ? 1 : 0;
+  EXPECT_LT(slots, 32u) << "what is uploaded is trimmed";
+  house.crash();
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  ASSERT_OK(house.verify(0));
+}
+
 TEST(Storage, ABatchThatDoesNotFollowIsRefused) {
   House house(3);
   ASSERT_OK(house.start());

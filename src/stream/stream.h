@@ -99,6 +99,7 @@ struct Options {
   Lane lane;                            // ours, open, registered
   uint64_t upload_bytes = 64ull << 20;  // un-uploaded bytes that start an upload
   int64_t upload_age_ms = 20'000;       // or their age
+  uint64_t upload_slots_max = 256;      // or the log's slots, where it has such; 0: never
   uint64_t block_bytes = 1ull << 20;    // of one stream in an object, at most, unless one batch
   uint64_t log_cache_bytes = 256ull << 20;
   uint64_t block_cache_bytes = 128ull << 20;

@@ -94,6 +94,7 @@ class House {
   TestWal wal;
   TestObjects objects;
   TestMeta meta;
+  std::unique_ptr<wal::Wal> slots;  // the log in use, if it is one on objects
   Options options;
   Events events;
   std::unique_ptr<Storage> storage;
@@ -105,6 +106,13 @@ class House {
   std::map<uint32_t, std::unique_ptr<Opened>> open_streams;
   Epoch epoch{0};
 
+  void use_object_wal() {
+    wal::ObjectWalOptions chosen{.cluster_id = options.cluster_id};
+    chosen.slot_bytes_max = 4000;
+    chosen.block_bytes = 16 << 10;
+    slots = wal::make_object_wal(objects, chosen);
+  }
+  wal::Wal& log() { return slots ? *slots : wal; }
   Result<void> start() {
     const uint64_t incarnation = static_cast<uint64_t>(++epoch.value);
     const Lane lane{kBroker, Incarnation(incarnation)};
@@ -121,7 +129,8 @@ class House {
       ++events.counts[std::string(name)];
       events.lines.push_back(fmt::format("{} {}", name, detail));
     };
-    auto started = world.wait(0, Storage::start(world.shards(), meta, objects, wal, options, sink));
+    auto started =
+        world.wait(0, Storage::start(world.shards(), meta, objects, log(), options, sink));
     if (!started) return fail(started.error());
     storage = std::move(*started);
     return {};
@@ -194,7 +203,7 @@ class House {
       return fail(Code::corrupt, fmt::format("another state at {}", at.value));
     return {};
   }
-  Inspected inspected() { return {&world.shard(0), &meta, &objects, &wal, kBroker}; }
+  Inspected inspected() { return {&world.shard(0), &meta, &objects, &log(), kBroker}; }
   CheckReport check_now() { return world.wait(0, check(inspected())).value(); }
 };
 

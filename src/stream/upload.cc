@@ -85,7 +85,8 @@ bool Uploader::checkpoint_due() const {
 env::Instant Uploader::next_due() const {
   const env::Duration age = std::chrono::milliseconds(core_.options.upload_age_ms);
   const env::Instant now = core_.owner().now();
-  if (requested_ > completed_ || core_.counters.unuploaded_bytes >= core_.options.upload_bytes)
+  if (requested_ > completed_ || core_.counters.unuploaded_bytes >= core_.options.upload_bytes ||
+      core_.slots_due())
     return now;
   env::Instant due = env::Instant::never();
   if (dirty_since_) due = std::min(due, *dirty_since_ + age);
@@ -119,6 +120,7 @@ Task<Uploader::Cut> Uploader::cut() {
   const bool dropped = core_.dropped_extents.exchange(false);
   cut.checkpoint = checkpoint_due() || dropped;
   cut.position = core_.writer->durable_end();
+  core_.cut_position = cut.position.value;
   // All that is below the position has to be in the streams before they are asked.
   for (auto& part : core_.parts) {
     auto flushing = [&part] { return part->flush(); };

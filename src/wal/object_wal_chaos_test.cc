@@ -83,8 +83,8 @@ struct Scene {
     faults.land_late = random.below(2) ? much : 0;
     faults.silent = random.below(4) == 0 ? 0.02 : 0;
     faults.missing = much * 3;
-    faults.flip = much / 2;
-    faults.foreign = much / 2;
+    faults.flip = much / 8;
+    faults.foreign = much / 8;
     faults.stale_list = much * 3;
   }
 

@@ -40,27 +40,38 @@ Task<Answer<T>> ask(env::Shard& shard, env::Instant deadline, Task<Result<T>> re
   co_return answer;
 }
 
-// Runs all tasks side by side and returns their values in their order.
+// Tasks of one kind that run side by side. Whoever needs no more of them drops it: what still runs
+// ends by itself.
 template <class T>
-Task<std::vector<T>> all_of(env::Shard& shard, std::vector<Task<T>> tasks) {
-  struct State {
-    State(env::Shard& home, size_t count) : values(count), left(count), done(home) {}
-    std::vector<std::optional<T>> values;
-    size_t left;
+class SideBySide {
+ public:
+  explicit SideBySide(env::Shard& shard) : shard_(shard) {}
+
+  void start(Task<T> task) {
+    auto run = [](std::shared_ptr<One> into, Task<T> inner) -> Task<void> {
+      auto value = co_await std::move(inner);
+      into->value.emplace(std::move(value));
+      into->done.notify_all();
+    };
+    all_.push_back(std::make_shared<One>(shard_));
+    shard_.spawn(run(all_.back(), std::move(task)));
+  }
+  size_t count() const { return all_.size(); }
+  // What the `index`-th came to; asked once.
+  Task<T> value(size_t index) {
+    const std::shared_ptr<One> one = all_[index];
+    while (!one->value) co_await one->done.wait();
+    co_return std::move(*one->value);
+  }
+
+ private:
+  struct One {
+    explicit One(env::Shard& shard) : done(shard) {}
+    std::optional<T> value;
     env::Event done;
   };
-  auto state = std::make_shared<State>(shard, tasks.size());
-  auto run = [](std::shared_ptr<State> to, size_t index, Task<T> task) -> Task<void> {
-    auto value = co_await std::move(task);
-    to->values[index].emplace(std::move(value));
-    if (--to->left == 0) to->done.notify_all();
-  };
-  for (size_t i = 0; i < tasks.size(); ++i) shard.spawn(run(state, i, std::move(tasks[i])));
-  while (state->left > 0) co_await state->done.wait();
-  std::vector<T> values;
-  values.reserve(state->values.size());
-  for (auto& value : state->values) values.push_back(std::move(*value));
-  co_return values;
-}
+  env::Shard& shard_;
+  std::vector<std::shared_ptr<One>> all_;
+};
 
 }  // namespace paceline::wal

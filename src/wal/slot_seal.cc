@@ -15,8 +15,8 @@ constexpr size_t kTriesMax = 6;  // of a request; the caller tries again
 // Slots that are looked at side by side: few where the tail is short, then more.
 constexpr uint64_t kProbesFirst = 8;
 constexpr uint64_t kProbesMax = 64;
-// Seals that are put side by side. One, unless a writer that is alive is faster than we are.
-constexpr uint64_t kSealsMax = 64;
+// A writer that is alive and faster than we are meets a seal so many slots ahead, which stops it.
+constexpr uint64_t kBarrierFirst = 64;
 constexpr size_t kKeysAtOnce = 1000;  // S3's limit
 
 Slice slice_of(const SlotHeader& header) {
@@ -38,17 +38,16 @@ struct Frontier {
   bool sealed = false;
 };
 Task<Result<Frontier>> find_frontier(SlotStore slots, uint64_t from) {
-  for (uint64_t count = kProbesFirst;; count = std::min(2 * count, kProbesMax)) {
-    std::vector<Task<Probed>> probes;
-    for (uint64_t i = 0; i < count; ++i)
-      probes.push_back(probe_slot(slots, slots.slot_key(from + i), from + i, kTriesMax));
-    const std::vector<Probed> probed = co_await all_of(slots.shard(), std::move(probes));
-    for (const Probed& one : probed) {
-      if (one.what == Probed::What::unknown) co_return fail(one.error);
-      if (one.what != Probed::What::data)
-        co_return Frontier{.sequence = from, .sealed = one.what == Probed::What::seal};
-      ++from;
-    }
+  SideBySide<Probed> probes(slots.shard());
+  uint64_t next = from;
+  for (uint64_t i = 0;; ++i, ++from) {
+    const uint64_t ahead = std::min(kProbesFirst + 2 * i, kProbesMax);
+    for (; next < from + ahead; ++next)
+      probes.start(probe_slot(slots, slots.slot_key(next), next, kTriesMax));
+    const Probed one = co_await probes.value(i);
+    if (one.what == Probed::What::unknown) co_return fail(one.error);
+    if (one.what != Probed::What::data)
+      co_return Frontier{.sequence = from, .sealed = one.what == Probed::What::seal};
   }
 }
 
@@ -62,38 +61,34 @@ Task<Settled> put_seal(SlotStore slots, uint64_t sequence) {
   return settle_slot(slots, std::move(put));
 }
 
-// Puts seals into the slots [first, first + count) and says what the first of them is that holds
-// no data; nothing if all were taken by data. All are decided by then: no writer and no other
-// sealer can change it.
-Task<Result<std::optional<uint64_t>>> put_seals(SlotStore slots, uint64_t first, uint64_t count) {
-  std::vector<Task<Settled>> puts;
-  for (uint64_t i = 0; i < count; ++i) puts.push_back(put_seal(slots, first + i));
-  const std::vector<Settled> settled = co_await all_of(slots.shard(), std::move(puts));
-  for (uint64_t i = 0; i < count; ++i) {
-    const Settled& one = settled[i];
-    if (one.whose == Settled::Whose::unknown) {
-      if (one.error.code != Code::corrupt) co_return fail(Code::unavailable, one.error.message);
-      // There, and not readable: its size tells.
-      const auto probed =
-          co_await probe_slot(slots, slots.slot_key(first + i), first + i, kTriesMax);
-      if (probed.what == Probed::What::data) continue;
-      if (probed.what == Probed::What::seal) co_return std::optional(first + i);
-      co_return fail(Code::unavailable, one.error.message);
-    }
-    if (one.whose == Settled::Whose::ours) ++slots.counters().seals;
-    if (one.whose == Settled::Whose::ours || one.header.kind == SlotKind::seal)
-      co_return std::optional(first + i);
+// Whether a slot holds a seal, where that was put or found by put_seal().
+Task<Result<bool>> holds_seal(SlotStore slots, uint64_t sequence, Settled settled) {
+  if (settled.whose == Settled::Whose::ours) {
+    ++slots.counters().seals;
+    co_return true;
   }
-  co_return std::optional<uint64_t>();
+  if (settled.whose == Settled::Whose::others) co_return settled.header.kind == SlotKind::seal;
+  if (settled.error.code != Code::corrupt) co_return fail(Code::unavailable, settled.error.message);
+  // There, and not readable: its size tells.
+  const auto probed = co_await probe_slot(slots, slots.slot_key(sequence), sequence, kTriesMax);
+  if (probed.what == Probed::What::data || probed.what == Probed::What::seal)
+    co_return probed.what == Probed::What::seal;
+  co_return fail(Code::unavailable, settled.error.message);
 }
 
+// The first slot that holds no data decides. All below it are known to hold data by then, so no
+// writer and no other sealer can change it; what stands above, a barrier of ours too, is void.
 Task<Result<uint64_t>> decide_end(SlotStore slots, uint64_t from) {
-  for (uint64_t count = 1;; count = std::min(2 * count, kSealsMax)) {
+  for (uint64_t barrier = 0;; barrier = std::max(2 * barrier, kBarrierFirst)) {
     CO_TRY(const Frontier frontier, co_await find_frontier(slots, from));
     if (frontier.sealed) co_return frontier.sequence;
-    CO_TRY(const auto end, co_await put_seals(slots, frontier.sequence, count));
-    if (end) co_return *end;
-    from = frontier.sequence + count;
+    SideBySide<Settled> puts(slots.shard());
+    puts.start(put_seal(slots, frontier.sequence));
+    if (barrier > 0) puts.start(put_seal(slots, frontier.sequence + barrier));
+    Settled first = co_await puts.value(0);
+    CO_TRY(const bool sealed, co_await holds_seal(slots, frontier.sequence, std::move(first)));
+    if (sealed) co_return frontier.sequence;
+    from = frontier.sequence + 1;
   }
 }
 
