@@ -56,9 +56,14 @@ std::string sha256(std::string_view text) {
   return {reinterpret_cast<char*>(out), bytes};
 }
 
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
 struct Who {
-  std::string access = std::getenv("AWS_ACCESS_KEY_ID") ?: "";
-  std::string secret = std::getenv("AWS_SECRET_ACCESS_KEY") ?: "";
+  std::string access = variable("AWS_ACCESS_KEY_ID");
+  std::string secret = variable("AWS_SECRET_ACCESS_KEY");
 };
 
 // AWS Signature Version 4 over the host, the date and an unsigned body.
