@@ -157,8 +157,8 @@ TEST(object_wal, an_answer_that_a_sleeper_hears_too_late_is_not_an_acknowledgeme
   scene.start_append(batch(0));
   scene.world.run_for(milliseconds(1));
   ASSERT_EQ(scene.store.puts[key_of(0)], 1);
-  scene.here.pause(seconds(60));
-  scene.world.run_for(seconds(59));
+  scene.here.pause(seconds(100));
+  scene.world.run_for(seconds(99));
   ASSERT_TRUE(scene.store.objects.contains(key_of(0)));
   scene.world.run_for(seconds(20));
   EXPECT_EQ(scene.acknowledged.size(), 1u);

@@ -167,10 +167,11 @@ struct ObjectWalOptions {
   uint64_t slot_bytes_max = 8ull << 20;
   size_t puts_max = 8;  // slots on their way, from the first that is not acknowledged on
   uint64_t block_bytes = 4ull << 20;  // of memory, filled by consecutive slots
-  env::Duration request_deadline = std::chrono::seconds(15);  // of each
-  env::Duration close_patience = std::chrono::seconds(10);    // with a store that does not answer
-  env::Duration missing_patience = std::chrono::seconds(3);   // with a slot that must be there
-  size_t reads_max = 16;                                      // slots fetched ahead of a reader
+  // Of each request: longer than the store itself takes before it gives up.
+  env::Duration request_deadline = std::chrono::seconds(60);
+  env::Duration close_patience = std::chrono::seconds(10);   // with a store that does not answer
+  env::Duration missing_patience = std::chrono::seconds(3);  // with a slot that must be there
+  size_t reads_max = 16;                                     // slots fetched ahead of a reader
   uint64_t read_ahead_bytes = 32ull << 20;
   std::shared_ptr<ObjectWalCounters> counters = {};  // none: nobody looks
 };
