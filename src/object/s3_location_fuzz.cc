@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "object/s3_location.h"
 #include "object/s3_profile.h"
 #include "object/s3_sources.h"

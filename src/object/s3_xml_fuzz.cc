@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "object/s3_answers.h"
 #include "object/s3_xml.h"
 
