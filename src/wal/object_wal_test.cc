@@ -191,6 +191,19 @@ TEST(object_wal, an_idle_append_leaves_at_once_and_what_follows_waits_for_the_wi
   EXPECT_EQ(scene.acknowledged.size(), 7u);
 }
 
+TEST(object_wal, nothing_gathers_for_longer_than_half_a_put_of_late) {
+  Scene scene;
+  scene.store.faults.latency_max = milliseconds(1);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(scene.append(batch(i)));
+  scene.store.faults.latency_max = seconds(10);
+  scene.start_append(batch(20));
+  scene.world.run_for(std::chrono::microseconds(50));
+  const size_t before = scene.slots_put();
+  scene.start_append(batch(21));
+  scene.world.run_for(milliseconds(2));
+  EXPECT_EQ(scene.slots_put(), before + 1);
+}
+
 TEST(object_wal, what_waits_leaves_as_soon_as_nothing_is_on_its_way) {
   Scene scene;
   scene.store.faults.latency_max = milliseconds(1);

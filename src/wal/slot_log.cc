@@ -94,11 +94,16 @@ void SlotLog::add_entry(Call& call, Entry& entry) {
   entry.payload = Slice();  // the caller's memory is free from here on
 }
 
+// To gather for longer than half a put costs an append more than it saves in requests.
+env::Duration SlotLog::window() const {
+  return put_time_ ? std::min(options().window, *put_time_ / 2) : options().window;
+}
+
 // Whether what is staged leaves now.
 bool SlotLog::due() const {
   if (staged_.empty() || flying_.size() >= options().puts_max) return false;
   const bool full = !waiting_.empty() || staged_bytes_ >= options().slot_bytes_max;
-  return flying_.empty() || full || closing_ || owner_.now() >= staged_since_ + options().window;
+  return flying_.empty() || full || closing_ || owner_.now() >= staged_since_ + window();
 }
 
 // Posted, so that everything that is ready on this shard goes with the slot.
@@ -119,7 +124,7 @@ void SlotLog::schedule() {
 void SlotLog::wait_for_window() {
   if (timed_ || staged_.empty() || flying_.size() >= options().puts_max) return;
   timed_ = true;
-  owner_.run_at(staged_since_ + options().window, [weak = weak_from_this()] {
+  owner_.run_at(staged_since_ + window(), [weak = weak_from_this()] {
     const auto log = weak.lock();
     if (!log) return;
     log->timed_ = false;
@@ -130,6 +135,7 @@ void SlotLog::wait_for_window() {
 void SlotLog::put_slot() {
   auto slot = std::make_shared<Slot>();
   slot->sequence = next_++;
+  slot->since = owner_.now();
   slot->body = close_slot(slot->sequence);
   for (const Slice& piece : slot->body) slot->bytes += piece.size();
   slot->calls = std::exchange(staged_, {});
@@ -179,6 +185,7 @@ Task<void> SlotLog::settle(std::shared_ptr<SlotLog> log, std::shared_ptr<Slot> s
   switch (settled.whose) {
     case Settled::Whose::ours:
       slot->ours = true;
+      log->note_put_time(log->owner_.now() - slot->since);
 #ifdef PACELINE_PLANT_slot_acked_alone
       for (const auto& call : slot->calls) call->result.emplace(std::move(call->written));
       complete(std::exchange(slot->calls, {}));
@@ -200,6 +207,10 @@ Task<void> SlotLog::settle(std::shared_ptr<SlotLog> log, std::shared_ptr<Slot> s
                         fmt::format("lane {} is lost: {}", log->lane(), settled.error.message)});
       break;
   }
+}
+
+void SlotLog::note_put_time(env::Duration took) {
+  put_time_ = put_time_ ? *put_time_ + (took - *put_time_) / 8 : took;
 }
 
 void SlotLog::acknowledge() {

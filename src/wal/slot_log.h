@@ -50,6 +50,7 @@ class SlotLog : public std::enable_shared_from_this<SlotLog> {
     std::vector<Slice> body;
     uint64_t bytes = 0;
     Calls calls;
+    env::Instant since;
     bool ours = false;
   };
 
@@ -59,11 +60,13 @@ class SlotLog : public std::enable_shared_from_this<SlotLog> {
   void stage(const std::shared_ptr<Call>& call);
   void add_entry(Call& call, Entry& entry);
   bool due() const;
+  env::Duration window() const;
   void schedule();
   void wait_for_window();
   void put_slot();
   std::vector<Slice> close_slot(uint64_t sequence);
   static Task<void> settle(std::shared_ptr<SlotLog> log, std::shared_ptr<Slot> slot);
+  void note_put_time(env::Duration took);
   void acknowledge();
   // The lane ends below `from` for us: nothing at or above it is ever acknowledged.
   void lose(uint64_t from, Error error);
@@ -93,6 +96,7 @@ class SlotLog : public std::enable_shared_from_this<SlotLog> {
   uint64_t next_ = 0;                         // of the slot that is staged
   std::deque<std::shared_ptr<Slot>> flying_;  // from the first that is not acknowledged on
   std::atomic<uint64_t> durable_end_ = 0;
+  std::optional<env::Duration> put_time_;  // of late, smoothed; none yet
 
   Position trimmed_;  // slots below are not needed
   Position deleted_;  // and these are gone

@@ -161,8 +161,8 @@ struct ObjectWalCounters {
 struct ObjectWalOptions {
   Uuid cluster_id;  // in each key and body
   Lane self = {};   // whose name stands in the seals it puts, for the operator
-  // A slot leaves at once when none is on its way; otherwise when it is so old or so big, or as
-  // soon as none is on its way any more.
+  // A slot leaves at once when none is on its way; otherwise when it is so old (or half as old as a
+  // put takes of late, if that is less) or so big, or as soon as none is on its way any more.
   env::Duration window = std::chrono::milliseconds(25);
   uint64_t slot_bytes_max = 8ull << 20;
   size_t puts_max = 8;  // slots on their way, from the first that is not acknowledged on
