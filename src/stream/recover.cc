@@ -120,7 +120,9 @@ Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker
   co_return sorted;
 }
 
-Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::ObjectRecord record) {
+namespace {
+
+Task<Result<Directory>> look_at_directory(Sources sources, ObjectId id, meta::ObjectRecord record) {
   auto loading = [&] {
     return sources.objects->get(*sources.shard, body_key(id), record.directory_position,
                                 record.directory_bytes);
@@ -132,6 +134,20 @@ Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::Objec
                                id.to_string(), bytes.error().message));
   if (!bytes) co_return fail(bytes.error());
   co_return decode_directory(id, bytes->bytes());
+}
+
+}  // namespace
+
+// A store may not know a young object yet, or damage a body on its way: what is committed is asked
+// for again, for about two seconds, before it counts as lost.
+Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::ObjectRecord record) {
+  constexpr int kLooks = 7;
+  Backoff backoff;
+  for (int look = 1;; ++look) {
+    auto directory = co_await look_at_directory(sources, id, record);
+    if (directory || directory.error().code != Code::corrupt || look == kLooks) co_return directory;
+    co_await env::sleep_for(*sources.shard, backoff.next(sources.shard->random()));
+  }
 }
 
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {

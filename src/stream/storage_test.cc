@@ -105,6 +105,27 @@ TEST(Storage, TheTailOfACrashIsThereAfterTheRestart) {
   ASSERT_OK(house.verify(0));
 }
 
+// The store does not know yet what was put a moment ago, or damages it on the way.
+TEST(Storage, AStartLooksAgainForADirectoryThatIsMissingOrDamaged) {
+  House house(4);
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  ASSERT_OK(house.append_now(0, 30));
+  house.world.run_for(std::chrono::seconds(30));
+  ASSERT_FALSE(house.objects.bodies.empty());
+  for (uint32_t TestObjects::* fault : {&TestObjects::unknown_gets, &TestObjects::damaged_gets}) {
+    house.crash();
+    house.objects.*fault = 3;
+    ASSERT_OK(house.start());
+    EXPECT_EQ(house.objects.*fault, 0u);
+    ASSERT_OK(house.open(0));
+    ASSERT_OK(house.verify(0));
+  }
+  house.crash();
+  house.objects.damaged_gets = 1000;
+  EXPECT_FALSE(house.start()) << "it is damaged for good";
+}
+
 TEST(Storage, AClosedStreamOpensAgainOnAnotherShardWithItsState) {
   House house(5);
   ASSERT_OK(house.start());

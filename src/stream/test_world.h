@@ -294,6 +294,8 @@ class TestObjects final : public object::Store {
   std::map<std::string, std::string> bodies;
   bool down = false;
   uint64_t lost_answers_percent = 0;
+  uint32_t unknown_gets = 0;  // the next ones find nothing
+  uint32_t damaged_gets = 0;  // the next ones bring one wrong byte
 
   Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
                                    std::vector<Slice> body) override {
@@ -314,10 +316,13 @@ class TestObjects final : public object::Store {
     co_await some_time(shard);
     if (down) co_return fail(Code::unavailable, "the store is down");
     const auto found = bodies.find(key);
-    if (found == bodies.end()) co_return fail(Code::not_found, key);
+    if (found == bodies.end() || (unknown_gets > 0 && unknown_gets-- > 0))
+      co_return fail(Code::not_found, key);
     if (from > found->second.size() || bytes > found->second.size() - from)
       co_return fail(Code::out_of_range, key);
-    co_return Slice::copy_of(as_bytes(std::string_view(found->second).substr(from, bytes)));
+    std::string body = found->second.substr(from, bytes);
+    if (damaged_gets > 0 && damaged_gets-- > 0) body[body.size() / 2] ^= 1;
+    co_return Slice::copy_of(as_bytes(body));
   }
   Task<Result<uint64_t>> size(env::Shard& shard, std::string key) override {
     co_await some_time(shard);
