@@ -8,8 +8,11 @@
 namespace paceline::meta {
 namespace {
 
-// The same for every kind of record so far; a kind that changes gets its own number.
+// The format of each kind of record that is written, and the highest that is read.
+template <class Record>
 constexpr uint8_t kVersion = 1;
+template <>
+constexpr uint8_t kVersion<ObjectRecord> = 2;
 constexpr size_t kChecksumBytes = 4;
 
 // A flag is one byte, 0 or 1: any other value is damage.
@@ -90,14 +93,15 @@ void get_fields(Decoder& in, LaneRecord& record) {
 
 void put_fields(Encoder& out, const ObjectRecord& record) {
   out.put(record.bytes).put(record.directory_position).put(record.directory_bytes);
-  out.put(uint8_t{record.checkpoint}).put(record.created_ms);
+  out.put(uint8_t{record.checkpoint}).put(record.created_ms).put(record.batch_bytes);
 }
-void get_fields(Decoder& in, ObjectRecord& record) {
+void get_fields(Decoder& in, ObjectRecord& record, uint8_t version) {
   record.bytes = in.get<uint64_t>();
   record.directory_position = in.get<uint64_t>();
   record.directory_bytes = in.get<uint32_t>();
   record.checkpoint = get_flag(in);
   record.created_ms = in.get<int64_t>();
+  if (version >= 2) record.batch_bytes = in.get<uint64_t>();
 }
 
 void put_fields(Encoder& out, const DoneRecord& record) {
@@ -166,7 +170,7 @@ void get_fields(Decoder& in, ProducerIdsRecord& record) {
 template <class Record>
 std::string encode_record(const Record& record) {
   Encoder out;
-  out.put(kVersion);
+  out.put(kVersion<Record>);
   put_fields(out, record);
   out.put(crc32c(out.bytes()));
   return out.take();
@@ -183,12 +187,16 @@ Result<Record> decode_record(std::string_view value, std::string_view kind) {
     return fail(Code::corrupt, fmt::format("a {} record does not match its checksum", kind));
   Decoder in(body);
   const auto version = in.get<uint8_t>();
-  if (version > kVersion)
+  if (version > kVersion<Record>)
     return fail(Code::unsupported,
                 fmt::format("a {} record has format {}; this build knows up to {}", kind, version,
-                            kVersion));
+                            kVersion<Record>));
   Record record;
-  get_fields(in, record);
+  if constexpr (kVersion<Record> > 1) {
+    get_fields(in, record, version);
+  } else {
+    get_fields(in, record);
+  }
   if (version == 0 || !in.done())
     return fail(Code::corrupt,
                 fmt::format("a {} record does not have the fields of format {}", kind, version));

@@ -63,6 +63,7 @@ struct ObjectRecord {
   uint32_t directory_bytes = 0;
   bool checkpoint = false;  // its directory is a full one
   int64_t created_ms = 0;
+  uint64_t batch_bytes = 0;  // it was made with; 0 = not told (format 1)
 };
 
 // `lanes/<lane>/done/<successor>`: that successor has everything of its share in its own objects.

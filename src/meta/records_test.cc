@@ -61,7 +61,8 @@ std::vector<Sample> samples() {
                                     .directory_position = 99,
                                     .directory_bytes = 5,
                                     .checkpoint = true,
-                                    .created_ms = -1}),
+                                    .created_ms = -1,
+                                    .batch_bytes = 7}),
       sample("done", DoneRecord{.at_ms = 3}),
       sample("deleted", DeletedRecord{.at_ms = 4}),
       sample("page", page),
@@ -113,7 +114,8 @@ TEST(Records, FieldsComeBackAsTheyWere) {
                       .directory_position = 2,
                       .directory_bytes = 3,
                       .checkpoint = true,
-                      .created_ms = 4};
+                      .created_ms = 4,
+                      .batch_bytes = 5};
   auto object_again = decode<ObjectRecord>(encode(object));
   ASSERT_TRUE(object_again);
   EXPECT_EQ(object_again->bytes, 1u);
@@ -121,6 +123,19 @@ TEST(Records, FieldsComeBackAsTheyWere) {
   EXPECT_EQ(object_again->directory_bytes, 3u);
   EXPECT_TRUE(object_again->checkpoint);
   EXPECT_EQ(object_again->created_ms, 4);
+  EXPECT_EQ(object_again->batch_bytes, 5u);
+}
+
+TEST(Records, AnObjectRecordOfFormatOneIsReadStill) {
+  Encoder old;
+  old.put(uint8_t{1}).put(uint64_t{9}).put(uint64_t{8}).put(uint32_t{7}).put(uint8_t{1});
+  old.put(int64_t{6});
+  old.put(crc32c(old.bytes()));
+  auto record = decode<ObjectRecord>(old.str());
+  ASSERT_TRUE(record) << record.error().to_string();
+  EXPECT_EQ(record->bytes, 9u);
+  EXPECT_EQ(record->created_ms, 6);
+  EXPECT_EQ(record->batch_bytes, 0u);
 }
 
 // The bytes are a promise: a change here breaks every store that exists.
