@@ -29,6 +29,7 @@ set(extern_record zstd lz4 snappy z)
 set(extern_net ssl crypto)
 set(extern_object crypto)
 set(extern_meta sqlite3 grpc++ gpr absl_synchronization)
+set(extern_stream zstd)
 set(extern_app crypto)
 
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/layers.txt)

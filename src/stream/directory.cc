@@ -62,7 +62,8 @@ std::unexpected<Error> damaged(const ObjectId& id, std::string_view what) {
 }
 
 Result<Front> read_front(const ObjectId& id, Bytes bytes) {
-  TRY(Decoder in, check_section("directory", kDirectoryMagic, id, bytes));
+  TRY(Section section, check_section("directory", kDirectoryMagic, 1, id, bytes));
+  Decoder& in = section.fields;
   Front front;
   const auto kind = in.get<uint8_t>();
   front.count = in.get<uint32_t>();

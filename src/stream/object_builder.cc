@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "stream/block_codec.h"
 
 namespace paceline::stream {
 namespace {
 
 class Layout {
  public:
-  explicit Layout(uint64_t block_bytes) : block_bytes_(block_bytes) {
+  Layout(uint64_t block_bytes, bool compress) : block_bytes_(block_bytes), compress_(compress) {
     add(Slice::copy_of(as_bytes(std::string(kHeaderBytes, '\0'))));  // replaced once all is known
   }
 
@@ -33,7 +34,7 @@ class Layout {
         ++last;
       }
       const BlockRef& block = add_block(stream, std::span(batches).subspan(first, last - first));
-      extent.bytes += block.bytes - size_t{block.batch_count} * kBatchRowBytes;
+      extent.bytes += bytes - size_t{block.batch_count} * kBatchRowBytes;
       extent.max_timestamp = std::max(extent.max_timestamp, block.max_timestamp);
       extent.append_time_ms = block.append_time_ms;
       first = last;
@@ -55,20 +56,41 @@ class Layout {
     block.batch_count = static_cast<uint32_t>(batches.size());
     block.append_time_ms = batches.back().append_time_ms;
     const std::string table = encode_block_table(batches);
-    block.crc = crc32c(as_bytes(table));
-    add_text(table);
-    for (const Batch& batch : batches) {
-      block.crc = batch.crc ? crc32c_combine(block.crc, *batch.crc, batch.bytes.size())
-                            : crc32c(batch.bytes.bytes(), block.crc);
+    for (const Batch& batch : batches)
       block.max_timestamp = std::max(block.max_timestamp, batch.max_timestamp);
-      if (!batch.bytes.empty()) add(batch.bytes);
-    }
+    if (!compress_ || !add_packed(block, table, batches)) add_raw(block, table, batches);
     block.bytes = static_cast<uint32_t>(position_ - block.position);
     blocks_.push_back(block);
     return blocks_.back();
   }
 
+  bool add_packed(BlockRef& block, const std::string& table, std::span<const Batch> batches) {
+    std::vector<Bytes> pieces{as_bytes(table)};
+    size_t total = table.size();
+    for (const Batch& batch : batches) {
+      pieces.push_back(batch.bytes.bytes());
+      total += batch.bytes.size();
+    }
+    auto packed = pack_block(pieces);
+    if (!packed) return false;
+    block.raw_bytes = static_cast<uint32_t>(total);
+    block.crc = crc32c(packed->bytes());
+    add(std::move(*packed));
+    return true;
+  }
+
+  void add_raw(BlockRef& block, const std::string& table, std::span<const Batch> batches) {
+    block.crc = crc32c(as_bytes(table));
+    add_text(table);
+    for (const Batch& batch : batches) {
+      block.crc = batch.crc ? crc32c_combine(block.crc, *batch.crc, batch.bytes.size())
+                            : crc32c(batch.bytes.bytes(), block.crc);
+      if (!batch.bytes.empty()) add(batch.bytes);
+    }
+  }
+
   const uint64_t block_bytes_;
+  const bool compress_;
   uint64_t position_ = 0;
   std::vector<Slice> body_;
   std::vector<BlockRef> blocks_;
@@ -77,7 +99,7 @@ class Layout {
 }  // namespace
 
 BuiltObject build_object(const ObjectPlan& plan, const std::vector<StreamPart>& parts) {
-  Layout layout(plan.block_bytes);
+  Layout layout(plan.block_bytes, plan.compress);
   BuiltObject built;
   Directory directory{.checkpoint = plan.checkpoint, .records = {}};
   for (const StreamPart& part : parts) {
@@ -88,9 +110,12 @@ BuiltObject build_object(const ObjectPlan& plan, const std::vector<StreamPart>& 
       record.extents.push_back(extent);
     }
     built.extents.push_back(extent);
-    directory.records.push_back(std::move(record));
+    if (plan.with_directory) directory.records.push_back(std::move(record));
   }
   Header header{.cluster_id = plan.cluster_id, .id = plan.id, .nonce = plan.nonce};
+  header.created_s = static_cast<uint32_t>(plan.created_ms / 1000);
+  for (const BlockRef& block : layout.blocks())
+    if (block.raw_bytes > 0) header.version = kPackedVersion;
   const std::string index = encode_index(plan.id, layout.blocks());
   header.index_position = layout.position();
   header.index_bytes = static_cast<uint32_t>(index.size());

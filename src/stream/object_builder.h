@@ -17,8 +17,11 @@ struct ObjectPlan {
   Uuid cluster_id;
   ObjectId id;
   uint64_t nonce = 0;
+  int64_t created_ms = 0;
   bool checkpoint = false;
+  bool with_directory = true;  // else an empty one: what the parts' records say is not kept
   uint64_t block_bytes = 1ull << 20;
+  bool compress = false;  // blocks that get smaller by it
 };
 
 struct BuiltObject {
@@ -28,7 +31,8 @@ struct BuiltObject {
 };
 
 // Lays an object out and computes its checksums: heavy, for a thread that may block.
-// REQUIRES: parts sorted by stream. The new extents are added to the directory's records.
+// REQUIRES: parts sorted by stream (and base, where there is no directory). The new extents are
+// added to the directory's records.
 BuiltObject build_object(const ObjectPlan& plan, const std::vector<StreamPart>& parts);
 
 }  // namespace paceline::stream

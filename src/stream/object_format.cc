@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "stream/block_codec.h"
 
 namespace paceline::stream {
 namespace {
@@ -17,16 +18,49 @@ std::unexpected<Error> damaged(const ObjectId& id, std::string_view what) {
   return fail(Code::corrupt, fmt::format("object {}: {}", id.to_string(), what));
 }
 
+std::unexpected<Error> wrong_block(const BlockRef& ref, std::string_view what) {
+  return fail(Code::corrupt, fmt::format("block {}..{} of stream {}: {}", ref.base.value,
+                                         ref.end.value, ref.stream.to_string(), what));
+}
+
+Result<std::vector<Batch>> decode_raw_block(const BlockRef& ref, const Slice& block) {
+  auto wrong = [&](std::string_view what) { return wrong_block(ref, what); };
+  if (ref.batch_count > block.size() / kBatchRowBytes) return wrong("its table does not fit");
+  Decoder in(block.bytes());
+  size_t at = size_t{ref.batch_count} * kBatchRowBytes;
+  Offset next = ref.base;
+  std::vector<Batch> batches;
+  batches.reserve(ref.batch_count);
+  for (uint32_t i = 0; i < ref.batch_count; ++i) {
+    Batch batch;
+    batch.base = in.get<Offset>();
+    batch.count = in.get<uint32_t>();
+    batch.epoch = in.get<Epoch>();
+    batch.append_time_ms = in.get<int64_t>();
+    batch.max_timestamp = in.get<int64_t>();
+    batch.producer_id = in.get<uint64_t>();
+    const auto bytes = in.get<uint32_t>();
+    if (batch.base != next || batch.count == 0 || batch.count > ref.end - batch.base)
+      return wrong("its batches are not consecutive");
+    if (bytes > block.size() - at) return wrong("a batch ends behind it");
+    batch.bytes = block.subslice(at, bytes);
+    at += bytes;
+    next = batch.end();
+    batches.push_back(std::move(batch));
+  }
+  if (next != ref.end || at != block.size()) return wrong("its table does not cover it");
+  return batches;
+}
+
 }  // namespace
 
 std::string encode_header(const Header& header) {
   Encoder out;
-  out.put(kHeaderMagic).put(kObjectVersion).put(uint16_t{0}).put(header.cluster_id);
+  out.put(kHeaderMagic).put(header.version).put(uint16_t{0}).put(header.cluster_id);
   put_object_id(out, header.id);
   out.put(header.nonce).put(header.index_position).put(header.index_bytes);
   out.put(header.directory_position).put(header.directory_bytes).put(header.object_bytes);
-  // The reserved zeros may hold more once; a reader of this version demands nothing of them.
-  out.put(uint32_t{0}).put(crc32c(out.bytes()));
+  out.put(header.created_s).put(crc32c(out.bytes()));
   std::string bytes = out.take();
   CHECK(bytes.size() == kHeaderBytes);
   return bytes;
@@ -45,6 +79,7 @@ Result<Header> decode_header(const ObjectId& id, Bytes bytes) {
   if (version > kObjectVersion)
     return fail(Code::unsupported, fmt::format("object {} has format {}; this build knows up to {}",
                                                id.to_string(), version, kObjectVersion));
+  header.version = version;
   in.get<uint16_t>();
   header.cluster_id = in.uuid();
   header.id = get_object_id(in);
@@ -54,6 +89,7 @@ Result<Header> decode_header(const ObjectId& id, Bytes bytes) {
   header.directory_position = in.get<uint64_t>();
   header.directory_bytes = in.get<uint32_t>();
   header.object_bytes = in.get<uint64_t>();
+  header.created_s = in.get<uint32_t>();
   if (!in.ok() || version == 0) return damaged(id, "the header has not its fields");
   if (header.id != id) return damaged(id, "the body is of object " + header.id.to_string());
   if (header.index_position > header.object_bytes ||
@@ -90,37 +126,12 @@ std::string encode_block_table(std::span<const Batch> batches) {
 }
 
 Result<std::vector<Batch>> decode_block(const BlockRef& ref, const Slice& block) {
-  auto wrong = [&](std::string_view what) {
-    return fail(Code::corrupt, fmt::format("block {}..{} of stream {}: {}", ref.base.value,
-                                           ref.end.value, ref.stream.to_string(), what));
-  };
-  if (block.size() != ref.bytes) return wrong("it is cut");
-  if (crc32c(block.bytes()) != ref.crc) return wrong("it does not match its checksum");
-  if (ref.batch_count > block.size() / kBatchRowBytes) return wrong("its table does not fit");
-  Decoder in(block.bytes());
-  size_t at = size_t{ref.batch_count} * kBatchRowBytes;
-  Offset next = ref.base;
-  std::vector<Batch> batches;
-  batches.reserve(ref.batch_count);
-  for (uint32_t i = 0; i < ref.batch_count; ++i) {
-    Batch batch;
-    batch.base = in.get<Offset>();
-    batch.count = in.get<uint32_t>();
-    batch.epoch = in.get<Epoch>();
-    batch.append_time_ms = in.get<int64_t>();
-    batch.max_timestamp = in.get<int64_t>();
-    batch.producer_id = in.get<uint64_t>();
-    const auto bytes = in.get<uint32_t>();
-    if (batch.base != next || batch.count == 0 || batch.count > ref.end - batch.base)
-      return wrong("its batches are not consecutive");
-    if (bytes > block.size() - at) return wrong("a batch ends behind it");
-    batch.bytes = block.subslice(at, bytes);
-    at += bytes;
-    next = batch.end();
-    batches.push_back(std::move(batch));
-  }
-  if (next != ref.end || at != block.size()) return wrong("its table does not cover it");
-  return batches;
+  if (block.size() != ref.bytes) return wrong_block(ref, "it is cut");
+  if (crc32c(block.bytes()) != ref.crc) return wrong_block(ref, "it does not match its checksum");
+  if (ref.raw_bytes == 0) return decode_raw_block(ref, block);
+  auto opened = open_block(block.bytes(), ref.raw_bytes);
+  if (!opened) return wrong_block(ref, opened.error().message);
+  return decode_raw_block(ref, *opened);
 }
 
 const BlockRef* Index::find(const StreamId& stream, Offset offset) const {
@@ -138,8 +149,8 @@ std::span<const BlockRef> Index::of_stream(const StreamId& stream) const {
   return {range.begin(), range.end()};
 }
 
-void open_section(Encoder& out, uint32_t magic, const ObjectId& id) {
-  out.put(magic).put(kObjectVersion);
+void open_section(Encoder& out, uint32_t magic, const ObjectId& id, uint16_t version) {
+  out.put(magic).put(version);
   put_object_id(out, id);
 }
 
@@ -147,8 +158,8 @@ void close_section(Encoder& out) {
   out.put(crc32c(out.bytes()));
 }
 
-Result<Decoder> check_section(std::string_view kind, uint32_t magic, const ObjectId& id,
-                              Bytes bytes) {
+Result<Section> check_section(std::string_view kind, uint32_t magic, uint16_t version_max,
+                              const ObjectId& id, Bytes bytes) {
   if (bytes.size() < kSectionCrcBytes) return damaged(id, fmt::format("the {} is cut", kind));
   const Bytes body = bytes.first(bytes.size() - kSectionCrcBytes);
   if (load_be<uint32_t>(bytes.data() + body.size()) != crc32c(body))
@@ -159,31 +170,36 @@ Result<Decoder> check_section(std::string_view kind, uint32_t magic, const Objec
   const ObjectId owner = get_object_id(in);
   if (!in.ok() || found != magic || version == 0)
     return damaged(id, fmt::format("what stands there is no {}", kind));
-  if (version > kObjectVersion)
+  if (version > version_max)
     return fail(Code::unsupported,
                 fmt::format("the {} of object {} has format {}; this build knows up to {}", kind,
-                            id.to_string(), version, kObjectVersion));
+                            id.to_string(), version, version_max));
   if (owner != id)
     return damaged(id, fmt::format("the {} is of object {}", kind, owner.to_string()));
-  return in;
+  return Section{in, version};
 }
 
 std::string encode_index(const ObjectId& id, std::span<const BlockRef> blocks) {
   Encoder out;
-  open_section(out, kIndexMagic, id);
+  const bool packed =
+      std::ranges::any_of(blocks, [](const BlockRef& block) { return block.raw_bytes > 0; });
+  open_section(out, kIndexMagic, id, packed ? kPackedVersion : 1);
   out.put(static_cast<uint32_t>(blocks.size()));
   for (const BlockRef& block : blocks) {
     out.put(block.stream).put(block.base).put(block.end).put(block.position).put(block.bytes);
     out.put(block.crc).put(block.max_timestamp).put(block.append_time_ms).put(block.batch_count);
+    if (packed) out.put(block.raw_bytes);
   }
   close_section(out);
   return out.take();
 }
 
 Result<Index> decode_index(const ObjectId& id, Bytes bytes) {
-  TRY(Decoder in, check_section("index", kIndexMagic, id, bytes));
+  TRY(Section section, check_section("index", kIndexMagic, kPackedVersion, id, bytes));
+  Decoder& in = section.fields;
+  const bool packed = section.version >= kPackedVersion;
   const auto count = in.get<uint32_t>();
-  if (!in.ok() || in.remaining() != size_t{count} * kBlockRowBytes)
+  if (!in.ok() || in.remaining() != count * (packed ? kPackedRowBytes : kBlockRowBytes))
     return damaged(id, "the index has not its rows");
   Index index;
   index.blocks.reserve(count);
@@ -198,6 +214,7 @@ Result<Index> decode_index(const ObjectId& id, Bytes bytes) {
     block.max_timestamp = in.get<int64_t>();
     block.append_time_ms = in.get<int64_t>();
     block.batch_count = in.get<uint32_t>();
+    if (packed) block.raw_bytes = in.get<uint32_t>();
     if (block.base.value < 0 || block.end <= block.base)
       return damaged(id, "the index has an empty block");
     if (!index.blocks.empty()) {

@@ -18,14 +18,18 @@
 
 namespace paceline::stream {
 
-inline constexpr uint16_t kObjectVersion = 1;
+// The highest that is read. What needs no more is written as version 1, which older builds read.
+inline constexpr uint16_t kObjectVersion = 2;
+inline constexpr uint16_t kPackedVersion = 2;  // of a header and an index with packed blocks
 inline constexpr size_t kHeaderBytes = 96;
 inline constexpr size_t kTrailerBytes = 12;
-inline constexpr size_t kBatchRowBytes = 44;   // of a block's table
-inline constexpr size_t kBlockRowBytes = 72;   // of the index
+inline constexpr size_t kBatchRowBytes = 44;  // of a block's table
+inline constexpr size_t kBlockRowBytes = 72;  // of the index; version 2 adds the raw bytes
+inline constexpr size_t kPackedRowBytes = 76;
 inline constexpr size_t kSectionCrcBytes = 4;  // ends an index and a directory
 
 struct Header {
+  uint16_t version = 1;
   Uuid cluster_id;
   ObjectId id;
   uint64_t nonce =
@@ -35,6 +39,7 @@ struct Header {
   uint64_t directory_position = 0;
   uint32_t directory_bytes = 0;
   uint64_t object_bytes = 0;
+  uint32_t created_s = 0;  // since 1970, by the writer's clock; 0 = not told. For audits only
   bool operator==(const Header&) const = default;
 };
 std::string encode_header(const Header& header);
@@ -55,13 +60,14 @@ struct BlockRef {
   int64_t max_timestamp = -1;
   int64_t append_time_ms = 0;
   uint32_t batch_count = 0;
+  uint32_t raw_bytes = 0;  // what it opens to, if it is packed; 0 = it is not
   bool operator==(const BlockRef&) const = default;
 };
 
-// A block is a table of its batches, one row each, and then their bytes.
+// A block is a table of its batches, one row each, and then their bytes; or all that packed.
 std::string encode_block_table(std::span<const Batch> batches);
-// The batches of a block, as slices of it. corrupt: anything does not fit `ref`. REQUIRES: `ref` is
-// of a decoded index.
+// The batches of a block, as slices of it, or of what it opens to. corrupt: anything does not fit
+// `ref`. REQUIRES: `ref` is of a decoded index.
 Result<std::vector<Batch>> decode_block(const BlockRef& ref, const Slice& block);
 
 // The blocks of an object, by (stream, base).
@@ -78,11 +84,15 @@ std::string encode_index(const ObjectId& id, std::span<const BlockRef> blocks);
 Result<Index> decode_index(const ObjectId& id, Bytes bytes);
 
 // The frame of an index or a directory: magic, version, object, ..., checksum.
-void open_section(Encoder& out, uint32_t magic, const ObjectId& id);
+void open_section(Encoder& out, uint32_t magic, const ObjectId& id, uint16_t version = 1);
 void close_section(Encoder& out);
 // A decoder of what stands between; corrupt or unsupported otherwise.
-Result<Decoder> check_section(std::string_view kind, uint32_t magic, const ObjectId& id,
-                              Bytes bytes);
+struct Section {
+  Decoder fields;
+  uint16_t version = 1;
+};
+Result<Section> check_section(std::string_view kind, uint32_t magic, uint16_t version_max,
+                              const ObjectId& id, Bytes bytes);
 
 inline void put_object_id(Encoder& out, const ObjectId& id) {
   out.put(id.lane).put(id.number);

@@ -36,12 +36,14 @@ std::string join(const std::vector<Slice>& body) {
   return all;
 }
 
-BuiltObject build(const std::vector<StreamPart>& parts, bool checkpoint = false) {
+BuiltObject build(const std::vector<StreamPart>& parts, bool checkpoint = false,
+                  bool compress = false) {
   const ObjectPlan plan{.cluster_id = Uuid{{1}},
                         .id = kId,
                         .nonce = 99,
                         .checkpoint = checkpoint,
-                        .block_bytes = 1000};
+                        .block_bytes = 1000,
+                        .compress = compress};
   return build_object(plan, parts);
 }
 
@@ -84,6 +86,44 @@ TEST(ObjectFormat, WhatIsBuiltIsReadBack) {
   EXPECT_EQ(directory->records[0].extents, std::vector<Extent>{built.extents[0]});
   EXPECT_EQ(directory->records[0].extents[0].max_timestamp, 100);
   EXPECT_TRUE(directory->records[1].extents.empty());
+}
+
+TEST(ObjectFormat, PackedBlocksOpenToTheSameBatches) {
+  std::vector<StreamPart> parts{part_of(1, 0, 10, 200), part_of(3, 7, 2, 5000)};
+  const BuiltObject plain = build(parts);
+  const BuiltObject packed = build(parts, false, true);
+  EXPECT_EQ(plain.header.version, 1);
+  EXPECT_EQ(packed.header.version, 2);
+  EXPECT_LT(packed.header.object_bytes, plain.header.object_bytes / 4);
+  EXPECT_EQ(packed.extents, plain.extents) << "they count bytes of batches, packed or not";
+  const Slice body = Slice::copy_of(as_bytes(join(packed.body)));
+  const auto header = decode_header(kId, body.bytes().first(kHeaderBytes));
+  ASSERT_TRUE(header.has_value()) << header.error().message;
+  const auto index =
+      decode_index(kId, body.bytes().subspan(header->index_position, header->index_bytes));
+  ASSERT_TRUE(index.has_value()) << index.error().message;
+  for (const StreamPart& part : parts)
+    for (const Batch& batch : part.batches) {
+      const BlockRef* ref = index->find(part.record.stream, batch.base);
+      ASSERT_NE(ref, nullptr);
+      EXPECT_GT(ref->raw_bytes, ref->bytes);
+      const auto batches = decode_block(*ref, body.subslice(ref->position, ref->bytes));
+      ASSERT_TRUE(batches.has_value()) << batches.error().message;
+      const auto found = std::ranges::find(*batches, batch.base, &Batch::base);
+      ASSERT_NE(found, batches->end());
+      EXPECT_EQ(as_text(found->bytes.bytes()), as_text(batch.bytes.bytes()));
+    }
+}
+
+TEST(ObjectFormat, AHigherVersionIsRefused) {
+  BuiltObject built = build({part_of(1, 0, 10, 200)});
+  built.header.version = kObjectVersion + 1;
+  EXPECT_EQ(decode_header(kId, as_bytes(encode_header(built.header))).error().code,
+            Code::unsupported);
+  Encoder section;
+  open_section(section, 0x504c4958, kId, kObjectVersion + 1);
+  close_section(section);
+  EXPECT_EQ(decode_index(kId, section.bytes()).error().code, Code::unsupported);
 }
 
 TEST(ObjectFormat, OneStreamIsFoundInADirectory) {

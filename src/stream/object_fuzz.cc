@@ -26,7 +26,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ref.bytes = static_cast<uint32_t>(rest.size());
   ref.crc = crc32c(rest);
   const Slice block = Slice::copy_of(rest);
-  if (auto batches = decode_block(ref, block)) {
+  if (!rest.empty()) ref.raw_bytes = static_cast<uint32_t>(rest[0]) * 16;
+  for (uint32_t raw_bytes : {0u, ref.raw_bytes}) {
+    ref.raw_bytes = raw_bytes;
+    auto batches = decode_block(ref, block);
+    if (!batches) continue;
     Offset next = ref.base;
     for (const Batch& batch : *batches) {
       CHECK(batch.base == next);
