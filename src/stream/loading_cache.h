@@ -12,10 +12,17 @@
 
 namespace paceline::stream {
 
-// A cache of one shard that loads what it misses: least recently used goes first, by bytes; one
-// load at a time for a key, whoever asks. A loader that is destroyed half-way leaves its place to
-// the next who waits. Value tells memory_bytes(), and in spare_once() whether its turn to go is put
-// off, which it may say once.
+// A cache of one shard that loads what it misses, by bytes; one load at a time for a key, whoever
+// asks. A loader that is destroyed half-way leaves its place to the next who waits.
+//
+// Admission is by reuse (two queues): what is loaded for the first time is *fresh* and goes in the
+// order in which it came, however often it is read meanwhile - a reader takes a block in several
+// bites. Its key is remembered as a *ghost*. What is asked for again while its ghost is there is
+// *kept*: there the least recently used goes first. So a scan passes through the fresh part, a
+// quarter of the cache if the kept part fills the rest, and flushes nothing that is used again.
+//
+// Value tells memory_bytes(), and in spare_once() whether its turn to go is put off, which it may
+// say once.
 template <class Key, class Value>
 class LoadingCache {
  public:
@@ -23,20 +30,26 @@ class LoadingCache {
 
   LoadingCache(env::Shard& shard, uint64_t bytes_max, std::atomic<uint64_t>& bytes_total)
       : shard_(shard), bytes_max_(bytes_max), bytes_total_(bytes_total) {}
-  ~LoadingCache() { bytes_total_ -= bytes_; }
+  ~LoadingCache() { bytes_total_ -= bytes(); }
   LoadingCache(const LoadingCache&) = delete;
   LoadingCache& operator=(const LoadingCache&) = delete;
 
   // What is there already, or null.
   Pointer peek(const Key& key) {
-    const auto found = index_.find(key);
-    if (found == index_.end()) return nullptr;
-    used_.splice(used_.begin(), used_, found->second);
-    return found->second->second;
+    const auto found = places_.find(key);
+    if (found == places_.end()) return nullptr;
+    const Place place = found->second;
+    if (place.kept) kept_.items.splice(kept_.items.begin(), kept_.items, place.item);
+    return place.item->second;
   }
+  // Whether it is there; and whether it is there or on its way. Neither counts as a use.
+  bool holds(const Key& key) const { return places_.contains(key); }
+  bool knows(const Key& key) const { return holds(key) || flights_.contains(key); }
 
-  // Whether it is there, or on its way.
-  bool knows(const Key& key) const { return index_.contains(key) || flights_.contains(key); }
+  // What may be loaded before something loaded now would have to go again.
+  uint64_t room_for_fresh() const {
+    return bytes_max_ > kept_.bytes ? bytes_max_ - kept_.bytes : 0;
+  }
 
   // `load()` makes a Task<Result<Value>>; failures are not kept.
   template <class Load>
@@ -61,6 +74,19 @@ class LoadingCache {
   }
 
  private:
+  using Items = std::list<std::pair<Key, Pointer>>;  // newest first
+  struct Part {
+    Items items;
+    uint64_t bytes = 0;
+  };
+  struct Place {
+    bool kept = false;
+    typename Items::iterator item;
+  };
+  struct Ghost {
+    Key key;
+    uint64_t bytes = 0;
+  };
   struct Flight {
     explicit Flight(env::Shard& shard) : event(shard) {}
     env::Event event;
@@ -84,24 +110,52 @@ class LoadingCache {
     std::shared_ptr<Flight> flight;
   };
 
+  uint64_t bytes() const { return fresh_.bytes + kept_.bytes; }
+
   void insert(const Key& key, const Pointer& value) {
-    const uint64_t bytes = value->memory_bytes();
-    used_.emplace_front(key, value);
-    index_.emplace(key, used_.begin());
-    bytes_ += bytes;
-    bytes_total_ += bytes;
+    const bool again = forget_ghost(key);
+    Part& part = again ? kept_ : fresh_;
+    part.items.emplace_front(key, value);
+    places_.emplace(key, Place{again, part.items.begin()});
+    part.bytes += value->memory_bytes();
+    bytes_total_ += value->memory_bytes();
     // The newest stays whatever its size: somebody reads it now.
-    while (bytes_ > bytes_max_ && used_.size() > 1) {
-      if (used_.back().second->spare_once()) {
-        used_.splice(used_.begin(), used_, std::prev(used_.end()));
-        continue;
-      }
-      const uint64_t gone = used_.back().second->memory_bytes();
-      index_.erase(used_.back().first);
-      used_.pop_back();
-      bytes_ -= gone;
-      bytes_total_ -= gone;
+    while (bytes() > bytes_max_ && places_.size() > 1) evict(key);
+  }
+
+  void evict(const Key& newest) {
+    const bool fresh_is_small = fresh_.bytes <= bytes_max_ / 4 || fresh_.items.empty() ||
+                                fresh_.items.back().first == newest;
+    const bool from_kept =
+        fresh_is_small && !kept_.items.empty() && !(kept_.items.back().first == newest);
+    Part& part = from_kept ? kept_ : fresh_;
+    auto& [key, value] = part.items.back();
+    if (value->spare_once()) {
+      part.items.splice(part.items.begin(), part.items, std::prev(part.items.end()));
+      return;
     }
+    const uint64_t gone = value->memory_bytes();
+    if (!from_kept) remember_ghost(key, gone);
+    places_.erase(key);
+    part.items.pop_back();
+    part.bytes -= gone;
+    bytes_total_ -= gone;
+  }
+
+  // Ghosts of as many bytes as the cache holds.
+  void remember_ghost(const Key& key, uint64_t bytes) {
+    ghosts_.push_front({key, bytes});
+    ghost_places_[key] = ghosts_.begin();
+    ghost_bytes_ += bytes;
+    while (ghost_bytes_ > bytes_max_ && ghosts_.size() > 1) forget_ghost(ghosts_.back().key);
+  }
+  bool forget_ghost(const Key& key) {
+    const auto found = ghost_places_.find(key);
+    if (found == ghost_places_.end()) return false;
+    ghost_bytes_ -= found->second->bytes;
+    ghosts_.erase(found->second);
+    ghost_places_.erase(found);
+    return true;
   }
 
   struct Hash {
@@ -110,9 +164,12 @@ class LoadingCache {
   env::Shard& shard_;
   const uint64_t bytes_max_;
   std::atomic<uint64_t>& bytes_total_;
-  uint64_t bytes_ = 0;
-  std::list<std::pair<Key, Pointer>> used_;  // newest first
-  std::unordered_map<Key, typename std::list<std::pair<Key, Pointer>>::iterator, Hash> index_;
+  Part fresh_;
+  Part kept_;
+  std::unordered_map<Key, Place, Hash> places_;
+  std::list<Ghost> ghosts_;  // newest first
+  uint64_t ghost_bytes_ = 0;
+  std::unordered_map<Key, typename std::list<Ghost>::iterator, Hash> ghost_places_;
   std::unordered_map<Key, std::shared_ptr<Flight>, Hash> flights_;
 };
 
