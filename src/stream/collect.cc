@@ -27,15 +27,31 @@ void Collector::retain(const std::vector<StreamPart>& checkpoint, ObjectId objec
   std::set<ObjectId> live{object};
   for (const StreamPart& part : checkpoint)
     for (const Extent& extent : part.record.extents) live.insert(extent.object);
-  for (const ObjectId& id : known_)
+  for (const auto& [id, bytes] : known_)
     if (!live.contains(id)) unmarked_.push_back(id);
-  std::erase_if(known_, [&](const ObjectId& id) { return !live.contains(id); });
+  std::erase_if(known_, [&](const auto& known) { return !live.contains(known.first); });
   if (!unmarked_.empty()) wake_.notify_all();
+}
+
+std::unordered_map<ObjectId, uint64_t> Collector::made_bytes() const {
+  std::unordered_map<ObjectId, uint64_t> made;
+  for (const auto& [id, bytes] : known_)
+    if (bytes > 0) made.emplace(id, bytes);
+  return made;
+}
+
+void Collector::forget(ObjectId id) {
+  doom(id, true);
+  wake_.notify_all();
 }
 
 void Collector::doom(ObjectId id, bool orphan) {
   if (!pending_.insert(id).second) return;
+#ifdef PACELINE_PLANT_delete_without_grace
+  const env::Duration grace = {};
+#else
   const env::Duration grace = std::chrono::milliseconds(core_.options.delete_grace_ms);
+#endif
   doomed_.push_back({id, orphan, core_.owner().now() + grace});
 }
 
@@ -43,15 +59,18 @@ Task<void> Collector::run(std::shared_ptr<Core> core) {
   Collector& self = *core->collector;
   Backoff backoff;
   bool loaded = false;
-  bool searched = false;
+  env::Instant next_search;
   while (!self.stopping_ && !core->lost) {
     Result<void> done;
     if (!loaded) {
       done = co_await self.load_marks();
       loaded = done.has_value();
-    } else if (!searched) {
+    } else if (core->owner().now() >= next_search) {
       done = co_await self.find_orphans();
-      searched = done.has_value();
+      if (done) done = co_await self.end_unfinished();
+      if (done)
+        next_search =
+            core->owner().now() + std::chrono::milliseconds(core->options.orphan_search_ms);
     } else {
       done = co_await self.mark();
       if (done) done = co_await self.remove_due();
@@ -62,8 +81,9 @@ Task<void> Collector::run(std::shared_ptr<Core> core) {
       next = core->owner().now() + backoff.next(core->owner().random());
     } else {
       backoff = Backoff();
-      if (!searched || !self.unmarked_.empty()) continue;
-      if (!self.doomed_.empty()) next = self.doomed_.front().due;
+      if (!self.unmarked_.empty()) continue;
+      if (loaded) next = next_search;
+      if (!self.doomed_.empty()) next = std::min(next, self.doomed_.front().due);
     }
     if (next > core->owner().now()) co_await self.wake_.wait_until(next);
   }
@@ -100,20 +120,30 @@ Task<Result<void>> Collector::mark() {
   co_return Result<void>{};
 }
 
+// The body first: a mark without a body is found again, a body without a mark only by a listing.
 Task<Result<void>> Collector::remove_due() {
   while (!stopping_ && !doomed_.empty() && doomed_.front().due <= core_.owner().now()) {
-    const Doomed doomed = doomed_.front();
-    CO_TRY_VOID(co_await core_.objects.collection.remove(core_.owner(), {body_key(doomed.id)}));
-    if (!doomed.orphan) {
-      meta::Transaction transaction;
-      transaction.remove(meta::deleted_key(doomed.id.lane, doomed.id.number));
-      CO_TRY(Revision at, co_await core_.meta.commit(core_.owner(), transaction));
+    std::vector<Doomed> some;
+    std::vector<std::string> keys;
+    meta::Transaction transaction;
+    for (const Doomed& doomed : doomed_) {
+      if (doomed.due > core_.owner().now() || some.size() == kObjectsAtOnce) break;
+      some.push_back(doomed);
+      keys.push_back(body_key(doomed.id));
+      if (!doomed.orphan) transaction.remove(meta::deleted_key(doomed.id.lane, doomed.id.number));
+    }
+    CO_TRY_VOID(co_await core_.objects.collection.remove(core_.owner(), std::move(keys)));
+    if (!transaction.writes.empty()) {
+      CO_TRY(Revision at, co_await core_.meta.commit(core_.owner(), std::move(transaction)));
       (void)at;
     }
-    core_.events("object.deleted",
-                 fmt::format("object={} orphan={}", doomed.id.to_string(), doomed.orphan));
-    pending_.erase(doomed.id);
-    doomed_.pop_front();
+    for (const Doomed& doomed : some) {
+      core_.events("object.deleted",
+                   fmt::format("object={} orphan={}", doomed.id.to_string(), doomed.orphan));
+      core_.counters.deleted_objects += 1;
+      pending_.erase(doomed.id);
+      doomed_.pop_front();
+    }
   }
   co_return Result<void>{};
 }
@@ -128,24 +158,42 @@ Task<Result<void>> Collector::load_marks() {
   co_return Result<void>{};
 }
 
-// Bodies of sealed lanes that were put but never committed: a crash came between.
+// Bodies of sealed lanes that were put but never committed: a crash came between, or a writer that
+// was frozen woke up late. Nobody can commit them any more. Our own lane's are on their way.
 Task<Result<void>> Collector::find_orphans() {
   CO_TRY(std::vector<LaneFacts> lanes,
          co_await read_lanes(core_.sources(), core_.options.lane.broker));
-  for (const LaneFacts& lane : lanes) {
-    if (!lane.record.sealed || !(lane.lane < core_.options.lane)) continue;
-    std::string after;
-    for (bool more = true; more && !stopping_;) {
-      CO_TRY(object::ListPage page,
-             co_await core_.objects.collection.list(core_.owner(), bodies_prefix(lane.lane), after,
-                                                    kListedAtOnce));
-      for (const object::Listed& listed : page.objects) {
-        after = listed.key;
-        const auto id = parse_body_key(listed.key);
-        if (id && id->lane == lane.lane && !lane.objects.contains(id->number)) doom(*id, true);
-      }
-      more = page.more && !page.objects.empty();
+  std::map<Lane, const LaneFacts*> known;
+  for (const LaneFacts& lane : lanes) known.emplace(lane.lane, &lane);
+  std::string after;
+  for (bool more = true; more && !stopping_;) {
+    CO_TRY(object::ListPage page,
+           co_await core_.objects.collection.list(
+               core_.owner(), bodies_prefix(core_.options.lane.broker), after, kListedAtOnce));
+    for (const object::Listed& listed : page.objects) {
+      after = listed.key;
+      const auto id = parse_body_key(listed.key);
+      if (!id || !(id->lane < core_.options.lane)) continue;
+      const auto lane = known.find(id->lane);
+      const bool committed = lane != known.end() && (!lane->second->record.sealed ||
+                                                     lane->second->objects.contains(id->number));
+      if (!committed) doom(*id, true);
     }
+    more = page.more && !page.objects.empty();
+  }
+  co_return Result<void>{};
+}
+
+// Uploads in parts that a crash has left: no put takes as long.
+Task<Result<void>> Collector::end_unfinished() {
+  constexpr int64_t kPatienceMs = 3600 * 1000;
+  object::Store& store = core_.objects.collection;
+  CO_TRY(auto all, co_await store.list_unfinished(
+                       core_.owner(), bodies_prefix(core_.options.lane.broker), kListedAtOnce));
+  for (object::Unfinished& one : all) {
+    if (one.began_ms > core_.owner().wall_ms() - kPatienceMs) continue;
+    core_.events("upload.ended", fmt::format("key={}", one.key));
+    CO_TRY_VOID(co_await store.end_unfinished(core_.owner(), std::move(one)));
   }
   co_return Result<void>{};
 }

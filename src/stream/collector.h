@@ -1,7 +1,9 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "stream/core.h"
@@ -16,7 +18,11 @@ class Collector {
   explicit Collector(Core& core);
 
   static Task<void> run(std::shared_ptr<Core> core);
-  void know(ObjectId id) { known_.insert(id); }  // a committed object
+  // A committed object, and the bytes of batches it was made with (0 = not told).
+  void know(ObjectId id, uint64_t batch_bytes) { known_.emplace(id, batch_bytes); }
+  std::unordered_map<ObjectId, uint64_t> made_bytes() const;
+  // A body of our lane that was put, and will never be committed.
+  void forget(ObjectId id);
   // A checkpoint is committed: what none of its streams refers to, nobody needs.
   void retain(const std::vector<StreamPart>& checkpoint, ObjectId object);
   Task<void> stop(env::Instant deadline);
@@ -31,10 +37,11 @@ class Collector {
   Task<Result<void>> remove_due();
   Task<Result<void>> load_marks();
   Task<Result<void>> find_orphans();
+  Task<Result<void>> end_unfinished();
   void doom(ObjectId id, bool orphan);
 
   Core& core_;
-  std::set<ObjectId> known_;
+  std::map<ObjectId, uint64_t> known_;
   std::vector<ObjectId> unmarked_;
   std::deque<Doomed> doomed_;
   std::set<ObjectId> pending_;  // in doomed_

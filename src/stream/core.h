@@ -24,6 +24,7 @@ class Core;
 class Part;
 class Uploader;
 class Collector;
+class Compactor;
 
 // An exclusive right of one shard's tasks, given back when it is destroyed.
 class Lock {
@@ -51,6 +52,13 @@ class Lock {
  private:
   env::Event event_;
   bool held_ = false;
+};
+
+// What compaction has made of neighbours of one stream.
+struct Replacement {
+  StreamId stream;
+  std::vector<Extent> replaced;
+  Extent by;
 };
 
 // A stream on its shard: open when it has an owner, else parked (on the first shard).
@@ -81,6 +89,8 @@ class StoredStream final : public Stream {
   bool dirty() const { return end_ != uploaded_end_ || start_ != uploaded_start_; }
   StreamPart cut(bool checkpoint);
   void note_uploaded(const DirectoryRecord& record, const Extent& extent);
+  // Takes the new extent in place of those that are left of the old ones; false if none is.
+  bool replace(const Replacement& replacement);
 
   // Recovery's side.
   void forget_tail() { end_ = appended_end_ = uploaded_end_; }
@@ -105,8 +115,12 @@ class StoredStream final : public Stream {
             size_t& bytes) const;
   bool read_cached(const ReadRequest& request, ReadResult& result, Offset& at, size_t& bytes) const;
   Task<Result<bool>> read_block(const ReadRequest& request, ReadResult& result, Offset& at,
-                                size_t& bytes);
+                                size_t& bytes, bool& waited);
   const Extent* find_extent(Offset offset) const;
+  bool was_moved(const Extent& extent, const Error& error) const;
+  Task<Result<std::shared_ptr<const ObjectReader::Block>>> find_block(ObjectId object,
+                                                                      ReadRequest request,
+                                                                      Offset at, bool& waited);
   // Fetches `count` blocks behind the one that holds `at`, in the background, also out of the next
   // object. REQUIRES: count > 0.
   void fetch_ahead(Offset at, size_t count);
@@ -160,6 +174,8 @@ class Part {
   Task<void> flush();
 
   Task<std::vector<StreamPart>> cut(bool checkpoint);
+  // Takes in what concerns streams here; which of them that were, by their places.
+  Task<std::vector<size_t>> replace(std::shared_ptr<const std::vector<Replacement>> replacements);
   Task<void> note_uploaded(std::shared_ptr<const std::vector<StreamPart>> parts,
                            std::shared_ptr<const BuiltObject> built);
 
@@ -226,6 +242,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::unordered_map<StreamId, Part*> open_in;
   std::unique_ptr<Uploader> uploader;
   std::unique_ptr<Collector> collector;
+  std::unique_ptr<Compactor> compactor;
+  uint64_t next_object = 1;  // of our lane: numbers below it are taken, for good
   std::move_only_function<void(Error)> on_lost;
   std::optional<Error> loss;
 

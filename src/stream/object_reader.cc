@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "stream/object_fetch.h"
+
 namespace paceline::stream {
 
 Task<Result<std::shared_ptr<const Index>>> ObjectReader::index(ObjectId object, Why why) {
@@ -18,7 +20,7 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> ObjectReader::block(Obj
     there->unread.reset();
     co_return there;
   }
-  auto load = [this, object, ref, why] { return load_block(object, ref, why); };
+  auto load = [this, object, ref, why] { return load_in_turn(object, ref, why); };
   CO_TRY(auto loaded, co_await blocks_.get(key, load));
   counters_.cache_misses += loaded->batches.size();
   loaded->unread.reset();
@@ -36,38 +38,33 @@ Task<void> ObjectReader::fetch_ahead(ObjectId object, BlockRef ref) {
 
 Task<Result<ObjectReader::Block>> ObjectReader::load_ahead(ObjectId object, BlockRef ref,
                                                            Unread& unread) {
+  // Room was there when it was asked for; where it is gone since, the block comes when it is read.
+  const auto pass = gate_.try_enter(ref.bytes);
+  if (!pass) co_return fail(Code::unavailable, "no room to read ahead");
   auto block = co_await load_block(object, ref, Why::catch_up);
   if (block) block->unread.emplace(std::move(unread));
   co_return block;
 }
 
 Task<Result<Slice>> ObjectReader::fetch(ObjectId object, uint64_t from, uint64_t bytes, Why why) {
-  object::Store& store = why == Why::read ? objects_.read : objects_.catch_up;
-  auto got = co_await store.get(shard_, body_key(object), from, bytes);
-  if (got) co_return got;
-  const Code code = got.error().code;
-  // What the metadata refers to has to be there: its absence is damage, not an answer.
-  if (code == Code::not_found || code == Code::out_of_range)
-    co_return fail(Code::corrupt, fmt::format("object {} is gone or cut: {}", object.to_string(),
-                                              got.error().message));
+  auto got = co_await store_for(why).get(shard_, body_key(object), from, bytes);
+  if (!got) co_return fail(absence_is_damage(object, got.error()));
   co_return got;
 }
 
-// A body may be damaged on its way: one more fetch tells that from damage where it is kept.
 Task<Result<Index>> ObjectReader::load_index(ObjectId object, Why why) {
-  auto first = co_await load_index_once(object, why);
-  if (first || first.error().code != Code::corrupt) co_return first;
-  co_return co_await load_index_once(object, why);
+  // How long an index is stands in the object.
+  constexpr uint64_t kIndexBytes = 64 << 10;
+  const ReadGate::Pass pass = co_await gate_.enter(std::hash<ObjectId>{}(object), kIndexBytes);
+  auto got = co_await fetch_index(shard_, store_for(why), cluster_id_, object);
+  if (!got) co_return fail(absence_is_damage(object, got.error()));
+  co_return got;
 }
 
-Task<Result<Index>> ObjectReader::load_index_once(ObjectId object, Why why) {
-  CO_TRY(Slice front, co_await fetch(object, 0, kHeaderBytes, why));
-  CO_TRY(Header header, decode_header(object, front.bytes()));
-  if (header.cluster_id != cluster_id_)
-    co_return fail(Code::corrupt,
-                   fmt::format("object {} is of another cluster", object.to_string()));
-  CO_TRY(Slice bytes, co_await fetch(object, header.index_position, header.index_bytes, why));
-  co_return decode_index(object, bytes.bytes());
+Task<Result<ObjectReader::Block>> ObjectReader::load_in_turn(ObjectId object, BlockRef ref,
+                                                             Why why) {
+  const ReadGate::Pass pass = co_await gate_.enter(std::hash<StreamId>{}(ref.stream), ref.bytes);
+  co_return co_await load_block(object, ref, why);
 }
 
 Task<Result<ObjectReader::Block>> ObjectReader::load_block(ObjectId object, BlockRef ref, Why why) {
@@ -78,7 +75,7 @@ Task<Result<ObjectReader::Block>> ObjectReader::load_block(ObjectId object, Bloc
       co_return fail(bytes.error());
     }
     auto batches = decode_block(ref, *bytes);
-    if (batches) co_return Block{std::move(*batches), bytes->size()};
+    if (batches) co_return Block{std::move(*batches), std::max(ref.raw_bytes, ref.bytes)};
     if (again)
       co_return fail(Code::corrupt,
                      fmt::format("object {}: {}", object.to_string(), batches.error().message));

@@ -8,6 +8,7 @@
 #include "object/object.h"
 #include "stream/loading_cache.h"
 #include "stream/object_format.h"
+#include "stream/read_gate.h"
 
 namespace paceline::stream {
 
@@ -42,15 +43,22 @@ class ObjectReader {
     uint64_t memory_bytes() const { return bytes + batches.size() * sizeof(Batch) + 64; }
   };
 
-  ObjectReader(env::Shard& shard, const ObjectStores& objects, Uuid cluster_id, uint64_t bytes_max,
+  // What one shard may cache and have in flight.
+  struct Bounds {
+    uint64_t cache_bytes = 0;
+    uint64_t flight_bytes = 0;
+    uint32_t flight_requests = 0;
+  };
+
+  ObjectReader(env::Shard& shard, const ObjectStores& objects, Uuid cluster_id, Bounds bounds,
                Counters& counters)
       : shard_(shard),
         objects_(objects),
         cluster_id_(cluster_id),
         counters_(counters),
-        indexes_(shard, bytes_max / 8, counters.block_cache_bytes),
-        blocks_(shard, bytes_max - bytes_max / 8, counters.block_cache_bytes),
-        unread_bytes_max_(bytes_max / 2) {}
+        gate_(shard, bounds.flight_bytes, bounds.flight_requests),
+        indexes_(shard, bounds.cache_bytes / 8, counters.block_cache_bytes),
+        blocks_(shard, bounds.cache_bytes - bounds.cache_bytes / 8, counters.block_cache_bytes) {}
 
   // What a fetch is for: a reader's first read somewhere, or one of a reader that goes on.
   enum class Why { read, catch_up };
@@ -60,11 +68,17 @@ class ObjectReader {
   Task<Result<std::shared_ptr<const Block>>> block(ObjectId object, BlockRef ref, Why why);
   // What is there already, or null.
   std::shared_ptr<const Index> known_index(ObjectId object) { return indexes_.peek({object, 0}); }
-  // Whether there is a point in fetch_ahead(): not there, not on its way, and what was fetched
-  // ahead and not read yet leaves room for it. Half of the cache may be ahead, so that blocks are
-  // not fetched only to be dropped before their reader comes.
+  // Whether a read would have to wait for the store.
+  bool holds(ObjectId object, const BlockRef& ref) const {
+    return blocks_.holds({object, ref.position});
+  }
+  // Whether there is a point in fetch_ahead(): not there, not on its way, what was fetched ahead
+  // and not read yet leaves room for it, and nobody waits for the store. Half of what the cache has
+  // for new blocks may be ahead, so that blocks are not fetched only to be dropped before their
+  // reader comes.
   bool wants_ahead(ObjectId object, const BlockRef& ref) const {
-    return !blocks_.knows({object, ref.position}) && *unread_ + ref.bytes <= unread_bytes_max_;
+    return !blocks_.knows({object, ref.position}) &&
+           *unread_ + ref.bytes <= blocks_.room_for_fresh() / 2 && gate_.has_spare(ref.bytes);
   }
   // Errors are told to whoever reads the block.
   Task<void> fetch_ahead(ObjectId object, BlockRef ref);
@@ -76,9 +90,10 @@ class ObjectReader {
     bool operator==(const Key&) const = default;
     size_t hash() const { return std::hash<ObjectId>{}(object) + position * 0x9e3779b97f4a7c15ull; }
   };
+  object::Store& store_for(Why why) { return why == Why::read ? objects_.read : objects_.catch_up; }
   Task<Result<Slice>> fetch(ObjectId object, uint64_t from, uint64_t bytes, Why why);
   Task<Result<Index>> load_index(ObjectId object, Why why);
-  Task<Result<Index>> load_index_once(ObjectId object, Why why);
+  Task<Result<Block>> load_in_turn(ObjectId object, BlockRef ref, Why why);
   Task<Result<Block>> load_block(ObjectId object, BlockRef ref, Why why);
   Task<Result<Block>> load_ahead(ObjectId object, BlockRef ref, Unread& unread);
 
@@ -86,9 +101,9 @@ class ObjectReader {
   const ObjectStores& objects_;
   const Uuid cluster_id_;
   Counters& counters_;
+  ReadGate gate_;
   LoadingCache<Key, Index> indexes_;
   LoadingCache<Key, Block> blocks_;
-  const uint64_t unread_bytes_max_;
   std::shared_ptr<uint64_t> unread_ = std::make_shared<uint64_t>(0);
 };
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "stream/collector.h"
+#include "stream/compactor.h"
 #include "stream/core.h"
 #include "stream/uploader.h"
 
@@ -37,6 +38,7 @@ Task<Result<void>> Core::start() {
                                              options.lane.to_string()));
   CO_TRY(writer, co_await wal.create(owner(), options.lane));
   collector = std::make_unique<Collector>(*this);
+  compactor = std::make_unique<Compactor>(*this);
   uploader = std::make_unique<Uploader>(*this, recovery);
   damaged = recovery.damaged;
   const size_t stream_count = recovery.image.streams.size();
@@ -50,6 +52,7 @@ Task<Result<void>> Core::start() {
   if (damaged.empty()) {
     owner().spawn(Uploader::run(self));
     owner().spawn(Collector::run(self));
+    owner().spawn(Compactor::run(self));
   }
   co_return Result<void>{};
 }
@@ -188,6 +191,7 @@ void Core::lose(Error error) {
   log_error("storage: lane {} is lost: {}", options.lane.to_string(), error.to_string());
   events("lane.lost", error.to_string());
   uploader->wake();
+  compactor->wake();
   if (on_lost) {
     on_lost(std::move(error));
   } else {
@@ -196,6 +200,7 @@ void Core::lose(Error error) {
 }
 
 Task<void> Core::stop(env::Instant deadline) {
+  co_await compactor->stop(deadline);
   if (damaged.empty()) co_await uploader->stop(deadline);
   co_await collector->stop(deadline);
   co_await writer->close(owner());

@@ -84,11 +84,33 @@ void StoredStream::note_uploaded(const DirectoryRecord& record, const Extent& ex
   drop_extents();
 }
 
+bool StoredStream::replace(const Replacement& replacement) {
+  // Extents that were trimmed meanwhile are missing at the front, and only there. The new one
+  // covers them again, below the start: a stream's first extent may.
+  const std::vector<Extent>& old = replacement.replaced;
+  const auto left = std::ranges::find_if(old, [&](const Extent& extent) {
+    return !extents_.empty() && extent.end > extents_.front().base;
+  });
+  if (left == old.end()) return false;
+  const auto from = std::ranges::lower_bound(extents_, left->base, {}, &Extent::base);
+  const auto count = old.end() - left;
+  if (extents_.end() - from < count || !std::equal(left, old.end(), from)) return false;
+  for (auto extent = from; extent != from + count; ++extent) extent_bytes_ -= extent->bytes;
+  extent_bytes_ += replacement.by.bytes;
+  *from = replacement.by;
+  extents_.erase(from + 1, from + count);
+  return true;
+}
+
 Part::Part(Core& owner, env::Shard& home)
     : core(owner),
       shard(home),
       reader(home, owner.objects, owner.options.cluster_id,
-             owner.options.block_cache_bytes / owner.shards.size(), owner.counters),
+             {.cache_bytes = owner.options.block_cache_bytes / owner.shards.size(),
+              .flight_bytes = owner.options.read_bytes_in_flight / owner.shards.size(),
+              .flight_requests = std::max(
+                  owner.options.read_requests / static_cast<uint32_t>(owner.shards.size()), 2u)},
+             owner.counters),
       order_(static_cast<unsigned>(owner.shards.size())),
       gates_{env::Gate(home), env::Gate(home)} {}
 
@@ -171,6 +193,16 @@ Task<std::vector<StreamPart>> Part::cut(bool checkpoint) {
     if (++seen % kStreamsAtOnce == 0) co_await env::yield(shard);
   }
   co_return cuts;
+}
+
+Task<std::vector<size_t>> Part::replace(
+    std::shared_ptr<const std::vector<Replacement>> replacements) {
+  std::vector<size_t> taken;
+  for (size_t i = 0; i < replacements->size(); ++i) {
+    StoredStream* stream = find((*replacements)[i].stream);
+    if (stream && stream->replace((*replacements)[i])) taken.push_back(i);
+  }
+  co_return taken;
 }
 
 Task<void> Part::note_uploaded(std::shared_ptr<const std::vector<StreamPart>> uploaded,

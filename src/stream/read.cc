@@ -21,6 +21,7 @@ Task<Result<ReadResult>> StoredStream::read_from(ReadRequest request) {
   size_t bytes = 0;
   bool more = true;
   bool from_objects = false;
+  bool waited = false;  // for the store
   while (more && at < result.end) {
     if (cached_.find(at) < cached_.size()) {
       more = read_cached(request, result, at, bytes);
@@ -28,12 +29,12 @@ Task<Result<ReadResult>> StoredStream::read_from(ReadRequest request) {
     }
     fetch_ahead(at, readers_.blocks(request.from));
     from_objects = true;
-    auto done = co_await read_block(request, result, at, bytes);
+    auto done = co_await read_block(request, result, at, bytes, waited);
     // What was found before a failure is whole and consecutive: the reader comes back for the rest.
     if (!done && !result.batches.empty()) break;
     CO_TRY(more, std::move(done));
   }
-  if (from_objects) readers_.note(request.from, at);
+  if (from_objects) readers_.note(request.from, at, waited);
   co_return result;
 }
 
@@ -66,7 +67,7 @@ const Extent* StoredStream::find_extent(Offset offset) const {
 }
 
 Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResult& result,
-                                            Offset& at, size_t& bytes) {
+                                            Offset& at, size_t& bytes, bool& waited) {
   const Extent* extent = find_extent(at);
   if (!extent) {
     // The start moved on while we read: nothing is lost.
@@ -74,7 +75,23 @@ Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResu
     co_return fail(Code::corrupt,
                    fmt::format("stream {}: no object holds offset {}", id_.to_string(), at.value));
   }
-  const ObjectId object = extent->object;
+  // A block that would not fit in the answer any more is not worth a fetch.
+  if (!result.batches.empty() && bytes >= request.bytes_max) co_return false;
+  const Extent wanted = *extent;
+  auto block = co_await find_block(wanted.object, request, at, waited);
+  if (!block) {
+    if (was_moved(wanted, block.error())) co_return true;  // look the extent up again
+    co_return fail(block.error());
+  }
+  auto batch = std::ranges::upper_bound((*block)->batches, at, {}, &Batch::base);
+  CHECK(batch != (*block)->batches.begin());
+  for (--batch; batch != (*block)->batches.end() && at < result.end; ++batch)
+    if (!take(*batch, request, result, at, bytes)) co_return false;
+  co_return true;
+}
+
+Task<Result<std::shared_ptr<const ObjectReader::Block>>> StoredStream::find_block(
+    ObjectId object, ReadRequest request, Offset at, bool& waited) {
   const auto why =
       readers_.knows(request.from) ? ObjectReader::Why::catch_up : ObjectReader::Why::read;
   CO_TRY(auto index, co_await part_->reader.index(object, why));
@@ -82,14 +99,8 @@ Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResu
   if (!ref)
     co_return fail(Code::corrupt, fmt::format("object {} should hold offset {} of stream {}",
                                               object.to_string(), at.value, id_.to_string()));
-  // A block that would not fit in the answer any more is not worth a fetch.
-  if (!result.batches.empty() && bytes >= request.bytes_max) co_return false;
-  CO_TRY(auto block, co_await part_->reader.block(object, *ref, why));
-  auto batch = std::ranges::upper_bound(block->batches, at, {}, &Batch::base);
-  CHECK(batch != block->batches.begin());
-  for (--batch; batch != block->batches.end() && at < result.end; ++batch)
-    if (!take(*batch, request, result, at, bytes)) co_return false;
-  co_return true;
+  waited |= !part_->reader.holds(object, *ref);
+  co_return co_await part_->reader.block(object, *ref, why);
 }
 
 void StoredStream::fetch_ahead(Offset at, size_t count) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "stream/object_format.h"
 #include "stream/retry.h"
 
@@ -120,7 +122,25 @@ Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker
   co_return sorted;
 }
 
+bool same_lanes(const std::vector<LaneFacts>& one, const std::vector<LaneFacts>& other) {
+  return std::ranges::equal(one, other, [](const LaneFacts& a, const LaneFacts& b) {
+    return a.lane == b.lane && a.modified == b.modified;
+  });
+}
+
 namespace {
+
+// As of one moment: long ranges are read in pages, and a broker may commit between two of them.
+// Each commit and each fence changes a lane's record, and no record goes before such a change.
+Task<Result<std::vector<LaneFacts>>> read_lanes_at_once(Sources sources, BrokerId broker) {
+  constexpr int kAttempts = 20;
+  CO_TRY(auto lanes, co_await read_lanes(sources, broker));
+  for (int attempt = 1;; ++attempt) {
+    CO_TRY(auto again, co_await read_lanes(sources, broker));
+    if (same_lanes(lanes, again) || attempt == kAttempts) co_return again;
+    lanes = std::move(again);
+  }
+}
 
 Task<Result<Directory>> look_at_directory(Sources sources, ObjectId id, meta::ObjectRecord record) {
   auto loading = [&] {
@@ -152,7 +172,10 @@ Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::Objec
 
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {
   Recovery recovery;
-  CO_TRY(recovery.lanes, co_await read_lanes(sources, options.own.broker));
+  // Our own former lanes are sealed and change no more.
+  auto reading = options.inspect ? read_lanes_at_once(sources, options.own.broker)
+                                 : read_lanes(sources, options.own.broker);
+  CO_TRY(recovery.lanes, co_await std::move(reading));
   events("recovery.begin",
          fmt::format("lane={} lanes={}", options.own.to_string(), recovery.lanes.size()));
   const size_t base = find_base(recovery.lanes);

@@ -28,6 +28,9 @@ struct LaneFacts {
 // All lanes of a broker, oldest first.
 Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker);
 
+// Whether nobody has committed anything in between.
+bool same_lanes(const std::vector<LaneFacts>& one, const std::vector<LaneFacts>& other);
+
 struct Recovery {
   std::vector<LaneFacts> lanes;
   Image image;

@@ -9,8 +9,8 @@
 #include "stream/stream.h"
 #include "wal/wal.h"
 
-// Offline inspection of a broker's storage: read only. Nothing is sealed, written or repaired. For
-// a broker that is down, or not uploading: what one that runs trims meanwhile may look like damage.
+// Inspection of a broker's storage from anywhere that can read its metadata, objects and WAL, with
+// the broker up or down: read only. Nobody is fenced; nothing is sealed, written or repaired.
 
 namespace paceline::stream {
 
@@ -25,8 +25,11 @@ struct StreamReport {
 struct CheckReport {
   std::vector<StreamReport> streams;  // by id
   std::vector<std::string> problems;  // that concern no single stream
-  std::vector<std::string> orphans;   // bodies that no record refers to: young, or left by a crash
-  uint64_t object_count = 0;          // verified: every block, index and directory of each
+  // Bodies that no record refers to: on their way to one, or left by a crash. Those older than the
+  // grace are problems as well.
+  std::vector<std::string> orphans;
+  uint64_t unreferenced_count = 0;  // committed objects that go with the next checkpoint
+  uint64_t object_count = 0;        // verified: every block, index and directory of each
   uint64_t block_count = 0;
   uint64_t group_count = 0;  // of WALs
   bool ok() const;
@@ -39,6 +42,7 @@ struct Inspected {
   object::Store* objects;
   wal::Wal* wal;
   BrokerId broker;
+  int64_t leftover_grace_ms = 24 * 3600 * 1000;  // above which an orphan is a problem
 };
 
 // Reads and verifies everything. An error only where nothing can be said, e.g. the metadata fails.

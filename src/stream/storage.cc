@@ -34,6 +34,10 @@ class RunningStorage final : public Storage {
             .uploads = from.uploads,
             .upload_failures = from.upload_failures,
             .uploaded_bytes = from.uploaded_bytes,
+            .compactions = from.compactions,
+            .compaction_failures = from.compaction_failures,
+            .compacted_bytes = from.compacted_bytes,
+            .deleted_objects = from.deleted_objects,
             .streams = from.streams};
   }
 

@@ -140,6 +140,7 @@ TEST(Storage, AClosedStreamOpensAgainOnAnotherShardWithItsState) {
 
 TEST(Storage, TrimmedObjectsAreDeletedAfterTheGraceAndTheStartSurvives) {
   House house(6);
+  house.options.compaction_bytes = 0;
   ASSERT_OK(house.start());
   ASSERT_OK(house.open(0));
   for (int i = 0; i < 4; ++i) {

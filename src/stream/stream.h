@@ -103,7 +103,20 @@ struct Options {
   uint64_t block_bytes = 1ull << 20;    // of one stream in an object, at most, unless one batch
   uint64_t log_cache_bytes = 256ull << 20;
   uint64_t block_cache_bytes = 128ull << 20;
+  // Reads that no cache answers: at the object store at a time, in all. Others take turns.
+  uint64_t read_bytes_in_flight = 32ull << 20;
+  uint32_t read_requests = 64;
+  bool compress_blocks = false;      // of objects, with zstd, where that saves a tenth or more
   int64_t delete_grace_ms = 60'000;  // an unreferenced object is kept for readers
+  int64_t orphan_search_ms = 3600 * 1000;  // how often the listing is looked through for them
+  uint32_t checkpoint_uploads =
+      16;  // at the latest after so many: what a restart reads stays small
+  // Compaction: of batches in one new object, of all that are made at a time (0 = none is), fetches
+  // in flight, and how many short extents or small objects become one.
+  uint64_t compaction_object_bytes = 64ull << 20;
+  uint64_t compaction_bytes = 128ull << 20;
+  uint32_t compaction_requests = 8;
+  uint32_t compaction_fan_in = 64;
 };
 
 // The object store once for each purpose, so that requests can be counted, bounded and paid for by
@@ -141,6 +154,10 @@ struct Stats {
   uint64_t uploads = 0;
   uint64_t upload_failures = 0;
   uint64_t uploaded_bytes = 0;
+  uint64_t compactions = 0;  // objects that compaction has put
+  uint64_t compaction_failures = 0;
+  uint64_t compacted_bytes = 0;
+  uint64_t deleted_objects = 0;
   uint64_t streams = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "stream/object_builder.h"
 #include "stream/recovery.h"
 #include "stream/test_world.h"
 
@@ -87,12 +88,17 @@ class House {
     options.log_cache_bytes = 30'000;
     options.block_cache_bytes = 40'000;
     options.delete_grace_ms = 2000;
+    options.checkpoint_uploads = 3;
+    options.compaction_object_bytes = 16'000;
+    options.compaction_bytes = 40'000;
+    options.compaction_fan_in = 4;
   }
   ~House() { crash(); }
 
   TestWorld world;
   TestWal wal;
   TestObjects objects;
+  std::optional<ObjectStores> stores;  // in place of `objects`
   TestMeta meta;
   std::unique_ptr<wal::Wal> slots;  // the log in use, if it is one on objects
   Options options;
@@ -129,8 +135,8 @@ class House {
       ++events.counts[std::string(name)];
       events.lines.push_back(fmt::format("{} {}", name, detail));
     };
-    auto started =
-        world.wait(0, Storage::start(world.shards(), meta, objects, log(), options, sink));
+    const ObjectStores all = stores.value_or(ObjectStores(objects));
+    auto started = world.wait(0, Storage::start(world.shards(), meta, all, log(), options, sink));
     if (!started) return fail(started.error());
     storage = std::move(*started);
     return {};

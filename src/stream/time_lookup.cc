@@ -9,6 +9,7 @@ Task<Result<std::optional<Batch>>> StoredStream::first_in_extent(Extent extent, 
                                                                  int64_t timestamp) {
   CO_TRY(auto index, co_await part_->reader.index(extent.object, ObjectReader::Why::read));
   for (const BlockRef& ref : index->of_stream(id_)) {
+    if (!extent.holds(ref.base)) continue;  // of another run of ours in the same object
     if (ref.max_timestamp < timestamp || ref.end <= start) continue;
     CO_TRY(auto block, co_await part_->reader.block(extent.object, ref, ObjectReader::Why::read));
     for (const Batch& batch : block->batches)
@@ -29,8 +30,9 @@ Task<Result<std::optional<Batch>>> StoredStream::first_batch_since(int64_t times
     });
     if (next == extents_.end()) break;
     const Extent extent = *next;
-    CO_TRY(auto found, co_await first_in_extent(extent, start, timestamp));
-    if (found) co_return found;
+    auto found = co_await first_in_extent(extent, start, timestamp);
+    if (!found && was_moved(extent, found.error())) continue;
+    if (!found || *found) co_return found;
     seen = extent.end;
   }
   seen = std::max(seen, extents_.empty() ? start : extents_.back().end);
@@ -47,12 +49,21 @@ Task<Result<void>> StoredStream::improve_by_extent(Extent extent, Offset start,
                                                    std::optional<Batch>& best) {
   CO_TRY(auto index, co_await part_->reader.index(extent.object, ObjectReader::Why::read));
   for (const BlockRef& ref : index->of_stream(id_)) {
+    if (!extent.holds(ref.base)) continue;
     if (ref.end <= start || (best && ref.max_timestamp <= best->max_timestamp)) continue;
     CO_TRY(auto block, co_await part_->reader.block(extent.object, ref, ObjectReader::Why::read));
     for (const Batch& batch : block->batches)
       if (batch.end() > start && (!best || batch.max_timestamp > best->max_timestamp)) best = batch;
   }
   co_return Result<void>{};
+}
+
+// Whether an error is of an object that compaction has replaced and the collector has deleted
+// since.
+bool StoredStream::was_moved(const Extent& extent, const Error& error) const {
+  if (error.code != Code::corrupt) return false;
+  const Extent* now = find_extent(extent.base);
+  return !now || now->object != extent.object;
 }
 
 Task<Result<std::optional<Batch>>> StoredStream::batch_of_max_timestamp() {
@@ -77,7 +88,10 @@ Task<Result<std::optional<Batch>>> StoredStream::batch_of_max_timestamp() {
     if (!trimmed &&
         (extent.max_timestamp < whole_max || (best && extent.max_timestamp <= best->max_timestamp)))
       continue;
-    CO_TRY_VOID(co_await improve_by_extent(extent, start, best));
+    auto improved = co_await improve_by_extent(extent, start, best);
+    if (improved) continue;
+    if (was_moved(extent, improved.error())) co_return co_await batch_of_max_timestamp();
+    co_return fail(improved.error());
   }
   if (tail && (!best || tail->max_timestamp > best->max_timestamp)) best = tail;
   co_return best;

@@ -28,6 +28,10 @@ std::string bodies_prefix(Lane lane) {
                      lane.incarnation.value);
 }
 
+std::string bodies_prefix(BrokerId broker) {
+  return fmt::format("{}{:08x}.", kPrefix, static_cast<uint32_t>(broker.value));
+}
+
 std::string body_key(const ObjectId& id) {
   return fmt::format("{}{:016x}", bodies_prefix(id.lane), id.number);
 }

@@ -23,6 +23,7 @@ struct ObjectId {
 // hexadecimal, so that a listing is in the order of the numbers.
 std::string body_key(const ObjectId& id);
 std::string bodies_prefix(Lane lane);
+std::string bodies_prefix(BrokerId broker);
 std::optional<ObjectId> parse_body_key(std::string_view key);
 
 // The run of one stream that one object holds. Extents of a stream are consecutive.
@@ -33,6 +34,7 @@ struct Extent {
   uint64_t bytes = 0;  // of batches
   int64_t max_timestamp = -1;
   int64_t append_time_ms = 0;  // of its last batch
+  bool holds(Offset offset) const { return base <= offset && offset < end; }
   bool operator==(const Extent&) const = default;
 };
 
@@ -49,6 +51,10 @@ struct Counters {
   std::atomic<uint64_t> uploads{0};
   std::atomic<uint64_t> upload_failures{0};
   std::atomic<uint64_t> uploaded_bytes{0};
+  std::atomic<uint64_t> compactions{0};
+  std::atomic<uint64_t> compaction_failures{0};
+  std::atomic<uint64_t> compacted_bytes{0};
+  std::atomic<uint64_t> deleted_objects{0};
   std::atomic<uint64_t> streams{0};
 };
 

@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "stream/collector.h"
+#include "stream/put_object.h"
 #include "stream/retry.h"
 #include "stream/uploader.h"
 
 namespace paceline::stream {
 namespace {
 
-// A checkpoint at the latest after so many deltas: what a restart has to read stays small.
-constexpr uint64_t kDeltasMax = 16;
 // Below this a checkpoint costs next to nothing, so objects that nobody needs are told at once.
 constexpr uint64_t kSmallCheckpointBytes = 1 << 20;
 constexpr int kRareCheckpointAges = 10;
@@ -18,6 +17,10 @@ constexpr int kRareCheckpointAges = 10;
 // then their logs stay, and with a broker that dies again and again the next life has to read them
 // too.
 constexpr int kInheritedShare = 20;
+// etcd's limit of operations: with the lane and the object there is room for both. What is left of
+// the marks is written behind the commit, what is left of compaction with the next checkpoint.
+constexpr size_t kMarksAtOnce = 60;
+constexpr size_t kCompactedAtOnce = 60;
 
 }  // namespace
 
@@ -32,11 +35,12 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
     if (lane.lane == core.options.lane) {
       record_ = lane.record;
       modified_ = lane.modified;
-      next_object_ = lane.record.next_object;
+      core.next_object = lane.record.next_object;
     } else if (lane.done) {
       adopted_.push_back(lane.lane);  // a crash may have come before its WAL was removed
     }
-    for (const auto& [number, object] : lane.objects) core.collector->know({lane.lane, number});
+    for (const auto& [number, object] : lane.objects)
+      core.collector->know({lane.lane, number}, object.batch_bytes);
   }
   inherited_ = !recovery.replayed.empty();
   unmarked_ = recovery.replayed;
@@ -79,7 +83,8 @@ void Uploader::wake() {
 
 bool Uploader::checkpoint_due() const {
   if (record_.checkpoint == 0) return true;
-  return delta_count_ >= kDeltasMax || delta_bytes_ > checkpoint_bytes_ + kSmallCheckpointBytes;
+  return delta_count_ >= core_.options.checkpoint_uploads ||
+         delta_bytes_ > checkpoint_bytes_ + kSmallCheckpointBytes;
 }
 
 env::Instant Uploader::next_due() const {
@@ -91,11 +96,20 @@ env::Instant Uploader::next_due() const {
   env::Instant due = env::Instant::never();
   if (dirty_since_) due = std::min(due, *dirty_since_ + age);
   if (inherited_) due = std::min(due, started_ + age / kInheritedShare);
-  if (core_.dropped_extents)
-    due = std::min(
-        due, last_checkpoint_ +
-                 age * (checkpoint_bytes_ <= kSmallCheckpointBytes ? 1 : kRareCheckpointAges));
+  if (core_.dropped_extents || core_.compactor->has_ready())
+    due = std::min(due, last_checkpoint_ + cleaning_age());
   return due;
+}
+
+// How long a checkpoint that only sets objects free has to wait for the one before it.
+env::Duration Uploader::cleaning_age() const {
+  const env::Duration age = std::chrono::milliseconds(core_.options.upload_age_ms);
+  return age * (checkpoint_bytes_ <= kSmallCheckpointBytes ? 1 : kRareCheckpointAges);
+}
+
+bool Uploader::cleaning_due() const {
+  return (core_.dropped_extents || core_.compactor->has_ready()) &&
+         (closing_ || core_.owner().now() >= last_checkpoint_ + cleaning_age());
 }
 
 Task<Result<void>> Uploader::upload() {
@@ -117,8 +131,8 @@ Task<Uploader::Cut> Uploader::cut() {
   core_.dirty_ = false;
   core_.full_ = false;
   dirty_since_.reset();
-  const bool dropped = core_.dropped_extents.exchange(false);
-  cut.checkpoint = checkpoint_due() || dropped;
+  cut.checkpoint = checkpoint_due() || cleaning_due();
+  if (cut.checkpoint) core_.dropped_extents = false;
   cut.position = core_.writer->durable_end();
   core_.cut_position = cut.position.value;
   // All that is below the position has to be in the streams before they are asked.
@@ -127,6 +141,7 @@ Task<Uploader::Cut> Uploader::cut() {
     co_await env::call_on(part->shard, core_.owner(), flushing);
   }
   const Lock::Held held = co_await core_.structure.acquire();
+  if (cut.checkpoint) co_await take_compacted(cut);
   for (auto& part : core_.parts) {
     auto cutting = [&part, checkpoint = cut.checkpoint] { return part->cut(checkpoint); };
     auto parts = co_await env::call_on(part->shard, core_.owner(), cutting);
@@ -149,8 +164,34 @@ Task<Uploader::Cut> Uploader::cut() {
   co_return cut;
 }
 
+// What compaction has put takes the place of what it was made from, before the streams are asked.
+Task<void> Uploader::take_compacted(Cut& cut) {
+  auto all = std::make_shared<std::vector<Replacement>>();
+  std::vector<size_t> objects;  // of each replacement
+  std::vector<Compacted> ready = core_.compactor->take_ready(kCompactedAtOnce);
+  if (ready.empty()) co_return;
+  for (size_t i = 0; i < ready.size(); ++i)
+    for (Replacement& replacement : std::exchange(ready[i].replacements, {})) {
+      all->push_back(std::move(replacement));
+      objects.push_back(i);
+    }
+  std::vector<bool> used(ready.size(), false);
+  for (auto& part : core_.parts) {
+    auto replacing = [&part, all] { return part->replace(all); };
+    const auto taken = co_await env::call_on(part->shard, core_.owner(), replacing);
+    for (size_t i : taken) used[objects[i]] = true;
+  }
+  for (size_t i = 0; i < ready.size(); ++i) {
+    if (used[i]) {
+      cut.compacted.push_back(std::move(ready[i]));
+    } else {
+      core_.collector->forget(ready[i].id);  // all of it was trimmed or erased meanwhile
+    }
+  }
+}
+
 // Waits before another attempt; an error when there is to be none.
-Task<Result<void>> Uploader::pause(Backoff& backoff, const Error& error) {
+Task<Result<void>> Uploader::pause(Backoff& backoff, Error error) {
   core_.counters.upload_failures += 1;
   log_warn("storage: an upload of lane {} waits: {}", core_.options.lane.to_string(),
            error.to_string());
@@ -165,75 +206,43 @@ Task<Result<void>> Uploader::pause(Backoff& backoff, const Error& error) {
 // Lays the object out under the next free number and puts it.
 Task<Result<BuiltObject>> Uploader::put(std::shared_ptr<const std::vector<StreamPart>> parts,
                                         bool checkpoint) {
-  for (;; ++next_object_) {
+  auto pausing = [this](Backoff& backoff, Error error) { return pause(backoff, std::move(error)); };
+  for (;;) {
     const ObjectPlan plan{.cluster_id = core_.options.cluster_id,
-                          .id = {core_.options.lane, next_object_},
+                          .id = {core_.options.lane, core_.next_object++},
                           .nonce = core_.owner().random(),
+                          .created_ms = core_.owner().wall_ms(),
                           .checkpoint = checkpoint,
-                          .block_bytes = core_.options.block_bytes};
+                          .block_bytes = core_.options.block_bytes,
+                          .compress = core_.options.compress_blocks};
     auto work = [plan, parts] { return build_object(plan, *parts); };
     BuiltObject built = co_await env::offload(core_.owner(), work);
-    CO_TRY(bool ours, co_await put_once(built));
+    CO_TRY(bool ours, co_await put_object(core_.owner(), core_.objects.upload, built, pausing));
     if (ours) co_return built;
     // Left by an attempt that was given up before: the collector finds it unreferenced.
     core_.events("upload.taken", fmt::format("object={}", built.header.id.to_string()));
   }
 }
 
-// True when the body is there, false when another one has its key.
-Task<Result<bool>> Uploader::put_once(const BuiltObject& built) {
-  Backoff backoff;
-  for (;;) {
-    auto done = co_await core_.objects.upload.put_if_absent(core_.owner(),
-                                                            body_key(built.header.id), built.body);
-    if (done) co_return true;
-#ifdef PACELINE_PLANT_failed_put_is_committed
-    if (done.error().code == Code::unavailable) co_return true;
-#endif
-#ifdef PACELINE_PLANT_conflict_is_committed
-    if (done.error().code == Code::conflict) co_return true;
-#endif
-    const Code code = done.error().code;
-    if (code == Code::already_exists || code == Code::maybe_written) {
-      auto ours = co_await is_ours(built);
-      if (ours) co_return *ours;
-      // Not there yet, or nobody knows: the same bytes once more.
-    }
-    if (code == Code::invalid_argument) co_return fail(done.error());
-    CO_TRY_VOID(co_await pause(backoff, done.error()));
-  }
-}
-
-Task<Result<bool>> Uploader::is_ours(const BuiltObject& built) {
-  const std::string key = body_key(built.header.id);
-  CO_TRY(uint64_t bytes, co_await core_.objects.upload.size(core_.owner(), key));
-  if (bytes != built.header.object_bytes) co_return false;
-  CO_TRY(Slice front, co_await core_.objects.upload.get(core_.owner(), key, 0, kHeaderBytes));
-  // The nonce is in the header, so equal headers are one attempt's.
-  co_return as_text(front.bytes()) == as_text(built.body.front().bytes());
-}
-
 Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
-  // etcd's limit of operations: the rest of the marks is written behind the commit.
-  constexpr size_t kMarksAtOnce = 60;
   const ObjectId id = built.header.id;
   meta::LaneRecord next = record_;
   next.uploaded = std::max(record_.uploaded, cut.position);
 #ifdef PACELINE_PLANT_trim_too_early
   next.uploaded = core_.writer->durable_end();
 #endif
-  next.next_object = id.number + 1;
+  next.next_object = core_.next_object;
   if (cut.checkpoint) next.checkpoint = id.number;
-  const meta::ObjectRecord object{.bytes = built.header.object_bytes,
-                                  .directory_position = built.header.directory_position,
-                                  .directory_bytes = built.header.directory_bytes,
-                                  .checkpoint = cut.checkpoint,
-                                  .created_ms = core_.owner().wall_ms()};
+  const meta::ObjectRecord object = record_of(built, cut.checkpoint, core_.owner().wall_ms());
   const std::string key = meta::lane_key(core_.options.lane);
   const std::string value = meta::encode(next);
   meta::Transaction transaction;
   transaction.if_modified_at(key, modified_).put(key, value);
   transaction.put(meta::object_key(id.lane, id.number), meta::encode(object));
+#ifndef PACELINE_PLANT_compacted_without_record
+  for (const Compacted& one : cut.compacted)
+    transaction.put(meta::object_key(one.id.lane, one.id.number), meta::encode(one.record));
+#endif
   const size_t marks = mark_adopted_ ? std::min(unmarked_.size(), kMarksAtOnce) : 0;
   const std::string mark = meta::encode(meta::DoneRecord{.at_ms = core_.owner().wall_ms()});
   for (size_t i = 0; i < marks; ++i)
@@ -258,7 +267,6 @@ Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
     CO_TRY_VOID(co_await pause(backoff, done.error()));
   }
   record_ = next;
-  next_object_ = next.next_object;
   unmarked_.erase(unmarked_.begin(), unmarked_.begin() + static_cast<ptrdiff_t>(marks));
   co_return Result<void>{};
 }
@@ -283,7 +291,9 @@ Task<Result<void>> Uploader::note(const Cut& cut,
   const ObjectId id = built->header.id;
   core_.counters.uploads += 1;
   core_.counters.uploaded_bytes += built->header.object_bytes;
-  core_.collector->know(id);
+  uint64_t batch_bytes = 0;
+  for (const Extent& extent : built->extents) batch_bytes += extent.bytes;
+  core_.collector->know(id, batch_bytes);
   inherited_ = false;
   core_.events("upload.committed",
                fmt::format("object={} bytes={} streams={} checkpoint={} uploaded={}",
@@ -301,7 +311,10 @@ Task<Result<void>> Uploader::note(const Cut& cut,
   delta_bytes_ = 0;
   checkpoint_bytes_ = built->header.directory_bytes;
   last_checkpoint_ = core_.owner().now();
+  for (const Compacted& one : cut.compacted) core_.collector->know(one.id, one.record.batch_bytes);
   core_.collector->retain(*parts, id);
+  core_.compactor->committed();
+  core_.compactor->offer(*parts, *built);
   co_await remove_adopted();
   co_return Result<void>{};
 }
@@ -336,6 +349,7 @@ Task<Result<void>> Uploader::upload_now() {
 }
 
 Task<void> Uploader::stop(env::Instant deadline) {
+  closing_ = true;
   const uint64_t wanted = ++requested_;
   wake_.notify_all();
   bool in_time = true;

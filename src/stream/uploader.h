@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "stream/compactor.h"
 #include "stream/core.h"
 #include "stream/retry.h"
 
@@ -31,26 +32,27 @@ class Uploader {
     bool checkpoint = false;
     std::vector<StreamPart> parts;  // by stream
     std::vector<StreamId> erased;
+    std::vector<Compacted> compacted;  // that the parts refer to
     uint64_t batch_bytes = 0;
   };
   bool checkpoint_due() const;
   env::Instant next_due() const;
   Task<Result<void>> upload();
+  bool cleaning_due() const;
+  env::Duration cleaning_age() const;
   Task<Cut> cut();
+  Task<void> take_compacted(Cut& cut);
   Task<Result<BuiltObject>> put(std::shared_ptr<const std::vector<StreamPart>> parts,
                                 bool checkpoint);
-  Task<Result<bool>> put_once(const BuiltObject& built);
-  Task<Result<bool>> is_ours(const BuiltObject& built);
   Task<Result<void>> commit(const Cut& cut, const BuiltObject& built);
   Task<Result<void>> note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
                           std::shared_ptr<const BuiltObject> built);
   Task<void> remove_adopted();
-  Task<Result<void>> pause(Backoff& backoff, const Error& error);
+  Task<Result<void>> pause(Backoff& backoff, Error error);
 
   Core& core_;
   meta::LaneRecord record_;  // as committed
   Revision modified_;
-  uint64_t next_object_ = 1;
   std::vector<Lane> adopted_;   // sealed lanes that our first object covers: their WALs go
   std::vector<Lane> unmarked_;  // replayed lanes whose done mark is not written
   bool mark_adopted_ = true;    // not while a stream of theirs is offline
@@ -63,6 +65,7 @@ class Uploader {
   std::optional<env::Instant> dirty_since_;
   uint64_t requested_ = 0;  // upload_now() calls
   uint64_t completed_ = 0;
+  bool closing_ = false;  // the next upload is the last
   bool stopping_ = false;
   bool ended_ = false;
   env::Event wake_;

@@ -1,0 +1,154 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "stream/inspect.h"
+#include "stream/object_fetch.h"
+#include "stream/retry.h"
+
+namespace paceline::stream {
+namespace {
+
+constexpr size_t kListedAtOnce = 1000;
+
+// Header, trailer, directory and index of a committed object.
+Task<Result<Index>> check_frame(Inspected inspected, ObjectId id, uint64_t object_bytes) {
+  CO_TRY(Slice front, co_await fetch_checked(inspected, id, 0, kHeaderBytes));
+  CO_TRY(Header header, decode_header(id, front.bytes()));
+  if (header.object_bytes != object_bytes || object_bytes < kHeaderBytes + kTrailerBytes)
+    co_return fail(Code::corrupt,
+                   fmt::format("object {} has another size than its record", id.to_string()));
+  CO_TRY(uint64_t size, co_await inspected.objects->size(*inspected.shard, body_key(id)));
+  if (size != object_bytes)
+    co_return fail(Code::corrupt, fmt::format("the body of object {} has {} bytes instead of {}",
+                                              id.to_string(), size, object_bytes));
+  CO_TRY(Slice back,
+         co_await fetch_checked(inspected, id, object_bytes - kTrailerBytes, kTrailerBytes));
+  if (!trailer_fits(front.bytes(), back.bytes()))
+    co_return fail(Code::corrupt,
+                   fmt::format("object {} does not end as it should", id.to_string()));
+  CO_TRY(Slice directory,
+         co_await fetch_checked(inspected, id, header.directory_position, header.directory_bytes));
+  CO_TRY(Directory ignored, decode_directory(id, directory.bytes()));
+  (void)ignored;
+  CO_TRY(Slice bytes,
+         co_await fetch_checked(inspected, id, header.index_position, header.index_bytes));
+  co_return decode_index(id, bytes.bytes());
+}
+
+Task<Result<Index>> check_body(Inspected inspected, ObjectId id, uint64_t object_bytes,
+                               CheckReport& report) {
+  CO_TRY(Index index, co_await check_frame(inspected, id, object_bytes));
+  for (const BlockRef& ref : index.blocks) {
+    CO_TRY(Slice bytes, co_await fetch_checked(inspected, id, ref.position, ref.bytes));
+    auto batches = decode_block(ref, bytes);
+    if (!batches)
+      co_return fail(Code::corrupt,
+                     fmt::format("object {}: {}", id.to_string(), batches.error().message));
+    ++report.block_count;
+  }
+  co_return index;
+}
+
+// Whether the metadata knows the object, as committed or as marked for deletion, right now.
+Task<Result<bool>> is_known(Inspected inspected, ObjectId id, bool marked_too) {
+  auto asking = [&](std::string key) { return inspected.meta->get(*inspected.shard, key); };
+  CO_TRY(auto record, co_await asking(meta::object_key(id.lane, id.number)));
+  if (record || !marked_too) co_return record.has_value();
+  CO_TRY(auto mark, co_await asking(meta::deleted_key(id.lane, id.number)));
+  co_return mark.has_value();
+}
+
+// A body that was in a listing and in no record.
+Task<Result<void>> judge_unknown(Inspected inspected, ObjectId id, CheckReport& report) {
+  // Committed since, or collected since.
+  CO_TRY(bool known, co_await is_known(inspected, id, true));
+  if (known) co_return Result<void>{};
+  auto front = co_await fetch_checked(inspected, id, 0, kHeaderBytes);
+  if (!front && front.error().code == Code::not_found) co_return Result<void>{};
+  if (!front && front.error().code != Code::out_of_range) co_return fail(front.error());
+  const std::string key = body_key(id);
+  report.orphans.push_back(key);
+  auto header = front ? decode_header(id, front->bytes()) : Result<Header>(fail(front.error()));
+  if (!header || header->created_s == 0) co_return Result<void>{};
+  const int64_t age_ms = inspected.shard->wall_ms() - int64_t{header->created_s} * 1000;
+  if (age_ms > inspected.leftover_grace_ms)
+    report.problems.push_back(
+        fmt::format("object {} was never committed and is {} minutes old: nobody collects it",
+                    id.to_string(), age_ms / 60'000));
+  co_return Result<void>{};
+}
+
+// What streams and recovery need.
+std::set<ObjectId> referenced(const Recovery& recovery) {
+  std::set<ObjectId> live;
+  for (const auto& [id, image] : recovery.image.streams)
+    for (const Extent& extent : image.extents) live.insert(extent.object);
+  const LaneFacts* base = nullptr;
+  for (const LaneFacts& lane : recovery.lanes)
+    if (lane.record.checkpoint != 0) base = &lane;
+  if (base)
+    for (const auto& [number, record] : base->objects)
+      if (number >= base->record.checkpoint) live.insert({base->lane, number});
+  return live;
+}
+
+}  // namespace
+
+Task<void> check_objects(Inspected inspected, const std::vector<LaneFacts>& lanes,
+                         Verified& verified, CheckReport& report) {
+  for (const LaneFacts& lane : lanes)
+    for (const auto& [number, record] : lane.objects) {
+      const ObjectId id{lane.lane, number};
+      if (verified.contains(id)) continue;
+      auto index = co_await check_body(inspected, id, record.bytes, report);
+      if (!index) {
+        // Collected while we looked: its record went first.
+        auto known = co_await is_known(inspected, id, false);
+        if (known && !*known) continue;
+        report.problems.push_back(absence_is_damage(id, index.error()).message);
+        continue;
+      }
+      ++report.object_count;
+      verified.emplace(id, std::make_shared<const Index>(std::move(*index)));
+    }
+}
+
+Task<Result<void>> find_leftovers(Inspected inspected, const Recovery& recovery,
+                                  CheckReport& report) {
+  CO_TRY(meta::Range marks,
+         co_await meta::range_prefix(*inspected.meta, *inspected.shard, meta::deleted_prefix()));
+  std::set<std::string> marked;
+  for (const meta::Entry& entry : marks.entries) marked.insert(entry.key);
+  std::set<ObjectId> committed;
+  const std::set<ObjectId> live = referenced(recovery);
+  for (const LaneFacts& lane : recovery.lanes)
+    for (const auto& [number, record] : lane.objects) {
+      committed.insert({lane.lane, number});
+      if (!live.contains({lane.lane, number})) ++report.unreferenced_count;
+    }
+  std::string after;
+  for (bool more = true; more;) {
+    auto listing = [&] {
+      return inspected.objects->list(*inspected.shard, bodies_prefix(inspected.broker), after,
+                                     kListedAtOnce);
+    };
+    CO_TRY(object::ListPage page, co_await retry_transient(*inspected.shard, listing));
+    for (const object::Listed& listed : page.objects) {
+      after = listed.key;
+      const auto id = parse_body_key(listed.key);
+      if (!id) {
+        report.orphans.push_back(listed.key);  // not ours at all
+        continue;
+      }
+      if (committed.contains(*id) || marked.contains(meta::deleted_key(id->lane, id->number)))
+        continue;
+      CO_TRY_VOID(co_await judge_unknown(inspected, *id, report));
+    }
+    more = page.more && !page.objects.empty();
+  }
+  co_return Result<void>{};
+}
+
+}  // namespace paceline::stream

@@ -1,0 +1,50 @@
+#include "stream/put_object.h"
+
+namespace paceline::stream {
+namespace {
+
+Task<Result<bool>> is_ours(env::Shard& shard, object::Store& store, const BuiltObject& built) {
+  const std::string key = body_key(built.header.id);
+  CO_TRY(uint64_t bytes, co_await store.size(shard, key));
+  if (bytes != built.header.object_bytes) co_return false;
+  CO_TRY(Slice front, co_await store.get(shard, key, 0, kHeaderBytes));
+  // The nonce is in the header, so equal headers are one attempt's.
+  co_return as_text(front.bytes()) == as_text(built.body.front().bytes());
+}
+
+}  // namespace
+
+Task<Result<bool>> put_object(env::Shard& shard, object::Store& store, const BuiltObject& built,
+                              PutPause pause) {
+  Backoff backoff;
+  for (;;) {
+    auto done = co_await store.put_if_absent(shard, body_key(built.header.id), built.body);
+    if (done) co_return true;
+#ifdef PACELINE_PLANT_failed_put_is_committed
+    if (done.error().code == Code::unavailable) co_return true;
+#endif
+#ifdef PACELINE_PLANT_conflict_is_committed
+    if (done.error().code == Code::conflict) co_return true;
+#endif
+    const Code code = done.error().code;
+    if (code == Code::already_exists || code == Code::maybe_written) {
+      auto ours = co_await is_ours(shard, store, built);
+      if (ours) co_return *ours;
+      // Not there yet, or nobody knows: the same bytes once more.
+    }
+    if (code == Code::invalid_argument) co_return fail(done.error());
+    CO_TRY_VOID(co_await pause(backoff, done.error()));
+  }
+}
+
+meta::ObjectRecord record_of(const BuiltObject& built, bool checkpoint, int64_t created_ms) {
+  meta::ObjectRecord record{.bytes = built.header.object_bytes,
+                            .directory_position = built.header.directory_position,
+                            .directory_bytes = built.header.directory_bytes,
+                            .checkpoint = checkpoint,
+                            .created_ms = created_ms};
+  for (const Extent& extent : built.extents) record.batch_bytes += extent.bytes;
+  return record;
+}
+
+}  // namespace paceline::stream
