@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
@@ -9,6 +10,7 @@
 #include "meta/records.h"
 #include "record/records.h"
 #include "server/data_folder.h"
+#include "server/places.h"
 #include "stream/recovery.h"
 
 namespace paceline::app {
@@ -119,10 +121,43 @@ void print_report(const stream::CheckReport& report,
         {Cell::none(), Cell::none(), Cell::none(), Cell::none(), Cell::none(), Cell::of(problem)});
   listing.print(json);
   std::fprintf(
-      stderr, "%zu streams, %llu objects with %llu blocks, %llu WAL groups verified; %zu orphans\n",
+      stderr,
+      "%zu streams, %llu objects with %llu blocks, %llu WAL groups verified; %llu objects on "
+      "their way out, %zu without a record\n",
       report.streams.size(), static_cast<unsigned long long>(report.object_count),
       static_cast<unsigned long long>(report.block_count),
-      static_cast<unsigned long long>(report.group_count), report.orphans.size());
+      static_cast<unsigned long long>(report.group_count),
+      static_cast<unsigned long long>(report.unreferenced_count), report.orphans.size());
+}
+
+// Every broker that was ever registered, or the one that was asked for.
+Task<Result<std::vector<BrokerId>>> brokers_of(meta::Store& store, env::Shard& shard,
+                                               CheckOptions options) {
+  if (options.broker >= 0) co_return std::vector<BrokerId>{BrokerId(options.broker)};
+  constexpr std::string_view kBrokers = "brokers/";
+  CO_TRY(auto range, co_await meta::range_prefix(store, shard, std::string(kBrokers)));
+  std::vector<BrokerId> brokers;
+  for (const meta::Entry& entry : range.entries) {
+    uint32_t id = 0;
+    const std::string_view digits = std::string_view(entry.key).substr(kBrokers.size());
+    std::from_chars(digits.data(), digits.data() + digits.size(), id, 16);
+    const BrokerId broker(static_cast<int32_t>(id));
+    if (meta::broker_key(broker) == entry.key) brokers.push_back(broker);
+  }
+  co_return brokers;
+}
+
+void add(stream::CheckReport& all, stream::CheckReport one) {
+  auto move_to = [](auto& to, auto& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  };
+  move_to(all.streams, one.streams);
+  move_to(all.problems, one.problems);
+  move_to(all.orphans, one.orphans);
+  all.unreferenced_count += one.unreferenced_count;
+  all.object_count += one.object_count;
+  all.block_count += one.block_count;
+  all.group_count += one.group_count;
 }
 
 // Why a folder cannot be opened: damage is a finding, as any other.
@@ -139,42 +174,117 @@ int exit_code_of(Code code) {
 
 }  // namespace
 
-Task<int> check(env::Shard& shard, CheckOptions options) {
-  auto opened = co_await server::open_data_folder(shard, options.data);
-  if (!opened) co_return complain(exit_code_of(opened.error().code), opened.error().message);
-  stream::Inspected inspected{&shard, opened->metadata.get(), opened->objects.get(),
-                              opened->wal.get(), BrokerId(options.broker)};
-  auto topics = co_await topics_of(*opened->metadata, shard);
+Task<int> check(env::Shard& shard, CheckedStores stores, CheckOptions options) {
+  auto topics = co_await topics_of(*stores.metadata, shard);
   if (!topics) co_return complain(kUnhealthy, topics.error().message);
-  auto report = co_await stream::check(inspected);
-  if (!report) co_return complain(kUnhealthy, report.error().message);
-  print_report(*report, *topics, options.json);
-  int exit_code = report->ok() ? kDone : kUnhealthy;
-  if (!options.ledger.empty()) {
-    auto ledger = read_ledger(shard.disk(), options.ledger);
-    if (!ledger) co_return complain(kFailed, ledger.error().message);
-    LedgerVerdict verdict;
-    for (const auto& [key, entries] : *ledger) {
-      auto topic = topics->find(key.first);
-      if (topic == topics->end()) {
-        verdict.judged += entries.size();
-        verdict.lost += entries.size();
-        continue;
-      }
-      auto judged = co_await judge(
-          inspected, StreamId{topic->second.topic_id, static_cast<uint32_t>(key.second)}, &entries,
-          &verdict);
-      if (!judged)
-        complain(kUnhealthy,
-                 fmt::format("{}-{}: {}", key.first, key.second, judged.error().message));
+  auto brokers = co_await brokers_of(*stores.metadata, shard, options);
+  if (!brokers) co_return complain(kUnhealthy, brokers.error().message);
+  stream::CheckReport all;
+  std::map<StreamId, stream::Inspected> homes;  // where a stream goes furthest
+  std::map<StreamId, Offset> ends;
+  for (BrokerId broker : *brokers) {
+    const stream::Inspected inspected{&shard,         stores.metadata,
+                                      stores.objects, stores.wal,
+                                      broker,         options.orphan_hours_max * 3600 * 1000};
+    auto report = co_await stream::check(inspected);
+    if (!report) co_return complain(kUnhealthy, report.error().message);
+    for (const stream::StreamReport& stream : report->streams) {
+      if (homes.contains(stream.id) && stream.end < ends[stream.id]) continue;
+      homes.insert_or_assign(stream.id, inspected);
+      ends[stream.id] = stream.end;
     }
-    std::fprintf(stderr, "ledger: %llu acknowledged records judged, %llu lost, %llu changed\n",
-                 static_cast<unsigned long long>(verdict.judged),
-                 static_cast<unsigned long long>(verdict.lost),
-                 static_cast<unsigned long long>(verdict.changed));
-    if (verdict.lost + verdict.changed > 0) exit_code = kUnhealthy;
+    add(all, std::move(*report));
   }
+  print_report(all, *topics, options.json);
+  int exit_code = all.ok() ? kDone : kUnhealthy;
+  if (options.ledger.empty()) co_return exit_code;
+  auto ledger = read_ledger(shard.disk(), options.ledger);
+  if (!ledger) co_return complain(kFailed, ledger.error().message);
+  LedgerVerdict verdict;
+  for (const auto& [key, entries] : *ledger) {
+    const auto topic = topics->find(key.first);
+    const StreamId stream{topic == topics->end() ? Uuid{} : topic->second.topic_id,
+                          static_cast<uint32_t>(key.second)};
+    const auto home = homes.find(stream);
+    if (home == homes.end()) {
+      verdict.judged += entries.size();
+      verdict.lost += entries.size();
+      continue;
+    }
+    auto judged = co_await judge(home->second, stream, &entries, &verdict);
+    if (!judged)
+      complain(kUnhealthy, fmt::format("{}-{}: {}", key.first, key.second, judged.error().message));
+  }
+  std::fprintf(stderr, "ledger: %llu acknowledged records judged, %llu lost, %llu changed\n",
+               static_cast<unsigned long long>(verdict.judged),
+               static_cast<unsigned long long>(verdict.lost),
+               static_cast<unsigned long long>(verdict.changed));
+  if (verdict.lost + verdict.changed > 0) exit_code = kUnhealthy;
   co_return exit_code;
+}
+
+namespace {
+
+// Everything that is inspected, opened to be read.
+struct OpenedPlaces {
+  server::DataFolder folder;  // if anything lies in one
+  std::unique_ptr<meta::Store> metadata;
+  server::OpenObjects objects;
+  std::unique_ptr<wal::Wal> wal;
+};
+
+Task<Result<CheckedStores>> open_shared(env::Shard& shard, const CheckOptions& options,
+                                        OpenedPlaces& opened) {
+  const server::Places& places = options.places;
+  env::Disk& disk = shard.disk();
+  CO_TRY_VOID(server::check_places(places));
+  const bool in_bucket = places.objects.starts_with("s3://");
+  // Opening a folder of objects tidies it up: nobody may be putting there.
+  if (!in_bucket || !places.wal_is_objects()) {
+    auto lock = disk.lock(options.data + "/LOCK");
+    if (!lock && lock.error().code == Code::in_use)
+      co_return fail(Code::in_use,
+                     fmt::format("a broker is using {}; stop it first", options.data));
+    if (!lock) co_return fail(lock.error());
+    opened.folder.lock = std::move(*lock);
+  }
+  CO_TRY(opened.metadata, co_await server::open_metadata(shard, disk, places, options.data));
+  CO_TRY(opened.objects, co_await server::open_objects(shard, disk, places, options.data));
+  CO_TRY(auto entry, co_await opened.metadata->get(shard, meta::cluster_key()));
+  if (!entry) co_return fail(Code::not_found, "the metadata name no cluster");
+  CO_TRY(auto cluster, meta::decode<meta::ClusterRecord>(entry->value));
+  if (places.wal_is_objects()) {
+    wal::ObjectWalOptions reading;
+    reading.cluster_id = cluster.cluster_id;
+    opened.wal = wal::make_object_wal(*opened.objects.store, std::move(reading));
+  } else {
+    wal::FileWalOptions reading;
+    reading.folder = server::wal_folder(places, options.data);
+    reading.cluster_id = cluster.cluster_id;
+    opened.wal = wal::make_file_wal(disk, std::move(reading));
+  }
+  co_return CheckedStores{opened.metadata.get(), opened.objects.store.get(), opened.wal.get()};
+}
+
+Task<Result<CheckedStores>> open_folder(env::Shard& shard, const CheckOptions& options,
+                                        OpenedPlaces& opened) {
+  CO_TRY(opened.folder, co_await server::open_data_folder(shard, options.data));
+  co_return CheckedStores{opened.folder.metadata.get(), opened.folder.objects.get(),
+                          opened.folder.wal.get()};
+}
+
+}  // namespace
+
+Task<int> check_places(env::Shard& shard, CheckOptions options) {
+  OpenedPlaces opened;
+  const server::Places& places = options.places;
+  const bool all_in_folder =
+      places.metadata.empty() && places.objects.empty() && places.wal.empty();
+  auto opening =
+      all_in_folder ? open_folder(shard, options, opened) : open_shared(shard, options, opened);
+  auto stores = co_await std::move(opening);
+  if (!stores) co_return complain(exit_code_of(stores.error().code), stores.error().message);
+  co_return co_await check(shard, *stores, options);
 }
 
 }  // namespace paceline::app

@@ -253,6 +253,7 @@ void read_settings(Config& config, const Values& values) {
   config.server.places.objects = values.text("paceline.objects").value_or("");
   config.server.places.wal = values.text("paceline.wal").value_or("");
   config.server.wal_window_ms = values.number("paceline.wal.window.ms");
+  config.server.compress_blocks = values.flag("paceline.upload.compress");
   config.forget_unsynced = values.flag("paceline.test.forget.unsynced");
 }
 

@@ -195,18 +195,26 @@ void add_check(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<CheckOptions>();
   auto format = std::make_shared<std::string>("table");
   CLI::App& command =
-      *app.add_subcommand("check", "prove a data folder: every offset once, every checksum");
+      *app.add_subcommand("check", "prove what is durable: every offset once, every checksum");
   command.add_option("--data", options->data, "the folder")
       ->capture_default_str()
       ->envname("PACELINE_DATA");
-  command.add_option("--broker", options->broker, "whose data it is")->capture_default_str();
+  command.add_option("--metadata", options->places.metadata, "as paceline.metadata");
+  command.add_option("--objects", options->places.objects, "as paceline.objects");
+  command.add_option("--wal", options->places.wal, "as paceline.wal");
+  command.add_option("--broker", options->broker, "whose data to prove; all brokers' without");
+  command
+      .add_option("--orphan-hours", options->orphan_hours_max,
+                  "how old an object that nobody committed may be")
+      ->capture_default_str();
   command.add_option("--ledger", options->ledger, "JSON lines of acknowledged records to look for");
   command.add_option("--format", *format, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   command.callback([options, format, &exit_code] {
     options->json = *format == "json";
-    exit_code = run_command([&](env::Shard& shard) { return check(shard, *options); });
+    options->places.environment = environment();
+    exit_code = run_command([&](env::Shard& shard) { return check_places(shard, *options); });
   });
 }
 

@@ -97,6 +97,8 @@ constexpr KeySpec kBrokerKeys[] = {
      "Un-uploaded bytes that start an upload; at most a sixteenth of the memory."},
     {"paceline.upload.age.ms", int64, "20000", kHonour,
      "The age of un-uploaded bytes that starts one."},
+    {"paceline.upload.compress", boolean, "false", kHonour,
+     "Whether blocks of objects are packed with zstd where that saves a tenth or more."},
     {"paceline.test.forget.unsynced", boolean, "false", kHonour,
      "Crash tests: what was not synced dies with the process."},
     {"paceline.metadata", password, "", kHonour,

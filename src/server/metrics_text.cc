@@ -77,6 +77,14 @@ void storage(Text& text, broker::Node& node) {
            stats.upload_failures);
   text.one("paceline_uploaded_bytes_total", "counter", "Bytes of committed objects.",
            stats.uploaded_bytes);
+  text.one("paceline_compactions_total", "counter", "Objects that compaction has made.",
+           stats.compactions);
+  text.one("paceline_compaction_failures_total", "counter", "Attempts to compact that failed.",
+           stats.compaction_failures);
+  text.one("paceline_compacted_bytes_total", "counter",
+           "Bytes of objects that compaction has made.", stats.compacted_bytes);
+  text.one("paceline_deleted_objects_total", "counter", "Objects collected.",
+           stats.deleted_objects);
 }
 
 struct PartitionRow {

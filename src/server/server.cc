@@ -237,7 +237,13 @@ Task<Result<void>> Server::open_storage() {
   options.upload_bytes = options_.upload_bytes;
   options.upload_age_ms = options_.upload_age_ms;
   options.log_cache_bytes = options_.memory_bytes * 3 / 16;
-  options.block_cache_bytes = options_.memory_bytes / 8;
+  options.block_cache_bytes = options_.memory_bytes / 32 * 3;
+  options.read_bytes_in_flight = options_.memory_bytes / 32;
+  options.compaction_bytes = options_.memory_bytes / 16;
+  options.compaction_object_bytes =
+      std::min(options.compaction_object_bytes, options.compaction_bytes / 2);
+  options.compaction_fan_in = options_.compaction_fan_in;
+  options.compress_blocks = options_.compress_blocks;
   auto events = [log = parts.events.get()](std::string_view name, std::string detail) {
     log->record(name, detail);
   };

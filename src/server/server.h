@@ -20,9 +20,11 @@ struct Options {
   Places places;
   std::optional<Uuid> cluster_id;       // demanded: the data of another cluster is refused
   std::optional<meta::Endpoint> admin;  // nothing = none
-  uint64_t memory_bytes = 1ull << 30;   // 3/16 for the log cache, 1/8 for blocks
+  uint64_t memory_bytes = 1ull << 30;   // shared out as docs/limits.md says
   uint64_t upload_bytes = 64ull << 20;
   int64_t upload_age_ms = 20'000;
+  uint32_t compaction_fan_in = 64;  // short extents, or small objects, that become one
+  bool compress_blocks = false;     // of objects, where it saves a tenth or more
   uint64_t wal_segment_bytes = 128ull << 20;
   std::map<std::string, std::string> given;  // configuration by Kafka's names
   int64_t wal_window_ms = 25;                // of a WAL among the objects

@@ -74,6 +74,8 @@ class Run {
     const uint64_t memory_bytes = short_of_memory_ ? 512ull << 10 : 4ull << 20;
     const uint64_t upload_bytes = 16ull << (10 + random_.below(5));
     const auto upload_age_ms = static_cast<int64_t>(random_.between(100, 3000));
+    const auto fan_in = static_cast<uint32_t>(3 + random_.below(4));
+    const bool compress = random_.chance(0.3);
     const uint64_t segment_bytes = 64ull << (10 + random_.below(5));
     const int32_t rebalance_delay_ms = random_.chance(0.5) ? 0 : 500;
     for (BrokerHost* host : site_.hosts()) {
@@ -81,6 +83,8 @@ class Run {
       options.memory_bytes = memory_bytes;
       options.upload_bytes = upload_bytes;
       options.upload_age_ms = upload_age_ms;
+      options.compaction_fan_in = fan_in;
+      options.compress_blocks = compress;
       options.wal_segment_bytes = segment_bytes;
       broker::Settings& settings = options.settings;
       settings.unuploaded_bytes_high = 3 * upload_bytes;
