@@ -124,10 +124,16 @@ class LoadingCache {
   }
 
   void evict(const Key& newest) {
-    const bool fresh_is_small = fresh_.bytes <= bytes_max_ / 4 || fresh_.items.empty() ||
-                                fresh_.items.back().first == newest;
-    const bool from_kept =
-        fresh_is_small && !kept_.items.empty() && !(kept_.items.back().first == newest);
+    const auto can_give = [&](const Part& part) {
+      return !part.items.empty() && !(part.items.back().first == newest);
+    };
+    if (!can_give(fresh_) && !can_give(kept_)) {
+      // The newest has come to the end of its part, because all before it were spared.
+      Part& part = places_.find(newest)->second.kept ? kept_ : fresh_;
+      part.items.splice(part.items.begin(), part.items, std::prev(part.items.end()));
+      return;
+    }
+    const bool from_kept = can_give(kept_) && (fresh_.bytes <= bytes_max_ / 4 || !can_give(fresh_));
     Part& part = from_kept ? kept_ : fresh_;
     auto& [key, value] = part.items.back();
     if (value->spare_once()) {
