@@ -5,6 +5,9 @@
 #include <atomic>
 
 #include "env/test_shards.h"
+#include "meta/etcd.h"
+#include "meta/etcd_cluster_test.h"
+#include "meta/model.h"
 
 namespace paceline::cluster {
 namespace {
@@ -51,14 +54,71 @@ class LossyStore final : public meta::Store {
   std::unique_ptr<meta::Store> store_;
 };
 
-class ClusterTest : public testing::Test {
+// Shards, and a metadata store to open on them.
+class Place {
+ public:
+  virtual ~Place() = default;
+  virtual env::Shard& shard(size_t index) = 0;
+  virtual void run(size_t index, Task<void> task) = 0;
+  virtual std::unique_ptr<meta::Store> open() = 0;
+};
+
+class SqlitePlace : public Place {
+ public:
+  env::Shard& shard(size_t index) override { return world_.shard(index); }
+  void run(size_t index, Task<void> task) override { world_.run(index, std::move(task)); }
+  std::unique_ptr<meta::Store> open() override {
+    auto store = meta::open_sqlite_store(shard(0).disk(), shard(0), world_.dir() + "/meta");
+    CHECK(store);
+    return std::move(*store);
+  }
+
+ private:
+  env::RealTestShards world_;
+};
+
+class EtcdPlace final : public SqlitePlace {
+ public:
+  // One cluster for all tests; each has a prefix of its own. Made here: it starts processes.
+  EtcdPlace() {
+    static meta::EtcdCluster cluster;
+    static int places = 0;
+    url_ = fmt::format("etcd://{}/cluster/{}", cluster.endpoints(), ++places);
+  }
+  std::unique_ptr<meta::Store> open() override {
+    auto options = meta::parse_etcd_url(url_);
+    CHECK(options);
+    auto store = meta::open_etcd_store(shard(0), std::move(*options));
+    CHECK(store);
+    return std::move(*store);
+  }
+
+ private:
+  std::string url_;
+};
+
+class ModelPlace final : public Place {
+ public:
+  ModelPlace() { model_.faults() = {.foreign_write = 0.5, .watch_cut = 0.2}; }
+  env::Shard& shard(size_t index) override { return world_.shard(index); }
+  void run(size_t index, Task<void> task) override { world_.run(index, std::move(task)); }
+  std::unique_ptr<meta::Store> open() override { return model_.connect(); }
+
+ private:
+  env::SimTestShards world_;
+  meta::Model model_{5};
+};
+
+struct PlaceParam {
+  std::string name;
+  std::function<std::unique_ptr<Place>()> make;
+};
+
+class ClusterTest : public testing::TestWithParam<PlaceParam> {
  protected:
   void SetUp() override {
     auto open = [](ClusterTest* test) -> Task<void> {
-      env::Shard& shard = test->world_.shard(0);
-      auto store = meta::open_sqlite_store(shard.disk(), shard, test->world_.dir() + "/meta");
-      CHECK(store);
-      test->store_ = std::make_unique<LossyStore>(std::move(*store));
+      test->store_ = std::make_unique<LossyStore>(test->world_.open());
       co_return;
     };
     world_.run(0, open(this));
@@ -126,12 +186,20 @@ class ClusterTest : public testing::Test {
   }
   static Code code(const auto& result) { return result ? Code::io_error : result.error().code; }
 
-  env::RealTestShards world_;
+  std::unique_ptr<Place> place_ = GetParam().make();
+  Place& world_ = *place_;
   std::unique_ptr<LossyStore> store_;
   std::vector<std::unique_ptr<Cluster>> members_;
 };
 
-TEST_F(ClusterTest, AJoinSealsTheLaneBeforeItAndOpensItsOwn) {
+INSTANTIATE_TEST_SUITE_P(
+    Places, ClusterTest,
+    testing::Values(PlaceParam{"Sqlite", [] { return std::make_unique<SqlitePlace>(); }},
+                    PlaceParam{"Model", [] { return std::make_unique<ModelPlace>(); }},
+                    PlaceParam{"Etcd", [] { return std::make_unique<EtcdPlace>(); }}),
+    [](const auto& param) { return param.param.name; });
+
+TEST_P(ClusterTest, AJoinSealsTheLaneBeforeItAndOpensItsOwn) {
   Cluster& first = join();
   EXPECT_EQ(first.lane(), (Lane{BrokerId(1), Incarnation(1)}));
   Cluster& second = join();
@@ -146,12 +214,12 @@ TEST_F(ClusterTest, AJoinSealsTheLaneBeforeItAndOpensItsOwn) {
   EXPECT_EQ(second.image()->brokers[0].incarnation, Incarnation(2));
 }
 
-TEST_F(ClusterTest, AnotherClusterIsRefused) {
+TEST_P(ClusterTest, AnotherClusterIsRefused) {
   join();
   EXPECT_EQ(code(try_join(Uuid{{9, 9}})), Code::in_use);
 }
 
-TEST_F(ClusterTest, ARegistrationWhoseAnswerIsLostIsNeverUsedTwice) {
+TEST_P(ClusterTest, ARegistrationWhoseAnswerIsLostIsNeverUsedTwice) {
   join();
   store_->key = meta::broker_key(BrokerId(1));
   store_->next = LossyStore::Loss::after_commit;
@@ -163,7 +231,7 @@ TEST_F(ClusterTest, ARegistrationWhoseAnswerIsLostIsNeverUsedTwice) {
   EXPECT_EQ(join().lane().incarnation, Incarnation(4));
 }
 
-TEST_F(ClusterTest, ATopicIsVisibleWholeWhenItsCreationReturns) {
+TEST_P(ClusterTest, ATopicIsVisibleWholeWhenItsCreationReturns) {
   Cluster& cluster = join();
   auto id = create(cluster, "big", 2500, 1);  // 40 pages, two transactions, from another shard
   ASSERT_TRUE(id);
@@ -179,7 +247,7 @@ TEST_F(ClusterTest, ATopicIsVisibleWholeWhenItsCreationReturns) {
   EXPECT_EQ(code(create(cluster, "none", 0)), Code::invalid_argument);
 }
 
-TEST_F(ClusterTest, EpochsGrowWithEveryIncarnationMaterialisedOrNot) {
+TEST_P(ClusterTest, EpochsGrowWithEveryIncarnationMaterialisedOrNot) {
   ASSERT_TRUE(create(join(), "t", 70));
   for (int32_t life = 1; life <= 5; ++life) {
     leave(members_.back());
@@ -196,7 +264,7 @@ TEST_F(ClusterTest, EpochsGrowWithEveryIncarnationMaterialisedOrNot) {
   }
 }
 
-TEST_F(ClusterTest, ADeletedTopicGoesAtOnceAndItsPagesLater) {
+TEST_P(ClusterTest, ADeletedTopicGoesAtOnceAndItsPagesLater) {
   Cluster& cluster = join();
   auto id = create(cluster, "t", 200);
   ASSERT_TRUE(wait(cluster.delete_topic(world_.shard(0), "t")));
@@ -210,7 +278,7 @@ TEST_F(ClusterTest, ADeletedTopicGoesAtOnceAndItsPagesLater) {
   EXPECT_EQ(count_under(meta::pages_prefix(*again)), 1u);
 }
 
-TEST_F(ClusterTest, ATopicGrowsAndKeepsWhatItHas) {
+TEST_P(ClusterTest, ATopicGrowsAndKeepsWhatItHas) {
   Cluster& cluster = join();
   ASSERT_TRUE(create(cluster, "t", 60));
   leave(members_.back());
@@ -224,7 +292,7 @@ TEST_F(ClusterTest, ATopicGrowsAndKeepsWhatItHas) {
   EXPECT_EQ(code(wait(next.grow_topic(world_.shard(0), "no", 2))), Code::not_found);
 }
 
-TEST_F(ClusterTest, ConfigurationsChangeAndAreSeen) {
+TEST_P(ClusterTest, ConfigurationsChangeAndAreSeen) {
   Cluster& cluster = join();
   ASSERT_TRUE(create(cluster, "t"));
   auto set = [](auto& configs) { configs["retention.ms"] = "5"; };
@@ -240,7 +308,7 @@ TEST_F(ClusterTest, ConfigurationsChangeAndAreSeen) {
   EXPECT_EQ(code(wait(cluster.change_topic_configs(world_.shard(0), "no", set))), Code::not_found);
 }
 
-TEST_F(ClusterTest, AFencedIncarnationChangesNothing) {
+TEST_P(ClusterTest, AFencedIncarnationChangesNothing) {
   Cluster& old = join();
   ASSERT_TRUE(create(old, "t"));
   Cluster& fresh = join();
@@ -251,7 +319,7 @@ TEST_F(ClusterTest, AFencedIncarnationChangesNothing) {
   EXPECT_TRUE(fresh.image()->topic("t"));
 }
 
-TEST_F(ClusterTest, ALostAnswerIsReadBack) {
+TEST_P(ClusterTest, ALostAnswerIsReadBack) {
   Cluster& cluster = join();
   store_->key = meta::topic_key("t");
   store_->next = LossyStore::Loss::after_commit;
@@ -263,7 +331,7 @@ TEST_F(ClusterTest, ALostAnswerIsReadBack) {
   EXPECT_FALSE(cluster.image()->topic(*id));
 }
 
-TEST_F(ClusterTest, PagesOfACreationInDoubtStayUntilTheNextLife) {
+TEST_P(ClusterTest, PagesOfACreationInDoubtStayUntilTheNextLife) {
   Cluster& cluster = join();
   store_->key = meta::topic_key("t");
   store_->next = LossyStore::Loss::before_commit;
@@ -276,7 +344,7 @@ TEST_F(ClusterTest, PagesOfACreationInDoubtStayUntilTheNextLife) {
   EXPECT_EQ(count_under("pages/"), 0u);
 }
 
-TEST_F(ClusterTest, ProducerIdsAreNeverGivenTwice) {
+TEST_P(ClusterTest, ProducerIdsAreNeverGivenTwice) {
   std::set<int64_t> given;
   size_t count = 0;
   store_->key = meta::producer_ids_key();
@@ -292,7 +360,7 @@ TEST_F(ClusterTest, ProducerIdsAreNeverGivenTwice) {
   EXPECT_EQ(given.size(), count);
 }
 
-TEST_F(ClusterTest, ListenersHearEveryImageInOrder) {
+TEST_P(ClusterTest, ListenersHearEveryImageInOrder) {
   Cluster& cluster = join();
   auto heard = std::make_shared<std::vector<int64_t>>();
   auto listen = [](Cluster* which, std::shared_ptr<std::vector<int64_t>> into) -> Task<void> {

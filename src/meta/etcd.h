@@ -20,8 +20,8 @@ struct EtcdOptions {
   std::string password_file;
   std::string password;  // what the file or the environment holds; never in a URL or a log
   std::string ca_file, certificate_file, key_file;  // a CA file turns TLS on
-  // A call that found no member to do it ends after so long, with `unavailable`; a commit that was
-  // sent and has no answer by then is `maybe_written`.
+  // A call that found no member to do it ends after so long, with `unavailable`. A commit that was
+  // sent is `maybe_written` after two seconds without an answer.
   env::Duration call_timeout = std::chrono::seconds(5);
 };
 

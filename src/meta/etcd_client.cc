@@ -11,9 +11,11 @@ namespace {
 using namespace std::chrono_literals;
 using What = Verdict::What;
 
-// etcd elects a leader in one to two seconds by default. A question that may be repeated does not
-// wait for one member any longer.
+// etcd elects a leader in one to two seconds by default. Nobody waits for one member any longer: a
+// question that may be repeated goes to the next one, a commit has an unknown outcome (what a
+// member sends to a leader that has just died is never answered).
 constexpr env::Duration kAttemptTimeout = 1s;
+constexpr env::Duration kCommitTimeout = 2s;
 constexpr env::Duration kAuthenticateTimeout = 2s;  // it hashes slowly, on purpose
 constexpr int kAuthenticationsMax = 3;              // by one call
 
@@ -50,6 +52,7 @@ Task<Result<std::string>> EtcdClient::call_until_answered(env::Shard& shard, Que
     const Token token = token_.load();
     Verdict verdict = co_await try_call(shard, question, &answer);
     if (verdict.what == What::done) co_return answer;
+    if (verdict.what == What::failed) co_return fail(std::move(verdict.error));
     if (closed()) co_return fail(Code::closed, "the metadata store is closed");
     if (verdict.what == What::authenticate && ++authentications <= kAuthenticationsMax) {
       verdict = co_await authenticate(shard, token, question.deadline);
@@ -73,16 +76,19 @@ Task<Verdict> EtcdClient::try_call(env::Shard& shard, const Question& question,
     const env::Duration wait = std::min(kAttemptTimeout, question.deadline - shard.now());
     RpcAnswer probe =
         co_await channel.call(shard, "/etcdserverpb.Maintenance/Status", "", wait, "");
-    if (probe.status.code != RpcCode::ok) {
+    // A member that says no is there.
+    Verdict reached = judge(probe.status, CallKind::repeatable, false);
+    if (reached.what == What::ask_another) {
       leave_member(index, probe.status);
-      co_return judge(probe.status, CallKind::repeatable, false);
+      co_return reached;
     }
   }
   const Token token = token_.load();
   if (!options_.user.empty() && !token)
     co_return Verdict{What::authenticate, {Code::unavailable, "etcd gave no token yet"}};
-  env::Duration timeout = question.deadline - shard.now();
-  if (question.kind == CallKind::repeatable) timeout = std::min(timeout, kAttemptTimeout);
+  const env::Duration longest =
+      question.kind == CallKind::repeatable ? kAttemptTimeout : kCommitTimeout;
+  const env::Duration timeout = std::min(longest, question.deadline - shard.now());
   RpcAnswer got = co_await ask(shard, channel, question, timeout, token ? *token : "");
   Verdict verdict = judge(got.status, question.kind, true);
   if (verdict.what == What::ask_another || verdict.error.code == Code::maybe_written) {

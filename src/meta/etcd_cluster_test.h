@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -23,9 +22,9 @@
 
 namespace paceline::meta {
 
-// What a command prints; CHECK that it can be run and ends well.
+// What a command prints; "failed: " before it if it did not end well.
 inline std::string run_command(const std::string& command) {
-  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+  FILE* pipe = ::popen(("{ " + command + "; } 2>&1").c_str(), "r");
   CHECK(pipe != nullptr);
   std::string output;
   char bytes[4096];
@@ -71,8 +70,11 @@ class EtcdCluster {
   }
 
   void start(size_t i) {
+    // A child of another thread would end with that thread, not with the process.
+    CHECK(::gettid() == ::getpid());
     std::vector<std::string> arguments = command_of(i);
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     const std::string log = fmt::format("{}/{}.log", dir_, i);
@@ -99,6 +101,8 @@ class EtcdCluster {
     ::waitpid(pid, nullptr, 0);
     pid = 0;
   }
+  // What it knew is gone. REQUIRES: killed.
+  void wipe(size_t i) { std::filesystem::remove_all(fmt::format("{}/{}", dir_, i)); }
   void signal(size_t i, int number) { ::kill(members_[i].pid, number); }
 
   std::string tool(const std::string& command) const {

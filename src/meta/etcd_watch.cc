@@ -21,7 +21,8 @@ struct EtcdWatcher {
   const std::string prefix;
   Revision after;
   EtcdClient::Opened opened;
-  int refusals = 0;  // of streams in a row
+  int refusals = 0;    // of streams in a row
+  bool renew = false;  // the token, before the next stream
   bool cancelled = false;
   env::Event stop;
 };
@@ -52,26 +53,6 @@ std::vector<Change> to_changes(const pb::WatchResponse& response, size_t prefix_
   return changes;
 }
 
-// What one message says: changes, nothing yet, or that the watch is over.
-Result<std::vector<Change>> take_message(EtcdWatcher& watcher, const std::string& bytes,
-                                         size_t prefix_bytes) {
-  pb::WatchResponse response;
-  if (!response.ParseFromString(bytes)) return fail(Code::corrupt, "etcd's answer cannot be read");
-  if (response.compact_revision() != 0)
-    return fail(Code::compacted, fmt::format("etcd keeps no changes before revision {}",
-                                             response.compact_revision()));
-  if (response.canceled())
-    return fail(Code::permission_denied, "etcd ended a watch: " + response.cancel_reason());
-  watcher.refusals = 0;
-  auto changes = to_changes(response, prefix_bytes);
-  if (!changes.empty()) {
-    watcher.after = changes.back().revision;
-  } else if (!response.created()) {
-    watcher.after = std::max(watcher.after, Revision(response.header().revision()));
-  }
-  return changes;
-}
-
 // Waits a little longer each time; cancel() ends it.
 Task<void> pause(EtcdWatcher& watcher) {
   const int64_t ms = 20 << std::min(watcher.refusals, 5);
@@ -80,54 +61,92 @@ Task<void> pause(EtcdWatcher& watcher) {
                                    std::chrono::milliseconds(ms / 2 + jitter));
 }
 
-Task<Result<void>> open_stream(std::shared_ptr<EtcdClient> client, WatcherPtr watcher, bool renew) {
+// Every step gives changes, or none when there are none yet, or why the watch is over.
+using Step = Result<std::vector<Change>>;
+
+Task<Step> open_stream(std::shared_ptr<EtcdClient> client, WatcherPtr watcher) {
   auto opened = co_await client->open(watcher->shard, "/etcdserverpb.Watch/Watch",
-                                      create_request(*client, *watcher), renew);
-  if (!opened) co_return fail(std::move(opened).error());
-  watcher->opened = std::move(*opened);
-  co_return Result<void>{};
+                                      create_request(*client, *watcher), watcher->renew);
+  if (opened) {
+    watcher->renew = false;
+    watcher->opened = std::move(*opened);
+    co_return Step();
+  }
+  if (opened.error().code != Code::unavailable) co_return fail(std::move(opened).error());
+  ++watcher->refusals;
+  co_await pause(*watcher);
+  co_return Step();
 }
 
-Task<Result<std::vector<Change>>> next_changes(std::weak_ptr<EtcdClient> store,
-                                               WatcherPtr watcher) {
+// The member is behind what we have seen: either it lags, or the store has gone back, and then the
+// watch would wait for revisions that mean something else by now. A read tells.
+Task<Step> compare_revisions(std::shared_ptr<EtcdClient> client, WatcherPtr watcher) {
+  pb::RangeRequest request;
+  request.set_key(client->prefix());
+  request.set_keys_only(true);
+  auto answer = co_await client->call(watcher->shard, "/etcdserverpb.KV/Range",
+                                      request.SerializeAsString(), CallKind::repeatable);
+  if (!answer) co_return Step();
+  CO_TRY(const auto response, read_message<pb::RangeResponse>(answer));
+  CO_TRY_VOID(client->note_revision(watcher->after.value, response.header().revision()));
+  co_return Step();
+}
+
+Task<Step> take_message(std::shared_ptr<EtcdClient> client, WatcherPtr watcher, std::string bytes) {
   constexpr int kRefusalsMax = 3;
-  bool renew = false;
+  pb::WatchResponse response;
+  if (!response.ParseFromString(bytes))
+    co_return fail(Code::corrupt, "etcd's answer cannot be read");
+  if (response.compact_revision() != 0)
+    co_return fail(Code::compacted, fmt::format("etcd keeps no changes before revision {}",
+                                                response.compact_revision()));
+  if (response.canceled()) {
+    // A token that is no longer good looks like a right that is missing.
+    watcher->opened.stream.reset();
+    watcher->renew = true;
+    if (++watcher->refusals <= kRefusalsMax) co_return Step();
+    co_return fail(Code::permission_denied, "etcd ended a watch: " + response.cancel_reason());
+  }
+  watcher->refusals = 0;
+  const Revision newest(response.header().revision());
+  if (response.created()) {
+    if (newest < watcher->after) co_return co_await compare_revisions(client, watcher);
+    co_return Step();
+  }
+  auto changes = to_changes(response, client->prefix().size());
+  watcher->after = changes.empty() ? std::max(watcher->after, newest) : changes.back().revision;
+  co_return changes;
+}
+
+Task<Step> leave_stream(std::shared_ptr<EtcdClient> client, WatcherPtr watcher) {
+  const RpcStatus status = watcher->opened.stream->status();
+  watcher->opened.stream.reset();
+  const Verdict verdict = judge(status, CallKind::repeatable, true);
+  if (verdict.what == Verdict::What::failed) co_return fail(verdict.error);
+  watcher->renew = verdict.what == Verdict::What::authenticate;
+  client->leave_member(watcher->opened.member, status);
+  ++watcher->refusals;
+  co_await pause(*watcher);
+  co_return Step();
+}
+
+Task<Step> next_changes(std::weak_ptr<EtcdClient> store, WatcherPtr watcher) {
   while (!watcher->cancelled) {
     auto client = store.lock();
     if (!client || client->closed()) co_return fail(Code::closed, "the metadata store is closed");
-    const size_t prefix_bytes = client->prefix().size();
+    Step step;
     if (!watcher->opened.stream) {
-      auto opened = co_await open_stream(client, watcher, renew);
-      if (watcher->cancelled) break;
-      if (!opened && opened.error().code == Code::unavailable) {
-        ++watcher->refusals;
-        co_await pause(*watcher);
-        continue;
-      }
-      if (!opened) co_return fail(std::move(opened).error());
+      step = co_await open_stream(std::move(client), watcher);
+    } else {
+      client.reset();  // a store does not stay because of a watch that sleeps
+      auto bytes = co_await watcher->opened.stream->read();
+      client = store.lock();
+      if (watcher->cancelled || !client || client->closed()) continue;
+      step = bytes ? co_await take_message(std::move(client), watcher, std::move(*bytes))
+                   : co_await leave_stream(std::move(client), watcher);
     }
-    client.reset();
-    auto bytes = co_await watcher->opened.stream->read();
     if (watcher->cancelled) break;
-    if (bytes) {
-      auto changes = take_message(*watcher, *bytes, prefix_bytes);
-      if (changes && changes->empty()) continue;
-      if (changes) co_return changes;
-      watcher->opened.stream.reset();
-      // A token that is no longer good looks like a right that is missing.
-      const bool refused = changes.error().code == Code::permission_denied;
-      if (!refused || ++watcher->refusals > kRefusalsMax) co_return changes;
-      renew = true;
-      continue;
-    }
-    const RpcStatus status = watcher->opened.stream->status();
-    watcher->opened.stream.reset();
-    const Verdict verdict = judge(status, CallKind::repeatable, true);
-    if (verdict.what == Verdict::What::failed) co_return fail(verdict.error);
-    renew = verdict.what == Verdict::What::authenticate;
-    if (auto still = store.lock()) still->leave_member(watcher->opened.member, status);
-    ++watcher->refusals;
-    co_await pause(*watcher);
+    if (!step || !step->empty()) co_return step;
   }
   co_return fail(Code::cancelled, "the watch was cancelled");
 }

@@ -40,6 +40,7 @@ struct Scene {
   int running = 0;
   std::map<std::string, std::string> followed;
   int listings = 0;
+  int unknown = 0;
   bool stop = false;
 };
 
@@ -72,6 +73,7 @@ Task<void> count_up(Scene* run, int writer) {
       run->in_doubt[writer] -= 1;
     } else {
       EXPECT_TRUE(done.error().code == Code::maybe_written || done.error().code == Code::conflict);
+      run->unknown += done.error().code == Code::maybe_written;
     }
     co_await env::sleep_for(shard, 1ms);
   }
@@ -110,7 +112,14 @@ Task<void> list(Scene* run, std::map<std::string, std::string>* into) {
   for (const Entry& entry : range->entries) (*into)[entry.key] = entry.value;
 }
 
-uint64_t run_seed(uint64_t seed, int* listings) {
+// What all seeds of a test came to, so that it is seen to have tried something.
+struct Sum {
+  int listings = 0;
+  int commits = 0;
+  int unknown = 0;
+};
+
+uint64_t run_seed(uint64_t seed, Sum* sum) {
   Scene run(seed);
   ModelFaults& faults = run.model.faults();
   faults = {.refused = 0.05,
@@ -138,23 +147,26 @@ uint64_t run_seed(uint64_t seed, int* listings) {
   EXPECT_TRUE(run.world.run_until([&] { return !last.empty(); }, 1min));
   run.world.run_for(1s);
   EXPECT_EQ(run.followed, last);
-  *listings += run.listings;
+  sum->listings += run.listings;
+  sum->unknown += run.unknown;
+  for (const int acknowledged : run.acknowledged) sum->commits += acknowledged;
   return run.world.trace_hash();
 }
 
 TEST(Model, CountersLoseNothingAndWatchesMissNothingWhateverGoesWrong) {
-  int listings = 0;
+  Sum sum;
   for (uint64_t seed = 1; seed <= 30 && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    run_seed(seed, &listings);
+    run_seed(seed, &sum);
   }
-  EXPECT_GT(listings, 40);  // some were compacted away
+  EXPECT_GT(sum.listings, 40);  // some were compacted away
+  EXPECT_GT(sum.commits, 3'000);
+  EXPECT_GT(sum.unknown, 500);
 }
 
 TEST(Model, ASeedRunTwiceIsTheSameRun) {
-  int listings = 0;
-  for (uint64_t seed = 1; seed <= 3; ++seed)
-    EXPECT_EQ(run_seed(seed, &listings), run_seed(seed, &listings));
+  Sum sum;
+  for (uint64_t seed = 1; seed <= 3; ++seed) EXPECT_EQ(run_seed(seed, &sum), run_seed(seed, &sum));
 }
 
 Task<void> commit_once(Scene* run, std::optional<Result<Revision>>* outcome) {

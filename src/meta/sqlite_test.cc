@@ -242,6 +242,37 @@ TEST_F(SqliteFile, ManyChangesComeInPagesOfWholeRevisions) {
   EXPECT_EQ(count, 20u * 128);
 }
 
+TEST_F(SqliteFile, TheLeasesOfAProcessThatHasEndedAreOver) {
+  LeaseId lease;
+  {
+    auto database = open();
+    ASSERT_TRUE(database);
+    lease = (*database)->grant(std::chrono::seconds(60), {}).id;
+    ASSERT_TRUE(commit(**database, Transaction{}
+                                       .put("held", "1", lease)
+                                       .put("freed", "1", lease)
+                                       .put("gone", "1", lease)
+                                       .put("free", "1")));
+    ASSERT_EQ(commit(**database, Transaction{}.put("freed", "2").remove("gone")), Revision(2));
+    ASSERT_EQ(commit(**database, Transaction{}.put("gone", "2")), Revision(3));
+  }
+  auto database = open();
+  ASSERT_TRUE(database);
+  EXPECT_FALSE(*(*database)->get("held"));
+  for (const char* key : {"freed", "gone", "free"}) EXPECT_TRUE(*(*database)->get(key)) << key;
+  auto changes = (*database)->changes("", Revision(3));
+  ASSERT_TRUE(changes);
+  ASSERT_EQ(changes->changes.size(), 1u);
+  EXPECT_EQ(changes->changes[0].key, "held");
+  EXPECT_FALSE((*database)->keep_alive(lease, {}));
+  auto late = commit(**database, Transaction{}.put("held", "2", lease));
+  EXPECT_EQ(late.error().code, Code::not_found);
+  database->reset();
+  database = open();  // nothing is left to end
+  ASSERT_TRUE(database);
+  EXPECT_EQ((*database)->range("", "", 10)->revision, Revision(4));
+}
+
 TEST_F(SqliteFile, TransactionsOfOneGroupSeeEachOtherInOrder) {
   auto database = open();
   ASSERT_TRUE(database);

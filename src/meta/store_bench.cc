@@ -3,20 +3,39 @@
 #include "env/disk.h"
 #include "env/sync.h"
 #include "env/test_shards.h"
+#include "meta/etcd.h"
+#include "meta/etcd_cluster_test.h"
 #include "meta/store.h"
 
-// How long a commit takes on this machine's disk, through the real environment. The folder is made
-// under /tmp: what is measured is the disk under it.
+// How long a commit takes through the real environment: on this machine's disk (a folder under
+// /tmp: what is measured is the disk under it), and on three etcds of this machine, in memory.
 
 namespace paceline::meta {
 namespace {
 
-Task<void> open(env::Shard& shard, std::string path, std::unique_ptr<Store>* into) {
-  auto opened = open_sqlite_store(shard.disk(), shard, std::move(path));
+enum Kind { kSqlite, kEtcd };
+
+Task<void> open(env::Shard& shard, Kind kind, std::string where, std::unique_ptr<Store>* into) {
+  auto opened = kind == kSqlite ? open_sqlite_store(shard.disk(), shard, where + "/meta.db")
+                                : open_etcd_store(shard, *parse_etcd_url(where));
   CHECK(opened.has_value());
   *into = std::move(*opened);
   co_return;
 }
+
+// The store goes before its shards.
+struct Bench {
+  explicit Bench(Kind kind) {
+    std::string where = world.dir();
+    if (kind == kEtcd) {
+      static EtcdCluster cluster;
+      where = "etcd://" + cluster.endpoints() + "/bench";
+    }
+    world.run(0, open(world.shard(0), kind, where, &store));
+  }
+  env::RealTestShards world;
+  std::unique_ptr<Store> store;
+};
 
 Task<void> commits(Store& store, env::Shard& shard, int writer, int count,
                    std::vector<double>* micros) {
@@ -60,30 +79,31 @@ void report(benchmark::State& state, std::vector<double>& micros) {
   state.counters["p99_us"] = micros[micros.size() * 99 / 100];
 }
 
-// The two crossings of threads without a sync.
+// Argument: the kind of store. On SQLite it is two crossings of threads without a sync.
 void get_latency(benchmark::State& state) {
-  env::RealTestShards world;
-  std::unique_ptr<Store> store;
-  world.run(0, open(world.shard(0), world.dir() + "/meta.db", &store));
+  Bench bench(static_cast<Kind>(state.range(0)));
+  env::Shard& shard = bench.world.shard(0);
   std::vector<double> micros;
-  for (auto _ : state) world.run(0, gets(*store, world.shard(0), 1000, &micros));
+  for (auto _ : state) bench.world.run(0, gets(*bench.store, shard, 1000, &micros));
   report(state, micros);
 }
-BENCHMARK(get_latency)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(get_latency)->Arg(kSqlite)->Arg(kEtcd)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-// Argument: writers at once.
+// Arguments: the kind of store, writers at once.
 void commit_latency(benchmark::State& state) {
-  env::RealTestShards world;
-  std::unique_ptr<Store> store;
-  world.run(0, open(world.shard(0), world.dir() + "/meta.db", &store));
-  const int count_writers = static_cast<int>(state.range(0));
+  Bench bench(static_cast<Kind>(state.range(0)));
+  env::Shard& shard = bench.world.shard(0);
+  const int count_writers = static_cast<int>(state.range(1));
   constexpr int kCommits = 100;  // by each
   std::vector<double> micros;
   for (auto _ : state)
-    world.run(0, writers(*store, world.shard(0), count_writers, kCommits, &micros));
+    bench.world.run(0, writers(*bench.store, shard, count_writers, kCommits, &micros));
   report(state, micros);
 }
-BENCHMARK(commit_latency)->Arg(1)->Arg(8)->Arg(64)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(commit_latency)
+    ->ArgsProduct({{kSqlite, kEtcd}, {1, 8, 64}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace paceline::meta
