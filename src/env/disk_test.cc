@@ -192,5 +192,21 @@ TEST_P(DiskContract, DirectWritesOfAlignedBlocks) {
   EXPECT_EQ(static_cast<char>(block[100]), 'd');
 }
 
+TEST_P(DiskContract, ABigDirectReadGivesEveryByteUpToTheEnd) {
+  const std::string path = dir + "/big";
+  std::string text;
+  for (uint64_t i = 0; text.size() < (1u << 20) + 12345; ++i) text += std::to_string(i * 7919);
+  ASSERT_TRUE(replace_file(disk(), path, as_bytes(text)));
+  OpenMode mode;
+  mode.direct = true;
+  auto file = disk().open(path, mode);
+  ASSERT_TRUE(file);
+  std::string memory((2u << 20) + kDirectAlignment, 'd');
+  auto* start = reinterpret_cast<std::byte*>(memory.data());
+  start += kDirectAlignment - reinterpret_cast<uintptr_t>(start) % kDirectAlignment;
+  EXPECT_EQ(*(*file)->read_at(0, MutableBytes(start, 2u << 20)), text.size());
+  EXPECT_EQ(std::memcmp(start, text.data(), text.size()), 0);
+}
+
 }  // namespace
 }  // namespace paceline::env

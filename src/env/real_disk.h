@@ -1,12 +1,15 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
+#include "env/commits_first.h"
 #include "env/disk.h"
 
 namespace paceline::env {
 
-// The file system of this machine, over POSIX calls. Without state: one serves all shards.
+// The file system of this machine, over POSIX calls. One serves all shards, so that their big reads
+// give way to all their commits; files may outlive it.
 class RealDisk final : public Disk {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
@@ -20,6 +23,9 @@ class RealDisk final : public Disk {
   Result<void> sync_dir(const std::string& dir) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
   Result<uint64_t> free_bytes(const std::string& dir) override;
+
+ private:
+  const std::shared_ptr<CommitsFirst> commits_ = std::make_shared<CommitsFirst>();
 };
 
 // The error for a failed system call: `what` names the action, `path` the thing.

@@ -20,8 +20,11 @@ RealFile::~RealFile() {
 Result<size_t> RealFile::read_at(uint64_t position, MutableBytes into) {
   size_t done = 0;
   while (done < into.size()) {
+    const size_t left = into.size() - done;
+    const size_t piece = direct_ ? std::min(left, CommitsFirst::kPieceBytes) : left;
+    if (direct_) commits_->give_way();
     const ssize_t count =
-        ::pread(fd_, into.data() + done, into.size() - done, static_cast<off_t>(position + done));
+        ::pread(fd_, into.data() + done, piece, static_cast<off_t>(position + done));
     if (count < 0 && errno == EINTR) continue;
     // A file read directly ended within a page, and what is left is not aligned.
     if (count < 0 && errno == EINVAL && done % kDirectAlignment != 0) break;
@@ -33,6 +36,7 @@ Result<size_t> RealFile::read_at(uint64_t position, MutableBytes into) {
 }
 
 Result<void> RealFile::write_at(uint64_t position, std::span<const Bytes> pieces) {
+  const CommitsFirst::Write write(*commits_);
   // Far below IOV_MAX (1024), and enough that one call carries a whole write group.
   constexpr size_t kVectors = 256;
   std::array<iovec, kVectors> vectors;
@@ -64,6 +68,7 @@ Result<void> RealFile::write_at(uint64_t position, std::span<const Bytes> pieces
 }
 
 Result<void> RealFile::sync() {
+  const CommitsFirst::Sync sync(*commits_);
   if (::fdatasync(fd_) != 0) return system_error(errno, "sync", path_);
   return {};
 }

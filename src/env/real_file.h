@@ -1,15 +1,18 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
+#include "env/commits_first.h"
 #include "env/disk.h"
 
 namespace paceline::env {
 
-// Owns the descriptor.
+// Owns the descriptor. Reads that pass the page cache by give way to commits.
 class RealFile final : public File {
  public:
-  RealFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  RealFile(int fd, std::string path, bool direct, std::shared_ptr<CommitsFirst> commits)
+      : fd_(fd), path_(std::move(path)), direct_(direct), commits_(std::move(commits)) {}
   RealFile(const RealFile&) = delete;
   RealFile& operator=(const RealFile&) = delete;
   ~RealFile() override;
@@ -28,6 +31,8 @@ class RealFile final : public File {
 
   const int fd_;
   const std::string path_;
+  const bool direct_;
+  const std::shared_ptr<CommitsFirst> commits_;
 };
 
 }  // namespace paceline::env

@@ -27,9 +27,9 @@ Task<Result<Slice>> get_object(FolderPtr folder, uint64_t reads_lane, env::Shard
                                std::string key, uint64_t from, uint64_t bytes) {
   CO_TRY_VOID(check_key(key));
   auto work = [folder, key = std::move(key), from, bytes] { return folder->get(key, from, bytes); };
-  // Big reads of a shard go one after the other: more at a time do not read faster, and keep the
-  // disk from the log's syncs.
-  const uint64_t lane = bytes >= kBigReadBytes ? reads_lane + shard.index() : 0;
+  // Big reads go one after the other, whichever shard they are of: two at a time read no faster,
+  // and make a sync of the log wait for tens of milliseconds instead of one read.
+  const uint64_t lane = bytes >= kBigReadBytes ? reads_lane : 0;
   co_return co_await env::offload(shard, std::move(work), lane);
 }
 
@@ -82,7 +82,7 @@ class FolderStore final : public Store {
 
  private:
   const FolderPtr folder_;
-  const uint64_t lane_;  // of make_folder(); those behind it are the shards' reads
+  const uint64_t lane_;  // of make_folder(); the one behind it is of big reads
 };
 
 }  // namespace
