@@ -1,5 +1,7 @@
 #include "env/network.h"
 
+#include <algorithm>
+
 #include "env/sync.h"
 #include "env/test_world.h"
 
@@ -298,6 +300,46 @@ TEST(RealNetwork, ServesIpv6AndNames) {
   bool supported = false;
   world.run(over_ipv6(world.shard(0), supported));
   if (!supported) GTEST_SKIP() << "this machine has no IPv6";
+}
+
+// What reads, and is then busy for longer than the sockets of a shard have at a time.
+Task<void> read_and_be_busy(Shard& shard, Socket& socket, const int& turn, std::vector<int>& turns,
+                            Gate::Pass) {
+  std::byte byte;
+  auto read = co_await socket.read_some(MutableBytes(&byte, 1));
+  EXPECT_TRUE(read);
+  turns.push_back(turn);
+  const Instant end = shard.now() + 1ms;
+  while (shard.now() < end) {
+  }
+}
+Task<void> busy_sockets(Shard& shard, std::string host) {
+  constexpr size_t kSockets = 8;
+  auto listener = shard.network().listen(host, 0);
+  CHECK(listener);
+  std::vector<std::unique_ptr<Socket>> sockets;
+  std::vector<std::unique_ptr<Socket>> peers;
+  Gate gate(shard);
+  int turn = 0;
+  std::vector<int> turns;
+  for (size_t i = 0; i < kSockets; ++i) {
+    auto peer = co_await shard.network().connect(host, (*listener)->port(), shard.now() + 5s);
+    auto socket = co_await (*listener)->accept(shard);
+    CHECK(peer && socket);
+    peers.push_back(std::move(*peer));
+    sockets.push_back(std::move(*socket));
+    auto pass = gate.enter();
+    shard.spawn(read_and_be_busy(shard, *sockets.back(), turn, turns, std::move(pass)));
+  }
+  co_await yield(shard);  // all of them wait
+  for (auto& peer : peers) EXPECT_TRUE(co_await write_text(*peer, "x"));
+  for (; turns.size() < kSockets; ++turn) co_await yield(shard);
+  EXPECT_EQ(std::ranges::adjacent_find(turns), turns.end());
+  co_await gate.wait_empty();
+}
+TEST(RealNetwork, BusySocketsLeavePostsTheirTurn) {
+  RealTestWorld world(1);
+  world.run(busy_sockets(world.shard(0), world.host()));
 }
 
 }  // namespace
