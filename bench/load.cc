@@ -3,7 +3,7 @@
 //   bench-load produce BROKERS TOPIC PARTITIONS RECORD_BYTES BATCH_BYTES RECORDS CONNECTIONS
 //   bench-load latency BROKERS TOPIC RECORD_BYTES RECORDS
 //   bench-load paced   BROKERS TOPIC PARTITIONS RECORD_BYTES BATCH_BYTES RECORDS_PER_S SECONDS
-//   bench-load fetch   BROKERS TOPIC PARTITIONS RECORDS CONSUMERS
+//   bench-load fetch   BROKERS TOPIC PARTITIONS RECORDS CONSUMERS [MB/s of each]
 #include "load.h"
 
 #include <fmt/format.h>
@@ -91,7 +91,7 @@ int main(int argc, char** argv) {
   if (kind == "produce" && rest.size() == 7) return produce(rest);
   if (kind == "latency" && rest.size() == 4) return latency(rest);
   if (kind == "paced" && rest.size() == 7) return paced(rest);
-  if (kind == "fetch" && rest.size() == 5) return fetch(rest);
+  if (kind == "fetch" && (rest.size() == 5 || rest.size() == 6)) return fetch(rest);
   std::fprintf(stderr,
                "usage: bench-load version | produce ... | latency ... | paced ... | fetch ...\n");
   return 2;

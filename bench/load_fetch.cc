@@ -1,8 +1,11 @@
 // Consumers that read the same records from offset 0, each with a connection and a thread of its
-// own. The clock starts at the first record: finding the leader is not what is measured.
+// own, as fast as they can or at a rate. The clock starts at the first record: finding the leader
+// is not what is measured.
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <thread>
 
@@ -19,10 +22,19 @@ struct Consumed {
   bool failed = false;
 };
 
+void sleep_for(double seconds) {
+  if (seconds <= 0) return;
+  const timespec t{static_cast<time_t>(seconds), static_cast<long>(std::fmod(seconds, 1.0) * 1e9)};
+  nanosleep(&t, nullptr);
+}
+
 void consume(const std::vector<std::string>& arguments, long records, Consumed& seen) {
+  const double bytes_per_s = arguments.size() > 5 ? std::stod(arguments[5]) * 1e6 : 0;
   rd_kafka_conf_t* conf = client_conf(arguments[0]);
-  // So that little is fetched beyond what is counted.
-  set(conf, "queued.max.messages.kbytes", "16384");
+  // Eight megabytes of each partition: so that little is fetched beyond what is counted, and enough
+  // that the queue does not fill up, after which this client fetches nothing for a second.
+  set(conf, "queued.max.messages.kbytes",
+      std::to_string(std::max(16, 8 * std::stoi(arguments[2])) * 1024).c_str());
   rd_kafka_t* client = start(RD_KAFKA_CONSUMER, conf);
   rd_kafka_topic_t* topic = rd_kafka_topic_new(client, arguments[1].c_str(), nullptr);
   rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
@@ -46,6 +58,8 @@ void consume(const std::vector<std::string>& arguments, long records, Consumed& 
       }
       rd_kafka_message_destroy(message);
     }
+    if (bytes_per_s > 0)
+      sleep_for(seen.first + static_cast<double>(seen.bytes) / bytes_per_s - now());
   }
   seen.last = now();
   for (int i = 0; i < partitions; ++i) rd_kafka_consume_stop(topic, i);

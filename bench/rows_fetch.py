@@ -50,6 +50,7 @@ def _catch_up(bench):
     total = (4 << 30) // (40 if bench.quick else 1)
     records, partitions = total // 1024, 16
     seconds = 3 if bench.quick else 5
+    kept = 50_000 if bench.quick else 900_000
     with bench.scratch() as folder:
         mine = os.path.join(folder, "ours")
         with broker(mine, "paceline.upload.age.ms=1000") as ours:
@@ -58,26 +59,40 @@ def _catch_up(bench):
             _uploaded(os.path.join(mine, "objects"), total)
         old = files_under(os.path.join(mine, "objects"))
         live = ("live", partitions, 1024, 64 << 10, _LIVE_PER_S)
-        with broker(mine) as ours:  # with empty caches
+        with broker(mine) as ours, null_broker("keep", 1024, partitions=partitions) as null:  # with empty caches
+            load(null, "produce", "old", partitions, 1024, 64 << 10, kept, 1)
+            rate = 0.0  # of the last read
+
             def alone():
                 return load(ours, "paced", *live, seconds)
 
-            def beside():
-                drop_page_cache(old)
+            def beside(server, *read):
                 producers = start_load(ours, "paced", *live, 120)
                 time.sleep(1.2)  # its warm-up
-                reader = load(ours, "fetch", "old", partitions, records, 1)
+                reader = load(server, "fetch", "old", partitions, *read)
                 producers.send_signal(signal.SIGTERM)
                 done = finish(producers)
                 return {**done, "read_mb_per_s": reader["mb_per_s"]}
+
+            def catch_up():
+                nonlocal rate
+                drop_page_cache(old)
+                done = beside(ours, records, 1)
+                rate = done["read_mb_per_s"]
+                return done
+
+            def reader_of_null():
+                return beside(null, kept * 9 // 10, 1, f"{rate:.0f}")
 
             def disk():
                 drop_page_cache(old)
                 return json_of([tool("floor"), "read", *old])
 
-            rounds = interleave(bench.rounds, alone=alone, ours=beside, disk=disk)
+            rounds = interleave(bench.rounds, alone=alone, ours=catch_up, null=reader_of_null, disk=disk)
     bench.table.compare("catch-up of 4 GiB from objects: producers' p99 against alone", "us", rounds, "p99_us", "alone",
                         most=1.2, note=f"producers at {_LIVE_PER_S}/s")
+    bench.table.compare("catch-up of 4 GiB from objects: p99 against a reader of null", "us", rounds, "p99_us", "null",
+                        most=1.2, note="the same producers beside a consumer that reads as fast from a null broker")
     bench.table.compare("catch-up of 4 GiB from objects: read against a plain sequential read", "MB/s", rounds, "read_mb_per_s",
                         "disk", least=0.5, other_key="mb_per_s")
 
