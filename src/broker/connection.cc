@@ -94,7 +94,7 @@ Task<Result<Slice>> Connection::read_frame() {
       const bool key_known = have.size() >= kLengthBytes + kKeyBytes;
       if (want > kPermitBytesMin && key_known && frame_permit_.bytes() == 0) {
         const auto key = load_be<int16_t>(have.data() + kLengthBytes);
-        frame_permit_ = co_await node_.charge_frame(shard_, memory_for(key, want));
+        frame_permit_ = co_await charge(key, want);
         // From here on the peer costs others their room, not before.
         frame_deadline_ =
             shard_.now() + patience + std::chrono::milliseconds(want / kFrameBytesPerMs);
@@ -137,13 +137,12 @@ Task<bool> Connection::admit(const Slice& frame) {
 
   frame_deadline_.reset();
   Node::FramePermit permit = std::move(frame_permit_);
-  if (permit.bytes() == 0)
-    permit = co_await node_.charge_frame(shard_, memory_for(request.api_key, frame.size()));
+  if (permit.bytes() == 0) permit = co_await charge(request.api_key, frame.size());
   co_await wait_for_room();
   if (request.api_key != kProduceKey) {
     while (!ended_ && !answers_.empty()) co_await changed_.wait();
   } else {
-    co_await wait_for_uploads();
+    co_await wait_for_uploads(modest(frame.size()));
   }
   if (ended_) co_return false;
 
@@ -170,6 +169,16 @@ uint64_t Connection::memory_for(int16_t api_key, size_t frame_bytes) const {
                               std::max<uint64_t>(frame_bytes, node_.memory().bytes_max() / 4));
 }
 
+Task<Node::FramePermit> Connection::charge(int16_t api_key, size_t frame_bytes) {
+  const uint64_t bytes = memory_for(api_key, frame_bytes);
+  return node_.charge_frame(shard_, bytes, modest(bytes));
+}
+
+// Of all but produce requests there is one at a time.
+bool Connection::modest(uint64_t bytes) const {
+  return produce_bytes_ + bytes <= Node::kModestBytes;
+}
+
 // Less in flight than a connection may have; then one more may exceed it.
 Task<void> Connection::wait_for_room() {
   const Settings& limits = node_.settings();
@@ -182,17 +191,19 @@ Task<void> Connection::wait_for_room() {
 
 // The object store is slower than the producers: they are held, not refused, because a refusal
 // costs them a back-off. Bounded, so that a store that is gone is told as what it is.
-Task<void> Connection::wait_for_uploads() {
+Task<void> Connection::wait_for_uploads(bool modest) {
   const env::Instant deadline = shard_.now() + std::chrono::seconds(20);
-  while (!ended_ && shard_.now() < deadline && uploads_behind())
+  while (!ended_ && shard_.now() < deadline && uploads_behind(modest))
     co_await env::sleep_for(shard_, std::chrono::milliseconds(2));
 }
 
 // What is on its way counts, or all who wait would go at once. Alone a request of any size goes.
-bool Connection::uploads_behind() const {
+// The big ones fill up what becomes free, so that for the small there is a little beyond.
+bool Connection::uploads_behind(bool modest) const {
   const uint64_t unuploaded = node_.storage().stats().unuploaded_bytes;
   const uint64_t on_its_way = node_.produce_bytes().load(std::memory_order_relaxed);
-  const uint64_t high = node_.settings().unuploaded_bytes_high;
+  uint64_t high = node_.settings().unuploaded_bytes_high;
+  if (modest) high += high / 8;
   return unuploaded > high || (on_its_way > 0 && unuploaded + on_its_way > high);
 }
 

@@ -36,9 +36,12 @@ class Connection {
   Task<Result<Slice>> read_frame();
   Task<bool> admit(const Slice& frame);
   uint64_t memory_for(int16_t api_key, size_t frame_bytes) const;
+  Task<Node::FramePermit> charge(int16_t api_key, size_t frame_bytes);
+  // Whether the connection holds little with `bytes` more.
+  bool modest(uint64_t bytes) const;
   Task<void> wait_for_room();
-  Task<void> wait_for_uploads();
-  bool uploads_behind() const;
+  Task<void> wait_for_uploads(bool modest);
+  bool uploads_behind(bool modest) const;
   Task<void> run_produce(std::shared_ptr<Answer> answer, Request request, Slice frame,
                          Node::FramePermit permit, env::Gate::Pass pass);
   void settle(const std::shared_ptr<Answer>& answer, const Request& request, Reply reply);

@@ -35,7 +35,8 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
       storage_(storage),
       settings_(std::move(settings)),
       topic_configs_(std::move(topic_configs)),
-      memory_(settings_.request_memory_bytes),
+      memory_(settings_.request_memory_bytes - settings_.request_memory_bytes / 8),
+      modest_(settings_.request_memory_bytes / 8),
       big_frames_(settings_.request_memory_bytes / 2),
       answers_(settings_.answer_memory_bytes),
       image_event_(shard_),
@@ -50,8 +51,12 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
   }
 }
 
-Task<Node::FramePermit> Node::charge_frame(env::Shard& shard, uint64_t bytes) {
+Task<Node::FramePermit> Node::charge_frame(env::Shard& shard, uint64_t bytes, bool modest) {
   FramePermit permit;
+  if (modest) {
+    permit.of_all = co_await modest_.acquire(shard, bytes);
+    co_return permit;
+  }
   if (bytes > kBigFrameBytes) permit.of_big = co_await big_frames_.acquire(shard, bytes);
   permit.of_all = co_await memory_.acquire(shard, bytes);
   co_return permit;

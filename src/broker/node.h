@@ -79,7 +79,11 @@ class Node {
   cluster::Cluster& cluster() { return cluster_; }
   stream::Storage& storage() { return storage_; }
   env::Budget& memory() { return memory_; }
+  const env::Budget& modest_memory() const { return modest_; }
   AnswerMemory& answers() { return answers_; }
+  // What a connection may hold of the eighth of the memory that is kept for those who have little
+  // in flight: they do not queue up behind hundreds who pipeline megabytes.
+  static constexpr uint64_t kModestBytes = 32u << 10;
   // The memory of one request. Big frames have half of it for themselves and no more, so that a few
   // of them that hardly arrive leave room for everybody else's.
   struct FramePermit {
@@ -91,7 +95,8 @@ class Node {
       of_big.release();
     }
   };
-  Task<FramePermit> charge_frame(env::Shard& shard, uint64_t bytes);
+  // `modest`: with it the connection holds at most kModestBytes.
+  Task<FramePermit> charge_frame(env::Shard& shard, uint64_t bytes, bool modest);
   // Bytes of produce requests that have been admitted and are not answered. Any shard.
   std::atomic<uint64_t>& produce_bytes() { return produce_bytes_; }
   std::shared_ptr<const cluster::Image> image() const { return cluster_.image(); }
@@ -134,7 +139,8 @@ class Node {
   stream::Storage& storage_;
   const Settings settings_;
   const TopicConfigs topic_configs_;
-  env::Budget memory_;
+  env::Budget memory_;  // of requests, with modest_
+  env::Budget modest_;
   env::Budget big_frames_;  // a part of memory_, taken before it
   AnswerMemory answers_;
   std::atomic<uint64_t> produce_bytes_{0};

@@ -199,9 +199,9 @@ Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Insta
            node.answers().bytes_held());
   text.one("paceline_answer_memory_bytes_max", "gauge", "Its budget.", node.answers().bytes_max());
   text.one("paceline_request_memory_bytes", "gauge", "Memory of requests in flight.",
-           node.memory().bytes_held());
+           node.memory().bytes_held() + node.modest_memory().bytes_held());
   text.one("paceline_request_memory_bytes_max", "gauge", "Their budget.",
-           node.memory().bytes_max());
+           node.memory().bytes_max() + node.modest_memory().bytes_max());
   const auto up = std::chrono::duration<double>(shard.now() - started);
   text.one("paceline_uptime_seconds", "gauge", "Since the process started.", up.count());
   co_return text.take();

@@ -346,6 +346,29 @@ TEST_P(WireConnection, RequestsOverTheMemoryBudgetWaitAndAreAnswered) {
   EXPECT_EQ(list_offset("t", 0, -1).offset, 10);
 }
 
+// Who has little in flight does not queue up behind those who pipeline as much as they can.
+TEST_P(WireConnection, ASmallRequestPassesTheQueueOfBigOnes) {
+  settings().request_memory_bytes = 1'000'000;
+  create_topic("t");
+  const std::string records = *batch({std::string(400'000, 'x')}).build();
+  broker_.disk().faults().slow_sync = 1;
+  broker_.disk().faults().slow_sync_max = 200ms;
+  std::vector<std::unique_ptr<WireClient>> clients;
+  std::vector<Later<ProduceResponse>> big;
+  for (int i = 0; i < 40; ++i) {
+    clients.push_back(connect());
+    big.push_back(begin<ProduceResponse>(*clients.back(), 9, produce_request("t", 0, records)));
+  }
+  auto answered = [&] {
+    return std::count_if(big.begin(), big.end(), [](auto& one) { return one->has_value(); });
+  };
+  EXPECT_TRUE(world_.run_until([&] { return answered() >= 2; }, 60s));
+  auto small = begin<ProduceResponse>(client(), 9, produce_request("t", 0, *batch({"x"}).build()));
+  EXPECT_TRUE(world_.run_until([&] { return small->has_value(); }, 60s));
+  EXPECT_LE(answered(), 10);
+  EXPECT_TRUE(world_.run_until([&] { return answered() == 40; }, 60s));
+}
+
 // A request over the whole budget goes when it is alone, or it would wait for ever.
 TEST_P(WireConnection, ARequestOverTheWholeBudgetIsServedAlone) {
   settings().request_memory_bytes = 300'000;
