@@ -89,8 +89,8 @@ Task<S3Reply> S3Client::run_of(Self self, S3CallPtr call) {
     if (!shared.budget.try_spend()) {
       shared.stats.budget_exhausted.fetch_add(1, std::memory_order_relaxed);
       // Told late, so that whoever asks again at once is no storm either.
-      co_await env::sleep_for(shard, backoff(retry + 4, timing.pause, timing.pause_max,
-                                             shard.random()));
+      co_await env::sleep_for(shard,
+                              backoff(retry + 4, timing.pause, timing.pause_max, shard.random()));
       co_return reply;
     }
     co_await env::sleep_for(shard, pause);
