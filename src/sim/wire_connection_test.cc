@@ -363,7 +363,8 @@ TEST_P(WireConnection, ASmallRequestPassesTheQueueOfBigOnes) {
     return std::count_if(big.begin(), big.end(), [](auto& one) { return one->has_value(); });
   };
   EXPECT_TRUE(world_.run_until([&] { return answered() >= 2; }, 60s));
-  auto small = begin<ProduceResponse>(client(), 9, produce_request("t", 0, *batch({"x"}).build()));
+  const std::string record = *batch({"x"}).build();
+  auto small = begin<ProduceResponse>(client(), 9, produce_request("t", 0, record));
   EXPECT_TRUE(world_.run_until([&] { return small->has_value(); }, 60s));
   EXPECT_LE(answered(), 10);
   EXPECT_TRUE(world_.run_until([&] { return answered() == 40; }, 60s));
