@@ -27,7 +27,7 @@ Member::Member(env::Shard& shard, meta::Store& store, Options options, Uuid clus
 Task<Result<void>> Member::start() {
   for (Part part : kParts) CO_TRY_VOID(co_await list(part));
   publish();
-  for (Part part : kParts) shard_.spawn(follow(part));
+  for (Part part : kParts) shard_.spawn(follow(part, background_.enter()));
   co_return Result<void>{};
 }
 
@@ -49,8 +49,7 @@ Task<Result<void>> Member::list(Part part) {
   co_return Result<void>{};
 }
 
-Task<void> Member::follow(Part part) {
-  auto pass = background_.enter();
+Task<void> Member::follow(Part part, env::Gate::Pass) {
   Followed& followed = followed_[static_cast<size_t>(part)];
   while (!stopping_) {
     auto changes = co_await followed.watch->next();

@@ -69,7 +69,8 @@ class Member final : public Cluster {
 
   // follow.cc
   Task<Result<void>> list(Part part);
-  Task<void> follow(Part part);
+  // Inside the gate from the call on: a stop may come before their first step.
+  Task<void> follow(Part part, env::Gate::Pass pass);
   void publish();
   // Until the part has been followed up to `revision`.
   Task<Result<void>> wait_seen(Part part, Revision revision);
@@ -88,7 +89,7 @@ class Member final : public Cluster {
   Task<Result<Revision>> write_pages(Uuid id, uint32_t from, uint32_t to);
   // pages.cc
   Task<Result<void>> remove_pages(Uuid id);
-  Task<void> remove_pages_later(Uuid id);
+  Task<void> remove_pages_later(Uuid id, env::Gate::Pass pass);
   Task<Result<void>> settle_pages();
   Task<Result<void>> settle_page(Uuid topic, uint32_t number, Model::Page page);
   bool is_orphan(const Uuid& topic, const Model::Pages& pages) const;

@@ -18,8 +18,7 @@ Task<Result<void>> Member::remove_pages(Uuid id) {
 }
 
 // What it leaves is removed after the next start.
-Task<void> Member::remove_pages_later(Uuid id) {
-  auto pass = background_.enter();
+Task<void> Member::remove_pages_later(Uuid id, env::Gate::Pass) {
   auto removed = co_await remove_pages(id);
   if (!removed && !stopping_)
     log_warn("pages of topic {} stay for now: {}", id.to_string(), removed.error().to_string());

@@ -82,7 +82,7 @@ Task<Result<Uuid>> Member::create(NewTopic topic) {
     if (pages.error().code == Code::maybe_written)
       in_doubt_.insert(id);
     else
-      shard_.spawn(remove_pages_later(id));
+      shard_.spawn(remove_pages_later(id, background_.enter()));
     co_return fail(std::move(pages).error());
   }
   meta::TopicRecord record{id, topic.partition_count, topic.replication_factor, topic.internal,
@@ -97,7 +97,7 @@ Task<Result<Uuid>> Member::create(NewTopic topic) {
     if (done.error().code == Code::maybe_written)
       in_doubt_.insert(id);
     else
-      shard_.spawn(remove_pages_later(id));
+      shard_.spawn(remove_pages_later(id, background_.enter()));
     if (done.error().code == Code::conflict)
       co_return fail(Code::already_exists, fmt::format("topic '{}' is there already", topic.name));
     co_return fail(std::move(done).error());
@@ -119,7 +119,7 @@ Task<Result<void>> Member::erase(std::string name) {
   CO_TRY_VOID(co_await wait_seen(Part::topics, done));
   // A removal that was read back has no revision to wait for.
   while (model_.has_topic(record.topic_id) && !stopping_) co_await seen_.wait();
-  shard_.spawn(remove_pages_later(record.topic_id));
+  shard_.spawn(remove_pages_later(record.topic_id, background_.enter()));
   co_return Result<void>{};
 }
 
