@@ -249,6 +249,7 @@ TEST(object_wal, a_living_writer_cannot_keep_a_sealer_from_the_end) {
   uint64_t most = 0;
   for (uint64_t seed = 0; seed < 40; ++seed) {
     Scene scene(seed, 8);
+    scene.store.faults.tail = 0;  // nothing gives the sealer a start
     auto flood = [](Scene& world, uint32_t stream) -> Task<void> {
       for (int64_t base = 0;; ++base) {
         std::vector<Entry> entries(1, batch(base, 7000, stream));
@@ -268,7 +269,7 @@ TEST(object_wal, a_living_writer_cannot_keep_a_sealer_from_the_end) {
     size_t seals = 0;
     for (const auto& [key, object] : scene.store.objects)
       seals += parse_slot_key(kOwner, key) && object.body.size() == kSlotHeaderBytes ? 1 : 0;
-    EXPECT_LE(seals, 5u);
+    EXPECT_LE(seals, 3u);
   }
   EXPECT_LT(most, 1000u);
   fmt::print("slots written while it was sealed: at most {}\n", most);

@@ -13,7 +13,7 @@ constexpr size_t kAheadFirst = 4;  // before it is known how big slots are
 
 }  // namespace
 
-SlotReader::SlotReader(SlotStore slots, Position from, std::optional<Position> end)
+SlotReader::SlotReader(SlotStore slots, Position from, [[maybe_unused]] std::optional<Position> end)
     : slots_(std::move(slots)),
 #ifdef PACELINE_PLANT_replay_beyond_seal
       end_(std::nullopt),

@@ -84,7 +84,9 @@ Task<Result<uint64_t>> decide_end(SlotStore slots, uint64_t from) {
     if (frontier.sealed) co_return frontier.sequence;
     SideBySide<Settled> puts(slots.shard());
     puts.start(put_seal(slots, frontier.sequence));
+#ifndef PACELINE_PLANT_seal_without_barrier
     if (barrier > 0) puts.start(put_seal(slots, frontier.sequence + barrier));
+#endif
     Settled first = co_await puts.value(0);
     CO_TRY(const bool sealed, co_await holds_seal(slots, frontier.sequence, std::move(first)));
     if (sealed) co_return frontier.sequence;

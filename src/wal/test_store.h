@@ -22,6 +22,7 @@ class TestStore final : public object::Store {
  public:
   struct Faults {
     env::Duration latency_max = std::chrono::milliseconds(20);
+    double tail = 0.02;  // chance of each way to take 20 times as long
     // Chances are of each request.
     double refuse = 0;      // 503, without effect
     double conflict = 0;    // 409, without effect
@@ -176,8 +177,7 @@ class TestStore final : public object::Store {
 
   env::Duration latency() {
     const auto most = static_cast<uint64_t>(faults.latency_max.count());
-    // Now and then a tail.
-    const uint64_t times = world_.random().below(50) == 0 ? 20 : 1;
+    const uint64_t times = world_.random().chance(faults.tail) ? 20 : 1;
     return env::Duration(static_cast<int64_t>(times * (most / 10 + world_.random().below(most))));
   }
   Fate draw() {
