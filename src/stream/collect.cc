@@ -177,11 +177,26 @@ Task<Result<void>> Collector::find_orphans() {
       const auto lane = known.find(id->lane);
       const bool committed = lane != known.end() && (!lane->second->record.sealed ||
                                                      lane->second->objects.contains(id->number));
-      if (!committed) doom(*id, true);
+      if (committed || pending_.contains(*id)) continue;
+      CO_TRY(bool foreign, co_await is_foreign(*id));
+      if (foreign) {
+        log_warn("storage: object {} is another cluster's; it is left alone", id->to_string());
+        continue;
+      }
+      doom(*id, true);
     }
     more = page.more && !page.objects.empty();
   }
   co_return Result<void>{};
+}
+
+// Two clusters that were given one place by mistake must not eat each other's objects.
+Task<Result<bool>> Collector::is_foreign(ObjectId id) {
+  auto front = co_await core_.objects.collection.get(core_.owner(), body_key(id), 0, kHeaderBytes);
+  if (!front && is_transient(front.error().code)) co_return fail(front.error());
+  if (!front) co_return false;
+  const auto header = decode_header(id, front->bytes());
+  co_return header && header->cluster_id != core_.options.cluster_id;
 }
 
 // Uploads in parts that a crash has left: no put takes as long.

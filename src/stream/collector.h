@@ -37,6 +37,7 @@ class Collector {
   Task<Result<void>> remove_due();
   Task<Result<void>> load_marks();
   Task<Result<void>> find_orphans();
+  Task<Result<bool>> is_foreign(ObjectId id);
   Task<Result<void>> end_unfinished();
   void doom(ObjectId id, bool orphan);
 

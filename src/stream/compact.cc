@@ -163,8 +163,7 @@ void Compactor::give_up(const CompactionItem& item, const Error& error) {
 
 Task<void> Compactor::stop(env::Instant deadline) {
   if (!core_.damaged.empty()) co_return;
-  stopping_ = true;
-  wake_.notify_all();
+  cease();
   const env::Instant patience = std::max(deadline, core_.owner().now()) + std::chrono::seconds(1);
   bool in_time = true;
   while (!ended_ && in_time) in_time = co_await wake_.wait_until(patience);

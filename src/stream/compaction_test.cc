@@ -254,6 +254,25 @@ TEST(Collection, AnOrphanThatComesLateIsFoundByTheNextSearch) {
   ASSERT_OK(house.verify(0));
 }
 
+TEST(Collection, AnotherClustersObjectsAreLeftAlone) {
+  House house(10);
+  house.options.orphan_search_ms = 5'000;
+  for (int life = 0; life < 2; ++life) {
+    if (life > 0) house.crash();
+    ASSERT_OK(house.start());
+    ASSERT_OK(house.open(0));
+    ASSERT_OK(house.append_now(0, 4));
+    ASSERT_OK(house.upload());
+  }
+  const ObjectId id{{House::kBroker, Incarnation(1)}, 77};
+  const ObjectPlan plan{.cluster_id = Uuid{{9, 9}}, .id = id};
+  std::string body;
+  for (const Slice& slice : build_object(plan, {}).body) body += as_text(slice.bytes());
+  house.objects.bodies[body_key(id)] = body;
+  house.world.run_for(std::chrono::seconds(20));
+  EXPECT_TRUE(house.objects.bodies.contains(body_key(id)));
+}
+
 // Each request goes to the store of its purpose.
 class Counted final : public object::Store {
  public:

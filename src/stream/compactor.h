@@ -38,6 +38,11 @@ class Compactor {
   // What was taken is committed.
   void committed() { taken_ = 0; }
   void wake() { wake_.notify_all(); }
+  // Begins nothing more.
+  void cease() {
+    stopping_ = true;
+    wake_.notify_all();
+  }
   Task<void> stop(env::Instant deadline);
 
  private:

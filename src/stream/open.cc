@@ -200,8 +200,10 @@ void Core::lose(Error error) {
 }
 
 Task<void> Core::stop(env::Instant deadline) {
-  co_await compactor->stop(deadline);
+  // What compaction has put already goes along with the last upload; nothing waits for the rest.
+  compactor->cease();
   if (damaged.empty()) co_await uploader->stop(deadline);
+  co_await compactor->stop(deadline);
   co_await collector->stop(deadline);
   co_await writer->close(owner());
 }
