@@ -208,26 +208,25 @@ TEST_F(S3Faults, ASlowTailIsCutByASecondRequestOnAnotherConnection) {
 TEST_F(S3Faults, OfTwoOwnPutsTheOneThatIsToldThatItLostWaitsForTheOther) {
   int done = 0;
   world().run(0, put_for_ever(&world(), 200, &done));
-  // The first has taken effect and its answer is slow: the second gets 412, and it is a success.
-  int puts = 0;
-  server().faults = [&puts](const TestS3Request& request) {
-    TestS3Fault fault;
-    if (request.method == "PUT" && puts++ == 1) fault.delay = 50ms;
-    if (request.method == "PUT" && puts == 1) fault.delay = 40ms;
-    return fault;
+  auto slow_first = [](TestS3Fault::Kind kind) {
+    TestS3Fault fault{kind};
+    fault.delay_after = 60ms;
+    return first(1, "PUT", fault);
   };
+  // The first has taken effect and its answer is slow: the second is told 412 long before.
+  server().faults = slow_first(Kind::none);
   EXPECT_TRUE(world().put("both", "x"));
-  EXPECT_EQ(puts, 2);
+  EXPECT_EQ(world().stats(S3Kind::put).hedges, 1u);
   // The first has taken effect and its answer never comes: nobody knows.
-  puts = 0;
-  server().faults = [&puts](const TestS3Request& request) {
-    TestS3Fault fault;
-    if (request.method == "PUT" && puts++ == 0) fault = {Kind::reset_after, {}, 60ms};
-    if (request.method == "PUT" && puts == 2) fault.delay = 60ms;
-    return fault;
-  };
+  server().faults = slow_first(Kind::reset_after);
   EXPECT_EQ(code_of(world().put("lost", "x")), Code::maybe_written);
+  EXPECT_EQ(world().stats(S3Kind::put).hedges, 2u);
   EXPECT_EQ(stored("lost"), "x");
+  // Both are told 412, so that it is somebody else's.
+  server().objects["some/prefix/theirs"] = "y";
+  server().faults = slow_first(Kind::none);
+  EXPECT_EQ(code_of(world().put("theirs", "x")), Code::already_exists);
+  EXPECT_EQ(world().stats(S3Kind::put).hedges, 3u);
 }
 
 TEST_F(S3Faults, AListIsPagedAndLeavesOutWhatOthersHavePutThere) {

@@ -88,7 +88,7 @@ TEST(S3Verdict, OfTwoAttemptsASuccessCounts) {
   }
 }
 
-TEST(S3Verdict, OfTwoAttemptsA412IsSombodyElsesOnlyIfTheOtherIsKnownToHaveDoneNothing) {
+TEST(S3Verdict, OfTwoAttemptsA412IsSomebodyElsesOnlyIfTheOtherIsKnownToHaveDoneNothing) {
   EXPECT_FALSE(combine(of(S3Verdict::exists), of(S3Verdict::exists)).maybe);
   EXPECT_FALSE(combine(of(S3Verdict::throttled), of(S3Verdict::exists)).maybe);
   EXPECT_EQ(combine(of(S3Verdict::throttled), of(S3Verdict::exists)).verdict, S3Verdict::exists);
@@ -96,6 +96,16 @@ TEST(S3Verdict, OfTwoAttemptsA412IsSombodyElsesOnlyIfTheOtherIsKnownToHaveDoneNo
   EXPECT_EQ(combine(of(S3Verdict::unknown, true), of(S3Verdict::exists)).verdict,
             S3Verdict::exists);
   EXPECT_EQ(combine(of(S3Verdict::conflict), of(S3Verdict::exists)).verdict, S3Verdict::exists);
+}
+
+TEST(S3Verdict, WhatTheStoreSaysOfCredentialsIsNotRepeated) {
+  net::HttpOutcome outcome = answered(403, "");
+  outcome.answer->body = Slice::copy_of(
+      as_bytes("<Error><Code>InvalidToken</Code><Message>hunter2 is no token</Message></Error>"));
+  EXPECT_EQ(judge_s3(outcome, false).why, "the store answered 403 InvalidToken");
+  outcome.answer->body =
+      Slice::copy_of(as_bytes("<Error><Code>AccessDenied</Code><Message>why</Message></Error>"));
+  EXPECT_EQ(judge_s3(outcome, false).why, "the store answered 403 AccessDenied (why)");
 }
 
 TEST(S3Verdict, EachHasItsName) {

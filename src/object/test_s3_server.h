@@ -65,7 +65,8 @@ struct TestS3Fault {
   };
   Kind kind = Kind::none;
   TestS3Answer instead = {};
-  env::Duration delay = {};  // before it is done
+  env::Duration delay = {};        // before it is done
+  env::Duration delay_after = {};  // between that and the answer
 
   static TestS3Fault status(int status, std::string_view code) {
     return {Kind::answer, s3_error(status, code)};
@@ -237,6 +238,7 @@ inline Task<bool> TestS3Server::serve_one(env::Socket& socket, std::string& rece
     const auto refused = other ? std::optional(other(*request)) : refuse(*request);
     answer = refused ? *refused : act(*request);
   }
+  if (fault.delay_after.count() > 0) co_await env::sleep_for(shard_, fault.delay_after);
   if (fault.kind == Kind::reset_after) co_return false;
   if (fault.kind == Kind::answer_after) answer = fault.instead;
   const bool close = fault.kind == Kind::early_and_hang_up || fault.kind == Kind::cut_answer;
