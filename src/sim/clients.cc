@@ -38,7 +38,8 @@ std::optional<Value> parse_value(std::string_view text) {
 Task<WireClient*> Link::get() {
   while (!client_ || client_->broken()) {
     client_.reset();
-    auto connected = co_await WireClient::connect(clients_.shard, clients_.host, 9092, kPatience);
+    host_ = clients_.host;
+    auto connected = co_await WireClient::connect(clients_.shard, host_, 9092, kPatience);
     if (connected) {
       client_ = std::move(*connected);
     } else {
@@ -80,7 +81,7 @@ Task<void> run_watcher(Clients& clients) {
     WireClient* client = co_await link.get();
     const history::Time asked = clients.now();
     auto answer = co_await client->call<protocol::MetadataResponse>(12, request);
-    if (!answer || answer->topics.empty()) continue;
+    if (!answer || answer->topics.empty() || link.to_former()) continue;
     for (const auto& partition : answer->topics.front().partitions) {
       clients.history.add(
           EpochSeen{static_cast<Key>(partition.partition_index), partition.leader_epoch}, asked,

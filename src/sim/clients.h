@@ -58,11 +58,15 @@ class Link {
   Task<WireClient*> get();
   void drop() { client_.reset(); }
   WireClient* current() { return client_.get(); }  // REQUIRES: got and not dropped since
+  // It is to a process that has been replaced and may not know it. What such a one says is true but
+  // may be old: an earlier high watermark, never records that are not there.
+  bool to_former() const { return host_ != clients_.host; }
   // It stays open; the next get() makes another one.
   std::unique_ptr<WireClient> release() { return std::move(client_); }
 
  private:
   Clients& clients_;
+  std::string host_;  // that client_ is connected to
   std::unique_ptr<WireClient> client_;
 };
 

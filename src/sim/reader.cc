@@ -80,8 +80,10 @@ Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchP
   poll.group = plan.group;
   poll.key = plan.key;
   poll.from = plan.from;
-  poll.high_watermark = got.high_watermark;
-  poll.log_start = got.log_start_offset;
+  if (!link.to_former()) {
+    poll.high_watermark = got.high_watermark;
+    poll.log_start = got.log_start_offset;
+  }
   poll.last = plan.last;
   if (auto wrong = read_records(got.records, plan.from, poll)) clients.violation(plan.key, *wrong);
   FetchAnswer result{plan.from, got.high_watermark, got.log_start_offset};

@@ -71,7 +71,9 @@ class Run {
   void configure() {
     // Now and then less than the clients need at once.
     short_of_memory_ = random_.chance(0.2);
-    const uint64_t memory_bytes = short_of_memory_ ? 512ull << 10 : 4ull << 20;
+    uint64_t memory_bytes = short_of_memory_ ? 512ull << 10 : 4ull << 20;
+    // A bucket is far away: a cache that holds no whole block would fetch one for each bite.
+    if (site_.kept() != Site::Kept::on_disk) memory_bytes *= 8;
     const uint64_t upload_bytes = 16ull << (10 + random_.below(5));
     const auto upload_age_ms = static_cast<int64_t>(random_.between(100, 3000));
     const auto fan_in = static_cast<uint32_t>(3 + random_.below(4));
