@@ -18,6 +18,7 @@ constexpr Time kUnknownLives = std::chrono::seconds(10);
 struct Log {
   Lines told;                      // read or acknowledged there
   Lines read;                      // by anybody
+  Lines early;                     // of them, before the last of the final polls was asked
   Ranges covered;                  // offsets that hold a record, as read or as acknowledged
   Ranges last;                     // values in the final polls
   Ranges sent;                     // values whose send did not fail
@@ -110,11 +111,31 @@ class Judge {
         if (poll.last) log.last.add(run.value, run.value_end());
       }
     }
+    collect_early();
     for (auto& [key, log] : logs_) {
       log.told.settle();
       log.read.settle();
+      log.early.settle();
       for (Ranges* ranges : {&log.covered, &log.last, &log.sent, &log.sent_ever}) ranges->settle();
       std::ranges::sort(log.sends, {}, [](const Send* send) { return send->first; });
+    }
+  }
+
+  // What was read before the last of the final polls was asked. What comes later may be a send that
+  // nobody waits for any more, and that takes effect only now.
+  void collect_early() {
+    std::map<Key, Time> asked;
+    for (const Event* event : by_time_) {
+      if (event->kind != Event::Kind::poll || !history_.poll(*event).last) continue;
+      Time& latest = asked.try_emplace(history_.poll(*event).key, event->invoked).first->second;
+      latest = std::max(latest, event->invoked);
+    }
+    for (const Event* event : by_time_) {
+      if (event->kind != Event::Kind::poll) continue;
+      const Poll& poll = history_.poll(*event);
+      const auto latest = asked.find(poll.key);
+      if (latest != asked.end() && event->told > latest->second) continue;
+      for (const Run& run : poll.seen) logs_[poll.key].early.add(run);
     }
   }
 
@@ -172,7 +193,7 @@ class Judge {
                 part.start, offset});
       }
     }
-    for (const Run& run : log.read.by_value()) {
+    for (const Run& run : log.early.by_value()) {
       const uint64_t deleted = std::min<uint64_t>(at(log.start - run.offset), run.count);
       for (const auto& part : log.last.missing(run.value + deleted, run.value_end())) {
         const auto offset = run.offset + static_cast<int64_t>(part.start - run.value);

@@ -105,6 +105,18 @@ TEST(Checker, AValueThatWasReadAndIsGone) {
   EXPECT_EQ(names(history), Names{"read-beyond-durable"});
 }
 
+// A send that nobody waits for any more takes effect after the final polls have come to their end.
+TEST(Checker, AValueThatComesAfterTheFinalPollsIsNotGone) {
+  History history;
+  add_sound(history);
+  Send late = sent(20, 1, -1, 2);
+  late.outcome = Outcome::unknown;
+  history.add(late, at(5), at(6));
+  add_final(history);
+  history.add(polled(3, {{3, 20}}, 3), at(902), at(903));
+  EXPECT_EQ(names(history), Names{});
+}
+
 TEST(Checker, AValueOfAFailedSend) {
   History history;
   add_sound(history);
