@@ -3,8 +3,15 @@
 #include <fmt/format.h>
 
 #include "stream/object_fetch.h"
+#include "stream/retry.h"
 
 namespace paceline::stream {
+namespace {
+
+// Over about half a second.
+constexpr int kLooks = 5;
+
+}  // namespace
 
 Task<Result<std::shared_ptr<const Index>>> ObjectReader::index(ObjectId object, Why why) {
   auto load = [this, object, why] { return load_index(object, why); };
@@ -56,9 +63,14 @@ Task<Result<Index>> ObjectReader::load_index(ObjectId object, Why why) {
   // How long an index is stands in the object.
   constexpr uint64_t kIndexBytes = 64 << 10;
   const ReadGate::Pass pass = co_await gate_.enter(std::hash<ObjectId>{}(object), kIndexBytes);
-  auto got = co_await fetch_index(shard_, store_for(why), cluster_id_, object);
-  if (!got) co_return fail(absence_is_damage(object, got.error()));
-  co_return got;
+  Backoff backoff;
+  for (int look = 1;; ++look) {
+    auto got = co_await fetch_index(shard_, store_for(why), cluster_id_, object);
+    if (got) co_return got;
+    Error error = absence_is_damage(object, got.error());
+    if (error.code != Code::corrupt || look == kLooks) co_return fail(std::move(error));
+    co_await env::sleep_for(shard_, backoff.next(shard_.random()));
+  }
 }
 
 Task<Result<ObjectReader::Block>> ObjectReader::load_in_turn(ObjectId object, BlockRef ref,
@@ -67,20 +79,24 @@ Task<Result<ObjectReader::Block>> ObjectReader::load_in_turn(ObjectId object, Bl
   co_return co_await load_block(object, ref, why);
 }
 
+// A body may be damaged on its way: it is asked for again before it counts as damaged where it
+// lies.
 Task<Result<ObjectReader::Block>> ObjectReader::load_block(ObjectId object, BlockRef ref, Why why) {
-  for (bool again : {false, true}) {
+  Backoff backoff;
+  for (int look = 1;; ++look) {
+    Error error;
     auto bytes = co_await fetch(object, ref.position, ref.bytes, why);
-    if (!bytes) {
-      if (bytes.error().code == Code::corrupt && !again) continue;
-      co_return fail(bytes.error());
+    if (bytes) {
+      auto batches = decode_block(ref, *bytes);
+      if (batches) co_return Block{std::move(*batches), std::max(ref.raw_bytes, ref.bytes)};
+      error = Error{Code::corrupt,
+                    fmt::format("object {}: {}", object.to_string(), batches.error().message)};
+    } else {
+      error = bytes.error();
     }
-    auto batches = decode_block(ref, *bytes);
-    if (batches) co_return Block{std::move(*batches), std::max(ref.raw_bytes, ref.bytes)};
-    if (again)
-      co_return fail(Code::corrupt,
-                     fmt::format("object {}: {}", object.to_string(), batches.error().message));
+    if (error.code != Code::corrupt || look == kLooks) co_return fail(std::move(error));
+    co_await env::sleep_for(shard_, backoff.next(shard_.random()));
   }
-  co_return fail(Code::corrupt, "unreachable");
 }
 
 }  // namespace paceline::stream
