@@ -38,6 +38,7 @@ class EtcdClient {
   bool closed() const { return gate_->closed(); }
 
   const std::string& prefix() const { return options_.prefix; }
+  env::Duration call_timeout() const { return options_.call_timeout; }
   // Of the newest answer so far. A later question may not be answered with an older one.
   int64_t newest() const { return newest_; }
   // corrupt: the store has gone back behind `floor`, as a restored backup does.

@@ -121,14 +121,16 @@ class EtcdCluster {
     }
     return -1;
   }
-  // A cluster that does not come up is the end of the test program, with its reason.
-  void await_leader() {
+  // The member that leads. A cluster that does not come up is the end of the test program, with
+  // its reason.
+  int await_leader() {
     for (int i = 0; i < 300; ++i) {
-      if (leader() >= 0) return;
+      if (const int leads = leader(); leads >= 0) return leads;
       check_alive();
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     CHECK(!"etcd has no leader after many tries");
+    return -1;
   }
 
  private:

@@ -67,12 +67,12 @@ Task<Result<Range>> get_range_once(ClientPtr client, env::Shard& shard, std::str
 
 Task<Result<Range>> get_range(ClientPtr client, env::Shard& shard, std::string from, std::string to,
                               size_t count_max) {
-  constexpr int kAttempts = 3;
   if (count_max == 0) co_return fail(Code::invalid_argument, "a range of no entries was asked for");
-  for (int attempt = 1;; ++attempt) {
+  const env::Instant deadline = shard.now() + client->call_timeout();
+  for (;;) {
     auto range = co_await get_range_once(client, shard, from, to, count_max);
     if (range || range.error().code != Code::compacted) co_return range;
-    if (attempt == kAttempts)
+    if (shard.now() >= deadline)
       co_return fail(Code::unavailable, "etcd is compacted faster than this range can be read");
   }
 }

@@ -32,9 +32,15 @@ RpcStatus to_status(const grpc::Status& status) {
   return {static_cast<RpcCode>(status.error_code()), status.error_message()};
 }
 
-// gRPC's own lines would stand in the broker's output without its form.
+// gRPC's own lines would stand in the broker's output without its form. The last one before it
+// ends the process is the only one that anybody needs.
 void log_of_grpc(gpr_log_func_args* line) {
-  if (line->severity >= GPR_LOG_SEVERITY_ERROR) log_debug("grpc: {}", line->message);
+  const std::string_view message = line->message;
+  if (message.starts_with("assertion failed") || message.starts_with("ASSERTION FAILED")) {
+    log_error("grpc: {}:{}: {}", line->file, line->line, message);
+  } else if (line->severity >= GPR_LOG_SEVERITY_ERROR) {
+    log_debug("grpc: {}", message);
+  }
 }
 
 void prepare(grpc::ClientContext& context, std::optional<env::Duration> timeout,
@@ -171,8 +177,27 @@ class Stream final : public RpcStream {
   std::shared_ptr<StreamCall> call_;
 };
 
+// gRPC 1.51 takes the queue of all callbacks down with the last channel, and where it waits by
+// poll() it now and then frees that queue twice. A channel that never goes keeps it.
+void keep_callback_queue() {
+  struct Keeper {
+    // Without credentials it leads nowhere: its one call, which takes hold of the queue, fails.
+    std::shared_ptr<grpc::Channel> channel = grpc::CreateChannel("", nullptr);
+    grpc::GenericStub stub{channel};
+    grpc::ClientContext context;
+    grpc::ByteBuffer request = to_buffer(""), response;
+    Keeper() {
+      stub.UnaryCall(&context, "/keep", grpc::StubOptions(), &request, &response,
+                     [](const grpc::Status&) {});
+    }
+  };
+  static const Keeper* const kept = new Keeper;
+  (void)kept;
+}
+
 std::shared_ptr<grpc::Channel> make_channel(const std::string& address, const TlsFiles* tls) {
   gpr_set_log_function(log_of_grpc);
+  keep_callback_queue();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // who may be asked twice is decided here
