@@ -68,15 +68,17 @@ StreamReport check_stream(const Verified& verified, StreamId id, const StreamIma
 // Visits the batches of one extent that end above `from`.
 Task<Result<void>> visit_extent(Inspected inspected, StreamId stream, Extent extent, Offset from,
                                 Visitor visitor) {
-  CO_TRY(Slice front, co_await fetch_checked(inspected, extent.object, 0, kHeaderBytes));
-  CO_TRY(Header header, decode_header(extent.object, front.bytes()));
-  CO_TRY(Slice bytes, co_await fetch_checked(inspected, extent.object, header.index_position,
-                                             header.index_bytes));
-  CO_TRY(Index index, decode_index(extent.object, bytes.bytes()));
+  auto to_header = [&](const Slice& bytes) { return decode_header(extent.object, bytes.bytes()); };
+  CO_TRY(Header header,
+         co_await fetch_checked(inspected, extent.object, 0, kHeaderBytes, to_header));
+  auto to_index = [&](const Slice& bytes) { return decode_index(extent.object, bytes.bytes()); };
+  CO_TRY(Index index, co_await fetch_checked(inspected, extent.object, header.index_position,
+                                             header.index_bytes, to_index));
   for (const BlockRef& ref : index.of_stream(stream)) {
     if (ref.end <= std::max(from, extent.base) || ref.base >= extent.end) continue;
-    CO_TRY(Slice block, co_await fetch_checked(inspected, extent.object, ref.position, ref.bytes));
-    CO_TRY(std::vector<Batch> batches, decode_block(ref, block));
+    auto to_batches = [&](const Slice& block) { return decode_block(ref, block); };
+    CO_TRY(std::vector<Batch> batches,
+           co_await fetch_checked(inspected, extent.object, ref.position, ref.bytes, to_batches));
     for (const Batch& batch : batches) CO_TRY_VOID(visitor(batch));
   }
   co_return Result<void>{};

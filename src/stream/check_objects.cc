@@ -14,8 +14,12 @@ constexpr size_t kListedAtOnce = 1000;
 
 // Header, trailer, directory and index of a committed object.
 Task<Result<Index>> check_frame(Inspected inspected, ObjectId id, uint64_t object_bytes) {
-  CO_TRY(Slice front, co_await fetch_checked(inspected, id, 0, kHeaderBytes));
-  CO_TRY(Header header, decode_header(id, front.bytes()));
+  Slice front;
+  auto to_header = [&](const Slice& bytes) {
+    front = bytes;
+    return decode_header(id, bytes.bytes());
+  };
+  CO_TRY(Header header, co_await fetch_checked(inspected, id, 0, kHeaderBytes, to_header));
   if (header.object_bytes != object_bytes || object_bytes < kHeaderBytes + kTrailerBytes)
     co_return fail(Code::corrupt,
                    fmt::format("object {} has another size than its record", id.to_string()));
@@ -23,26 +27,28 @@ Task<Result<Index>> check_frame(Inspected inspected, ObjectId id, uint64_t objec
   if (size != object_bytes)
     co_return fail(Code::corrupt, fmt::format("the body of object {} has {} bytes instead of {}",
                                               id.to_string(), size, object_bytes));
-  CO_TRY(Slice back,
-         co_await fetch_checked(inspected, id, object_bytes - kTrailerBytes, kTrailerBytes));
-  if (!trailer_fits(front.bytes(), back.bytes()))
-    co_return fail(Code::corrupt,
-                   fmt::format("object {} does not end as it should", id.to_string()));
-  CO_TRY(Slice directory,
-         co_await fetch_checked(inspected, id, header.directory_position, header.directory_bytes));
-  CO_TRY(Directory ignored, decode_directory(id, directory.bytes()));
+  auto fits = [&](const Slice& back) -> Result<void> {
+    if (trailer_fits(front.bytes(), back.bytes())) return {};
+    return fail(Code::corrupt, fmt::format("object {} does not end as it should", id.to_string()));
+  };
+  CO_TRY_VOID(
+      co_await fetch_checked(inspected, id, object_bytes - kTrailerBytes, kTrailerBytes, fits));
+  auto to_directory = [id](const Slice& bytes) { return decode_directory(id, bytes.bytes()); };
+  CO_TRY(Directory ignored, co_await fetch_checked(inspected, id, header.directory_position,
+                                                   header.directory_bytes, to_directory));
   (void)ignored;
-  CO_TRY(Slice bytes,
-         co_await fetch_checked(inspected, id, header.index_position, header.index_bytes));
-  co_return decode_index(id, bytes.bytes());
+  auto to_index = [id](const Slice& bytes) { return decode_index(id, bytes.bytes()); };
+  co_return co_await fetch_checked(inspected, id, header.index_position, header.index_bytes,
+                                   to_index);
 }
 
 Task<Result<Index>> check_body(Inspected inspected, ObjectId id, uint64_t object_bytes,
                                CheckReport& report) {
   CO_TRY(Index index, co_await check_frame(inspected, id, object_bytes));
   for (const BlockRef& ref : index.blocks) {
-    CO_TRY(Slice bytes, co_await fetch_checked(inspected, id, ref.position, ref.bytes));
-    auto batches = decode_block(ref, bytes);
+    auto to_batches = [ref](const Slice& bytes) { return decode_block(ref, bytes); };
+    auto batches = co_await fetch_checked(inspected, id, ref.position, ref.bytes, to_batches);
+    if (!batches && batches.error().code != Code::corrupt) co_return fail(batches.error());
     if (!batches)
       co_return fail(Code::corrupt,
                      fmt::format("object {}: {}", id.to_string(), batches.error().message));
@@ -65,12 +71,13 @@ Task<Result<void>> judge_unknown(Inspected inspected, ObjectId id, CheckReport& 
   // Committed since, or collected since.
   CO_TRY(bool known, co_await is_known(inspected, id, true));
   if (known) co_return Result<void>{};
-  auto front = co_await fetch_checked(inspected, id, 0, kHeaderBytes);
-  if (!front && front.error().code == Code::not_found) co_return Result<void>{};
-  if (!front && front.error().code != Code::out_of_range) co_return fail(front.error());
+  auto to_header = [id](const Slice& bytes) { return decode_header(id, bytes.bytes()); };
+  auto header = co_await fetch_checked(inspected, id, 0, kHeaderBytes, to_header);
+  if (!header && header.error().code == Code::not_found) co_return Result<void>{};
+  if (!header && header.error().code != Code::out_of_range && header.error().code != Code::corrupt)
+    co_return fail(header.error());
   const std::string key = body_key(id);
   report.orphans.push_back(key);
-  auto header = front ? decode_header(id, front->bytes()) : Result<Header>(fail(front.error()));
   if (!header || header->created_s == 0) co_return Result<void>{};
   const int64_t age_ms = inspected.shard->wall_ms() - int64_t{header->created_s} * 1000;
   if (age_ms > inspected.leftover_grace_ms)

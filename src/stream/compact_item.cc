@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/crc32c.h"
+#include "object/looks.h"
 #include "stream/compactor.h"
 #include "stream/object_fetch.h"
 #include "stream/put_object.h"
@@ -139,7 +141,7 @@ Task<void> Compactor::fetch_some(std::shared_ptr<Core> core, std::shared_ptr<Gat
 
 Task<Result<void>> Compactor::fetch(Gathering& gathering, const Fetch& fetch) {
   Backoff backoff;
-  bool again = false;
+  object::Looks looks(object::Looks::kForReader);
   for (;;) {
     auto bytes = co_await core_.objects.compaction.get(core_.owner(), body_key(fetch.object),
                                                        fetch.position, fetch.bytes);
@@ -151,10 +153,10 @@ Task<Result<void>> Compactor::fetch(Gathering& gathering, const Fetch& fetch) {
     auto decoding = [refs = fetch.blocks, body = *bytes] { return decode_blocks(refs, body); };
     Result<Blocks> blocks = co_await env::offload(core_.owner(), decoding);
     if (!blocks) {
-      // Damaged on its way, perhaps.
-      if (std::exchange(again, true))
+      if (looks.settle(crc32c(bytes->bytes())))
         co_return fail(Code::corrupt, fmt::format("object {}: {}", fetch.object.to_string(),
                                                   blocks.error().message));
+      co_await env::sleep_for(core_.owner(), looks.pause(core_.owner().random()));
       continue;
     }
     for (size_t i = 0; i < fetch.blocks.size(); ++i)

@@ -41,11 +41,4 @@ Task<Result<Recovery>> look(Inspected inspected) {
   }
 }
 
-Task<Result<Slice>> fetch_checked(Inspected inspected, ObjectId id, uint64_t from, uint64_t bytes) {
-  auto getting = [inspected, id, from, bytes] {
-    return inspected.objects->get(*inspected.shard, body_key(id), from, bytes);
-  };
-  co_return co_await retry_transient(*inspected.shard, getting);
-}
-
 }  // namespace paceline::stream

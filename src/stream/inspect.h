@@ -3,9 +3,10 @@
 #include <map>
 #include <memory>
 
-#include "stream/object_format.h"
+#include "stream/get_checked.h"
 #include "stream/recover.h"
 #include "stream/recovery.h"
+#include "stream/retry.h"
 
 // The parts of an inspection. A broker may be working meanwhile: what it changes under our eyes is
 // looked at again, and only what stays wrong is reported.
@@ -21,8 +22,16 @@ Task<Result<Recovery>> look(Inspected inspected);
 // Whether the broker has committed anything since.
 Task<Result<bool>> has_moved_on(Inspected inspected, const std::vector<LaneFacts>& since);
 
-// A range of an object, waited for while the store fails.
-Task<Result<Slice>> fetch_checked(Inspected inspected, ObjectId id, uint64_t from, uint64_t bytes);
+// A part of an object, checked by `decode` as get_checked() says, waited for while the store fails.
+template <class Decode>
+Task<std::invoke_result_t<Decode&, const Slice&>> fetch_checked(Inspected inspected, ObjectId id,
+                                                                uint64_t from, uint64_t bytes,
+                                                                Decode decode) {
+  auto getting = [&] {
+    return get_checked(*inspected.shard, *inspected.objects, id, from, bytes, decode);
+  };
+  co_return co_await retry_transient(*inspected.shard, getting);
+}
 
 // Indexes of objects whose every byte was verified.
 using Verified = std::map<ObjectId, std::shared_ptr<const Index>>;

@@ -2,29 +2,24 @@
 
 #include <fmt/format.h>
 
+#include "stream/get_checked.h"
+
 namespace paceline::stream {
-namespace {
-
-Task<Result<Index>> fetch_once(env::Shard& shard, object::Store& store, Uuid cluster_id,
-                               ObjectId object) {
-  CO_TRY(Slice front, co_await store.get(shard, body_key(object), 0, kHeaderBytes));
-  CO_TRY(Header header, decode_header(object, front.bytes()));
-  if (header.cluster_id != cluster_id)
-    co_return fail(Code::corrupt,
-                   fmt::format("object {} is of another cluster", object.to_string()));
-  CO_TRY(Slice bytes,
-         co_await store.get(shard, body_key(object), header.index_position, header.index_bytes));
-  co_return decode_index(object, bytes.bytes());
-}
-
-}  // namespace
 
 Task<Result<Index>> fetch_index(env::Shard& shard, object::Store& store, Uuid cluster_id,
                                 ObjectId object) {
-  auto first = co_await fetch_once(shard, store, cluster_id, object);
-  // A body may be damaged on its way: one more fetch tells that from damage where it is kept.
-  if (first || first.error().code != Code::corrupt) co_return first;
-  co_return co_await fetch_once(shard, store, cluster_id, object);
+  auto to_header = [object, cluster_id](const Slice& front) -> Result<Header> {
+    TRY(Header header, decode_header(object, front.bytes()));
+    if (header.cluster_id != cluster_id)
+      return fail(Code::corrupt,
+                  fmt::format("object {} is of another cluster", object.to_string()));
+    return header;
+  };
+  auto to_index = [object](const Slice& bytes) { return decode_index(object, bytes.bytes()); };
+  CO_TRY(const Header header,
+         co_await get_checked(shard, store, object, 0, kHeaderBytes, to_header));
+  co_return co_await get_checked(shard, store, object, header.index_position, header.index_bytes,
+                                 to_index);
 }
 
 Error absence_is_damage(ObjectId object, Error error) {

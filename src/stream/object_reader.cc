@@ -2,16 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "stream/get_checked.h"
 #include "stream/object_fetch.h"
-#include "stream/retry.h"
 
 namespace paceline::stream {
-namespace {
-
-// Over about half a second.
-constexpr int kLooks = 5;
-
-}  // namespace
 
 Task<Result<std::shared_ptr<const Index>>> ObjectReader::index(ObjectId object, Why why) {
   auto load = [this, object, why] { return load_index(object, why); };
@@ -53,24 +47,13 @@ Task<Result<ObjectReader::Block>> ObjectReader::load_ahead(ObjectId object, Bloc
   co_return block;
 }
 
-Task<Result<Slice>> ObjectReader::fetch(ObjectId object, uint64_t from, uint64_t bytes, Why why) {
-  auto got = co_await store_for(why).get(shard_, body_key(object), from, bytes);
-  if (!got) co_return fail(absence_is_damage(object, got.error()));
-  co_return got;
-}
-
 Task<Result<Index>> ObjectReader::load_index(ObjectId object, Why why) {
   // How long an index is stands in the object.
   constexpr uint64_t kIndexBytes = 64 << 10;
   const ReadGate::Pass pass = co_await gate_.enter(std::hash<ObjectId>{}(object), kIndexBytes);
-  Backoff backoff;
-  for (int look = 1;; ++look) {
-    auto got = co_await fetch_index(shard_, store_for(why), cluster_id_, object);
-    if (got) co_return got;
-    Error error = absence_is_damage(object, got.error());
-    if (error.code != Code::corrupt || look == kLooks) co_return fail(std::move(error));
-    co_await env::sleep_for(shard_, backoff.next(shard_.random()));
-  }
+  auto got = co_await fetch_index(shard_, store_for(why), cluster_id_, object);
+  if (!got) co_return fail(absence_is_damage(object, got.error()));
+  co_return got;
 }
 
 Task<Result<ObjectReader::Block>> ObjectReader::load_in_turn(ObjectId object, BlockRef ref,
@@ -79,24 +62,17 @@ Task<Result<ObjectReader::Block>> ObjectReader::load_in_turn(ObjectId object, Bl
   co_return co_await load_block(object, ref, why);
 }
 
-// A body may be damaged on its way: it is asked for again before it counts as damaged where it
-// lies.
 Task<Result<ObjectReader::Block>> ObjectReader::load_block(ObjectId object, BlockRef ref, Why why) {
-  Backoff backoff;
-  for (int look = 1;; ++look) {
-    Error error;
-    auto bytes = co_await fetch(object, ref.position, ref.bytes, why);
-    if (bytes) {
-      auto batches = decode_block(ref, *bytes);
-      if (batches) co_return Block{std::move(*batches), std::max(ref.raw_bytes, ref.bytes)};
-      error = Error{Code::corrupt,
-                    fmt::format("object {}: {}", object.to_string(), batches.error().message)};
-    } else {
-      error = bytes.error();
-    }
-    if (error.code != Code::corrupt || look == kLooks) co_return fail(std::move(error));
-    co_await env::sleep_for(shard_, backoff.next(shard_.random()));
-  }
+  auto decode = [object, ref](const Slice& bytes) -> Result<Block> {
+    auto batches = decode_block(ref, bytes);
+    if (!batches)
+      return fail(batches.error().code,
+                  fmt::format("object {}: {}", object.to_string(), batches.error().message));
+    return Block{std::move(*batches), std::max(ref.raw_bytes, ref.bytes)};
+  };
+  auto got = co_await get_checked(shard_, store_for(why), object, ref.position, ref.bytes, decode);
+  if (!got) co_return fail(absence_is_damage(object, got.error()));
+  co_return got;
 }
 
 }  // namespace paceline::stream

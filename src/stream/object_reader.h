@@ -63,7 +63,7 @@ class ObjectReader {
   // What a fetch is for: a reader's first read somewhere, or one of a reader that goes on.
   enum class Why { read, catch_up };
 
-  // corrupt: damaged (twice: it was fetched again), absent, or another's. unavailable: try later.
+  // corrupt: damaged where it lies, absent, or another's. unavailable: try later.
   Task<Result<std::shared_ptr<const Index>>> index(ObjectId object, Why why);
   Task<Result<std::shared_ptr<const Block>>> block(ObjectId object, BlockRef ref, Why why);
   // What is there already, or null.
@@ -91,7 +91,6 @@ class ObjectReader {
     size_t hash() const { return std::hash<ObjectId>{}(object) + position * 0x9e3779b97f4a7c15ull; }
   };
   object::Store& store_for(Why why) { return why == Why::read ? objects_.read : objects_.catch_up; }
-  Task<Result<Slice>> fetch(ObjectId object, uint64_t from, uint64_t bytes, Why why);
   Task<Result<Index>> load_index(ObjectId object, Why why);
   Task<Result<Block>> load_in_turn(ObjectId object, BlockRef ref, Why why);
   Task<Result<Block>> load_block(ObjectId object, BlockRef ref, Why why);

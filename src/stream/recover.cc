@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "stream/object_format.h"
+#include "stream/get_checked.h"
 #include "stream/retry.h"
 
 namespace paceline::stream {
@@ -142,32 +142,20 @@ Task<Result<std::vector<LaneFacts>>> read_lanes_at_once(Sources sources, BrokerI
   }
 }
 
-Task<Result<Directory>> look_at_directory(Sources sources, ObjectId id, meta::ObjectRecord record) {
-  auto loading = [&] {
-    return sources.objects->get(*sources.shard, body_key(id), record.directory_position,
-                                record.directory_bytes);
-  };
-  auto bytes = co_await retry_transient(*sources.shard, loading);
-  if (!bytes && (bytes.error().code == Code::not_found || bytes.error().code == Code::out_of_range))
-    co_return fail(Code::corrupt,
-                   fmt::format("object {} is committed, but its directory is not there: {}",
-                               id.to_string(), bytes.error().message));
-  if (!bytes) co_return fail(bytes.error());
-  co_return decode_directory(id, bytes->bytes());
-}
-
 }  // namespace
 
-// A store may not know a young object yet, or damage a body on its way: what is committed is asked
-// for again, for about two seconds, before it counts as lost.
 Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::ObjectRecord record) {
-  constexpr int kLooks = 7;
-  Backoff backoff;
-  for (int look = 1;; ++look) {
-    auto directory = co_await look_at_directory(sources, id, record);
-    if (directory || directory.error().code != Code::corrupt || look == kLooks) co_return directory;
-    co_await env::sleep_for(*sources.shard, backoff.next(sources.shard->random()));
-  }
+  auto decode = [id](const Slice& bytes) { return decode_directory(id, bytes.bytes()); };
+  auto loading = [&] {
+    return get_checked(*sources.shard, *sources.objects, id, record.directory_position,
+                       record.directory_bytes, decode, object::Looks::kForGood);
+  };
+  auto got = co_await retry_transient(*sources.shard, loading);
+  if (!got && (got.error().code == Code::not_found || got.error().code == Code::out_of_range))
+    co_return fail(Code::corrupt,
+                   fmt::format("object {} is committed, but its directory is not there: {}",
+                               id.to_string(), got.error().message));
+  co_return got;
 }
 
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {

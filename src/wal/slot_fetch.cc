@@ -7,13 +7,11 @@
 
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "object/looks.h"
 
 namespace paceline::wal {
 namespace {
 
-// A body that does not match its checksum is fetched so often: each time by whatever path the store
-// takes.
-constexpr int kReadsMax = 5;
 constexpr env::Duration kRereadFirst = std::chrono::milliseconds(20);
 constexpr env::Duration kLineEvery = std::chrono::seconds(10);
 // Where a header cannot be read, the index is looked for in the last bytes of an object.
@@ -47,15 +45,17 @@ struct Look {
   Fetched fetched;
   bool again = false;
   bool failed = false;  // the store did not answer: that says nothing of the slot
+  uint32_t fingerprint = object::Looks::kAbsent;  // of what cannot be right
 };
 
-Look damaged(std::string why) {
+Look damaged(std::string why, uint32_t fingerprint) {
   return {.fetched = {.what = Fetched::What::damaged,
                       .header = {},
                       .body = {},
                       .why = std::move(why),
                       .rows = {}},
-          .again = true};
+          .again = true,
+          .fingerprint = fingerprint};
 }
 
 Look no_answer(std::string why) {
@@ -69,12 +69,14 @@ Task<Look> look_at(SlotStore slots, uint64_t sequence) {
   const std::string key = slots.slot_key(sequence);
   const auto front = co_await slots.get(key, 0, kSlotHeaderBytes);
   if (is(front, Code::not_found)) co_return Look{};
-  if (is(front, Code::out_of_range)) co_return damaged(fmt::format("object {} is too short", key));
+  if (is(front, Code::out_of_range))
+    co_return damaged(fmt::format("object {} is too short", key), object::Looks::kAbsent);
   if (!front.result || !*front.result) co_return no_answer(reason(front));
   const auto header = decode_slot_header((*front.result)->bytes());
   if (!header || header->owner != slots.owner() || header->sequence != sequence ||
       header->kind == SlotKind::end)
-    co_return damaged(fmt::format("the header of object {} is damaged", key));
+    co_return damaged(fmt::format("the header of object {} is damaged", key),
+                      crc32c((*front.result)->bytes()));
   Look look;
   look.fetched.header = *header;
   look.fetched.what = Fetched::What::seal;
@@ -84,12 +86,14 @@ Task<Look> look_at(SlotStore slots, uint64_t sequence) {
       co_await slots.get(key, kSlotHeaderBytes, header->object_bytes() - kSlotHeaderBytes);
   if (is(rest, Code::not_found)) co_return Look{};
   if (is(rest, Code::out_of_range))
-    co_return damaged(fmt::format("object {} is shorter than it says", key));
+    co_return damaged(fmt::format("object {} is shorter than it says", key),
+                      object::Looks::kAbsent);
   if (!rest.result || !*rest.result) co_return no_answer(reason(rest));
   auto body = decode_slot_body(*header, **rest.result);
   if (!body) {
     // Its index may be whole all the same.
-    Look bad = damaged(fmt::format("object {} does not match its checksums", key));
+    Look bad = damaged(fmt::format("object {} does not match its checksums", key),
+                       crc32c((*rest.result)->bytes()));
     const Bytes index = (*rest.result)->bytes().subspan(header->entries_bytes, header->index_bytes);
     if (crc32c(index) == header->index_crc) bad.fetched.rows = decode_slot_index(index);
     co_return bad;
@@ -133,7 +137,7 @@ Task<Fetched> fetch_slot(SlotStore slots, uint64_t sequence, bool must_exist) {
   env::Instant next_line = began + kLineEvery;
   std::optional<env::Instant> missing_since;
   std::optional<std::vector<SlotRow>> rows;
-  int reads = 0;
+  object::Looks looks(object::Looks::kForGood);
   Fetched ended;
   ended.what = Fetched::What::ended;
   for (;;) {
@@ -154,13 +158,17 @@ Task<Fetched> fetch_slot(SlotStore slots, uint64_t sequence, bool must_exist) {
       co_return std::move(look.fetched);
     } else {
       if (look.fetched.rows) rows = std::move(look.fetched.rows);
-      if (++reads == kReadsMax) {
+      if (looks.settle(look.fingerprint)) {
         if (!rows) rows = co_await read_tail(slots, slots.slot_key(sequence), sequence);
         look.fetched.rows = std::move(rows);
         co_return std::move(look.fetched);
       }
     }
-    if (!co_await slots.pause(backoff)) co_return ended;
+    if (look.again && !look.failed) {
+      co_await env::sleep_for(slots.shard(), looks.pause(slots.shard().random()));
+    } else if (!co_await slots.pause(backoff)) {
+      co_return ended;
+    }
   }
 }
 

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "base/crc32c.h"
 #include "base/log.h"
+#include "object/looks.h"
 
 namespace paceline::wal {
 namespace {
 
-// What is there and does not match its checksum is read so often, by whatever path the store takes.
-constexpr int kReadsMax = 8;
 constexpr env::Duration kFirstLine = std::chrono::seconds(3);
 constexpr env::Duration kLineEvery = std::chrono::seconds(30);
 
@@ -82,7 +82,7 @@ Task<Settled> settle_slot(SlotStore slots, SlotPut put) {
   Lines lines(slots.shard());
   SlotStep step = SlotStep::put_again;
   std::string why;
-  int unreadable = 0;
+  object::Looks looks(object::Looks::kForGood);
   for (size_t tries = 1;; ++tries) {
     if (slots.ended()) co_return unknown(Code::closed, "nobody waits for it any more");
     std::optional<SlotHeader> header;
@@ -98,7 +98,9 @@ Task<Settled> settle_slot(SlotStore slots, SlotPut put) {
       const bool damaged = step == SlotStep::read_back && !answer.late && answer.result &&
                            (*answer.result || answer.result->error().code == Code::out_of_range);
       if (damaged) why = fmt::format("{} is there and cannot be read", put.key);
-      if (damaged && ++unreadable == kReadsMax) co_return unknown(Code::corrupt, why);
+      if (damaged &&
+          looks.settle(*answer.result ? crc32c((*answer.result)->bytes()) : object::Looks::kAbsent))
+        co_return unknown(Code::corrupt, why);
     }
     if (step == SlotStep::ours)
       co_return Settled{.whose = Settled::Whose::ours, .header = {}, .error = {}};
