@@ -238,6 +238,9 @@ Task<Result<void>> Server::open_storage() {
   options.upload_age_ms = options_.upload_age_ms;
   options.log_cache_bytes = options_.memory_bytes * 3 / 16;
   options.block_cache_bytes = options_.memory_bytes / 32 * 3;
+  // A reader takes a block in several bites: some have to fit in a shard's part of the cache.
+  options.block_bytes = std::clamp<uint64_t>(options.block_cache_bytes / shards_.size() / 16,
+                                             4ull << 10, options.block_bytes);
   options.read_bytes_in_flight = options_.memory_bytes / 32;
   options.compaction_bytes = options_.memory_bytes / 16;
   options.compaction_object_bytes =
