@@ -14,6 +14,7 @@ namespace paceline::object {
 struct S3Timing {
   env::Duration attempt = std::chrono::seconds(5);      // and what the bytes take at 1 MiB a second
   env::Duration total = std::chrono::seconds(30);       // likewise: all attempts and pauses
+  env::Duration probe = std::chrono::seconds(15);       // all of probe()
   env::Duration pause = std::chrono::milliseconds(50);  // before the first retry; it doubles
   env::Duration pause_max = std::chrono::seconds(2);
   env::Duration hedge_min = std::chrono::milliseconds(10);
@@ -44,8 +45,8 @@ class S3Store : public Store {
   // Proves with two puts, two ranged reads and a delete of a key of its own that the store can be
   // relied on. An error is one sentence for a human: no such bucket (not_found), access denied or
   // unknown keys (permission_denied), a condition or a range that the store ignores (unsupported),
-  // a clock that is off, a certificate that is not trusted, no connection (unavailable). Once it
-  // has succeeded a clock that jumps is corrected by the store's.
+  // a clock that is off, a certificate that is not trusted, no connection, no answer in 15 s
+  // (unavailable). Once it has succeeded a clock that jumps is corrected by the store's.
   virtual Task<Result<S3Principal>> probe(env::Shard& shard) = 0;
   virtual const S3Stats& stats() const = 0;
 };

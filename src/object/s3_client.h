@@ -45,7 +45,8 @@ struct S3Call {
   std::map<std::string, std::string> headers;
   std::vector<Slice> body;
   uint64_t answer_bytes_max = 1u << 20;
-  bool patient = true;  // false: what a human must mend is told at once
+  bool patient = true;                         // false: what a human must mend is told at once
+  env::Instant until = env::Instant::never();  // it ends by then, or earlier as any call does
 };
 using S3CallPtr = std::shared_ptr<S3Call>;
 
