@@ -29,7 +29,8 @@ struct S3Shared {
   // The store's clock less ours, once ours has proved wrong. At start it is an error instead.
   std::atomic<int64_t> clock_offset_ms = 0;
   std::atomic<bool> may_correct_clock = false;
-  std::atomic<int64_t> alerted_ms = 0;  // when a refusal was last logged
+  std::atomic<bool> parts_keep_condition = false;  // as the probe has seen
+  std::atomic<int64_t> alerted_ms = 0;             // when a refusal was last logged
 
   std::string full_key(const std::string& key) const {
     return location.prefix.empty() ? key : location.prefix + "/" + key;

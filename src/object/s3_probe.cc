@@ -111,6 +111,14 @@ Task<Result<void>> prove_ranges(Probe probe) {
   co_return Result<void>{};
 }
 
+// Whether the object stays what it is when parts are put together under its key. Some stores (Ceph)
+// replace it; whoever does not clearly refuse is given no parts, which is no reason not to start.
+Task<bool> see_parts(Probe probe) {
+  auto put =
+      co_await s3_put_parts(probe.client, probe.key, body_of(kSecond), kSecond.size(), probe.until);
+  co_return !put && put.error().code == Code::already_exists;
+}
+
 Task<Result<void>> remove_probe(Probe probe) {
   const S3Reply reply = co_await probe.run(s3_call(*probe.client, S3Kind::remove, probe.key));
   if (reply.judged.verdict != S3Verdict::fine) co_return explain(probe, reply, "delete an object");
@@ -128,11 +136,13 @@ Task<Result<S3Principal>> s3_probe(S3ClientPtr client) {
   probe.until = probe.began + limit - limit / kLeaveShare;
   auto proved = co_await prove_condition(probe);
   if (proved) proved = co_await prove_ranges(probe);
+  const bool parts = proved && co_await see_parts(probe);
   probe.until = probe.began + limit;
   auto removed = co_await remove_probe(probe);
   if (!proved) co_return fail(std::move(proved).error());
   if (!removed) co_return fail(std::move(removed).error());
   shared.may_correct_clock = true;
+  shared.parts_keep_condition = parts;
   const CredentialsPtr used = shared.credentials->current();
   co_return S3Principal{used->keys.access_key, used->source, shared.location.bucket,
                         shared.location.prefix, endpoint_of(shared.location)};

@@ -38,6 +38,7 @@ TEST(S3Probe, AFitStoreIsNamedAndLeftAsItWas) {
   EXPECT_EQ(principal->prefix, "some/prefix");
   EXPECT_EQ(principal->endpoint, "http://store:9000");
   EXPECT_TRUE(world.server().objects.empty());
+  EXPECT_TRUE(world.server().uploads.empty());
 }
 
 TEST(S3Probe, ItIsProvedAlsoWhenAnswersAreLost) {
