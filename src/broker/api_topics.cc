@@ -21,6 +21,28 @@ env::Instant deadline_of(const Request& request, int32_t timeout_ms) {
   return request.shard.now() + std::chrono::milliseconds(std::clamp(timeout_ms, 1'000, 60'000));
 }
 
+// A metadata store that does not answer holds each change up for seconds. Once the request's time
+// is over, what is left of it is not begun any more.
+class Begun {
+ public:
+  Begun(const Request& request, env::Instant deadline) : shard_(request.shard), end_(deadline) {}
+  void note(const Error& error) {
+    const bool silent = error.code == Code::unavailable || error.code == Code::maybe_written ||
+                        error.code == Code::timed_out;
+    if (silent && shard_.now() >= end_) why_ = error.message;
+  }
+  // Nothing: go on.
+  std::optional<Refusal> refusal() const {
+    if (why_.empty()) return std::nullopt;
+    return Refusal{KafkaError::request_timed_out, fmt::format("not begun in time: {}", why_)};
+  }
+
+ private:
+  env::Shard& shard_;
+  env::Instant end_;
+  std::string why_;
+};
+
 // The topic as it would be created, or why it cannot be.
 std::expected<cluster::NewTopic, Refusal> plan(const Request& request, const cluster::Image& image,
                                                const protocol::CreateTopicsRequest::Topic& asked) {
@@ -102,7 +124,8 @@ void describe_created(Request& request, const cluster::NewTopic& topic, CreateAn
 }
 
 Task<void> create_one(Request& request, const protocol::CreateTopicsRequest::Topic& asked,
-                      bool validate_only, env::Instant deadline, CreateAnswer& answer) {
+                      bool validate_only, env::Instant deadline, Begun& begun,
+                      CreateAnswer& answer) {
   answer.configs.emplace();
   auto topic = plan(request, *request.node.image(), asked);
   if (!topic) {
@@ -113,8 +136,14 @@ Task<void> create_one(Request& request, const protocol::CreateTopicsRequest::Top
   }
   describe_created(request, *topic, answer);
   if (validate_only) co_return;
+  if (auto late = begun.refusal()) {
+    answer.error_code = wire(late->error);
+    answer.error_message = late->message;
+    co_return;
+  }
   Result<Uuid> id = co_await request.node.cluster().create_topic(request.shard, *topic);
   if (!id) {
+    begun.note(id.error());
     answer.error_code = wire(kafka_error(id.error().code));
     answer.error_message = id.error().message;
     co_return;
@@ -130,6 +159,7 @@ Task<Reply> handle_create_topics(Request& request) {
   PACELINE_DECODE(CreateTopicsRequest, message);
   protocol::CreateTopicsResponse response;
   const env::Instant deadline = deadline_of(request, message.timeout_ms);
+  Begun begun(request, deadline);
   for (const auto& asked : message.topics) {
     auto& answer = response.topics.emplace_back();
     answer.name = std::string(asked.name);
@@ -141,7 +171,7 @@ Task<Reply> handle_create_topics(Request& request) {
       answer.error_message = "Duplicate topic name.";
       continue;
     }
-    co_await create_one(request, asked, message.validate_only, deadline, answer);
+    co_await create_one(request, asked, message.validate_only, deadline, begun, answer);
   }
   co_return reply_with(request, response);
 }
@@ -159,6 +189,7 @@ Task<Reply> handle_delete_topics(Request& request) {
         {topic.name ? std::optional(std::string(*topic.name)) : std::nullopt, topic.topic_id});
 
   protocol::DeleteTopicsResponse response;
+  Begun begun(request, deadline_of(request, message.timeout_ms));
   for (Deletion& deletion : deletions) {
     auto& answer = response.responses.emplace_back();
     const auto image = request.node.image();
@@ -182,9 +213,15 @@ Task<Reply> handle_delete_topics(Request& request) {
       answer.error_message = "an internal topic cannot be deleted";
       continue;
     }
+    if (auto late = begun.refusal()) {
+      answer.error_code = wire(late->error);
+      answer.error_message = late->message;
+      continue;
+    }
     const std::string name = topic->name;
     Result<void> deleted = co_await request.node.cluster().delete_topic(request.shard, name);
     if (!deleted) {
+      begun.note(deleted.error());
       answer.error_code = wire(kafka_error(deleted.error().code));
       answer.error_message = deleted.error().message;
       continue;
@@ -213,6 +250,7 @@ Task<Reply> handle_create_partitions(Request& request) {
   PACELINE_DECODE(CreatePartitionsRequest, message);
   protocol::CreatePartitionsResponse response;
   const env::Instant deadline = deadline_of(request, message.timeout_ms);
+  Begun begun(request, deadline);
   for (const auto& asked : message.topics) {
     auto& answer = response.results.emplace_back();
     answer.name = std::string(asked.name);
@@ -252,10 +290,15 @@ Task<Reply> handle_create_partitions(Request& request) {
       continue;
     }
     if (message.validate_only) continue;
+    if (auto late = begun.refusal()) {
+      refuse(late->error, late->message);
+      continue;
+    }
     const Uuid id = topic->id;
     Result<void> grown = co_await request.node.cluster().grow_topic(
         request.shard, std::string(asked.name), static_cast<uint32_t>(asked.count));
     if (!grown) {
+      begun.note(grown.error());
       refuse(kafka_error(grown.error().code), grown.error().message);
       continue;
     }

@@ -376,5 +376,60 @@ TEST_P(ClusterTest, ListenersHearEveryImageInOrder) {
   EXPECT_TRUE(std::ranges::is_sorted(*heard));
 }
 
+struct Told {
+  int left = 0;
+  std::vector<Code> codes;
+  env::Duration slowest{};
+};
+
+Task<void> ask_for_one(Cluster& cluster, env::Shard& shard, int number, Told& told) {
+  const env::Instant began = shard.now();
+  NewTopic topic;
+  topic.name = fmt::format("new-{}", number);
+  Result<void> done;
+  if (number % 2 == 0) {
+    auto created = co_await cluster.create_topic(shard, topic);
+    if (!created) done = fail(created.error());
+  } else {
+    auto change = [](auto& configs) { configs["a"] = "b"; };
+    done = co_await cluster.change_topic_configs(shard, "old", change);
+  }
+  told.codes.push_back(done ? Code::io_error : done.error().code);
+  told.slowest = std::max(told.slowest, shard.now() - began);
+  --told.left;
+}
+
+Task<void> change_without_store(env::Shard& shard, meta::Model& model, meta::Store& store) {
+  using namespace std::chrono_literals;
+  Options options;
+  options.broker = BrokerId(1);
+  auto cluster = co_await Cluster::join(shard, store, options);
+  CHECK(cluster);
+  NewTopic old;
+  old.name = "old";
+  CHECK(co_await (*cluster)->create_topic(shard, old));
+  model.down_until(shard.now() + 5min);
+  Told told{.left = 20, .codes = {}};
+  for (int i = 0; i < 20; ++i) shard.spawn(ask_for_one(**cluster, shard, i, told));
+  while (told.left > 0) co_await env::sleep_for(shard, 10ms);
+  for (Code code : told.codes)
+    EXPECT_TRUE(code == Code::unavailable || code == Code::maybe_written) << code_name(code);
+  EXPECT_LE(told.slowest, 21s);
+  EXPECT_EQ((*cluster)->image()->topics.size(), 1u);
+  co_await env::sleep_for(shard, 6min);
+  NewTopic after;
+  after.name = "after";
+  EXPECT_TRUE(co_await (*cluster)->create_topic(shard, after));
+  co_await (*cluster)->stop(shard);
+}
+
+// Each asks the store for some seconds; those that wait for their turn behind do not add them up.
+TEST(ClusterWithoutStore, ChangesEndHoweverManyAreAskedForAtOnce) {
+  env::SimTestShards world;
+  meta::Model model(5);
+  auto store = model.connect();
+  world.run(0, change_without_store(world.shard(0), model, *store));
+}
+
 }  // namespace
 }  // namespace paceline::cluster

@@ -1,9 +1,20 @@
+#include <algorithm>
+
 #include "cluster/member.h"
 
 namespace paceline::cluster {
 
-Task<Member::Turn> Member::take_turn() {
-  while (changing_) co_await turn_.wait();
+// Whoever has the turn asks the store twice, a commit and what became of it, and each call has its
+// own deadline. A queue of them must not add up: one that sees no change get through gives up.
+Task<Result<Member::Turn>> Member::take_turn() {
+  const env::Instant began = shard_.now();
+  while (changing_) {
+    const env::Instant until = std::max(began, committed_at_) + kPatience;
+    if (shard_.now() >= until)
+      co_return fail(Code::unavailable,
+                     "the metadata store does not answer; changes before this one wait for it");
+    co_await turn_.wait_until(until);
+  }
   changing_ = true;
   co_return Turn(*this);
 }
@@ -18,7 +29,10 @@ Task<Result<Revision>> Member::commit(meta::Transaction transaction, std::string
                                       std::optional<std::string> value) {
   if (stopping_) co_return fail(Code::closed, "the broker leaves the cluster");
   auto done = co_await store_.commit(shard_, std::move(transaction));
-  if (done) co_return *done;
+  if (done) {
+    committed_at_ = shard_.now();
+    co_return *done;
+  }
   if (done.error().code == Code::maybe_written) {
     CO_TRY(auto entry, co_await store_.get(shard_, key));
     if (value && entry && entry->value == *value) co_return entry->modified;

@@ -34,7 +34,7 @@ Task<Result<int64_t>> Member::next_producer_id(env::Shard& home) {
 }
 
 Task<Result<void>> Member::edit_topic_configs(std::string name, ConfigChange change) {
-  auto turn = co_await take_turn();
+  CO_TRY(auto turn, co_await take_turn());
   const std::string key = meta::topic_key(name);
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     CO_TRY(auto entry, co_await store_.get(shard_, key));
@@ -53,7 +53,7 @@ Task<Result<void>> Member::edit_topic_configs(std::string name, ConfigChange cha
 }
 
 Task<Result<void>> Member::edit_broker_configs(std::optional<BrokerId> id, ConfigChange change) {
-  auto turn = co_await take_turn();
+  CO_TRY(auto turn, co_await take_turn());
   const std::string key = meta::broker_config_key(id);
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     CO_TRY(auto entry, co_await store_.get(shard_, key));

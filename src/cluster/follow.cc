@@ -88,11 +88,20 @@ void Member::publish() {
 }
 
 Task<Result<void>> Member::wait_seen(Part part, Revision revision) {
+  const env::Instant until = shard_.now() + kPatience;
   while (followed_[static_cast<size_t>(part)].seen < revision) {
     if (stopping_) co_return fail(Code::closed, "the broker leaves the cluster");
-    co_await seen_.wait();
+    if (shard_.now() >= until) co_return not_seen();
+    co_await seen_.wait_until(until);
   }
   co_return Result<void>{};
+}
+
+std::unexpected<Error> Member::not_seen() {
+  return fail(
+      Code::timed_out,
+      "the change is made, but the metadata store does not answer: it is in force here when "
+      "it does");
 }
 
 Task<void> Member::end() {

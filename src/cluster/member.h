@@ -14,6 +14,9 @@
 
 namespace paceline::cluster {
 
+// How long a change waits for those before it, and then to be seen here once it is made.
+inline constexpr env::Duration kPatience = std::chrono::seconds(10);
+
 // This broker's place in metadata: made by a join, valid until the next one of the same broker.
 struct Registration {
   Lane lane;
@@ -65,15 +68,17 @@ class Member final : public Cluster {
    private:
     Member* member_;
   };
-  Task<Turn> take_turn();
+  // unavailable: those before it have waited for the store for too long.
+  Task<Result<Turn>> take_turn();
 
   // follow.cc
   Task<Result<void>> list(Part part);
   // Inside the gate from the call on: a stop may come before their first step.
   Task<void> follow(Part part, env::Gate::Pass pass);
   void publish();
-  // Until the part has been followed up to `revision`.
+  // Until the part has been followed up to `revision`. timed_out: it is committed all the same.
   Task<Result<void>> wait_seen(Part part, Revision revision);
+  static std::unexpected<Error> not_seen();
 
   // commit.cc
   meta::Transaction guarded() const;
@@ -116,6 +121,7 @@ class Member final : public Cluster {
   bool changing_ = false;
   bool stopping_ = false;
   env::Event turn_;
+  env::Instant committed_at_;  // the last change
   env::Event seen_;
   env::Event producer_ids_;
   env::Event stop_;

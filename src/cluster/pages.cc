@@ -59,10 +59,10 @@ Task<Result<void>> Member::settle_page(Uuid topic, uint32_t number, Model::Page 
 }
 
 Task<Result<void>> Member::settle_pages() {
-  auto turn = co_await take_turn();
   std::vector<Uuid> topics;
   for (const auto& [topic, pages] : model_.pages()) topics.push_back(topic);
   for (const Uuid& topic : topics) {
+    CO_TRY(auto turn, co_await take_turn());
     auto found = model_.pages().find(topic);
     if (found == model_.pages().end()) continue;
     const Model::Pages pages = found->second;

@@ -69,7 +69,7 @@ Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) 
 }
 
 Task<Result<Uuid>> Member::create(NewTopic topic) {
-  auto turn = co_await take_turn();
+  CO_TRY(auto turn, co_await take_turn());
   if (topic.partition_count == 0 || topic.partition_count > kPartitionsMax)
     co_return fail(Code::invalid_argument,
                    fmt::format("a topic has 1 to {} partitions", kPartitionsMax));
@@ -108,7 +108,7 @@ Task<Result<Uuid>> Member::create(NewTopic topic) {
 }
 
 Task<Result<void>> Member::erase(std::string name) {
-  auto turn = co_await take_turn();
+  CO_TRY(auto turn, co_await take_turn());
   const std::string key = meta::topic_key(name);
   CO_TRY(auto entry, co_await store_.get(shard_, key));
   if (!entry) co_return no_topic(name);
@@ -118,13 +118,17 @@ Task<Result<void>> Member::erase(std::string name) {
   CO_TRY(const Revision done, co_await commit(std::move(transaction), key, std::nullopt));
   CO_TRY_VOID(co_await wait_seen(Part::topics, done));
   // A removal that was read back has no revision to wait for.
-  while (model_.has_topic(record.topic_id) && !stopping_) co_await seen_.wait();
+  const env::Instant until = shard_.now() + kPatience;
+  while (model_.has_topic(record.topic_id) && !stopping_) {
+    if (shard_.now() >= until) co_return not_seen();
+    co_await seen_.wait_until(until);
+  }
   shard_.spawn(remove_pages_later(record.topic_id, background_.enter()));
   co_return Result<void>{};
 }
 
 Task<Result<void>> Member::grow(std::string name, uint32_t partition_count) {
-  auto turn = co_await take_turn();
+  CO_TRY(auto turn, co_await take_turn());
   const std::string key = meta::topic_key(name);
   CO_TRY(auto entry, co_await store_.get(shard_, key));
   if (!entry) co_return no_topic(name);

@@ -19,11 +19,11 @@ class Metered final : public Store {
 
   Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
                                    std::vector<Slice> body) override {
-    return put(store_.put_if_absent(shard, std::move(key), body), bytes_of(body));
-  }
-  Task<Result<void>> put_unique(env::Shard& shard, std::string key,
-                                std::vector<Slice> body) override {
-    return put(store_.put_unique(shard, std::move(key), body), bytes_of(body));
+    const uint64_t bytes = bytes_of(body);
+    add(traffic_.puts, 1);
+    auto done = co_await store_.put_if_absent(shard, std::move(key), std::move(body));
+    if (done) add(traffic_.bytes_put, bytes);
+    co_return counted(std::move(done));
   }
   Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from,
                           uint64_t bytes) override {
@@ -56,12 +56,6 @@ class Metered final : public Store {
   }
 
  private:
-  Task<Result<void>> put(Task<Result<void>> putting, uint64_t bytes) {
-    add(traffic_.puts, 1);
-    auto done = co_await std::move(putting);
-    if (done) add(traffic_.bytes_put, bytes);
-    co_return counted(std::move(done));
-  }
   template <class T>
   Result<T> counted(Result<T> result) {
     if (!result) add(traffic_.failures, 1);

@@ -38,16 +38,10 @@ class Store {
   // Creates `key`, durable on return. already_exists: another body has the key. maybe_written: the
   // outcome is unknown; get it and compare before acting. conflict: another put of this key is
   // under way and may win; nothing is known, put the same again. unavailable: nothing happened, try
-  // later.
+  // later. A large body may go in parts: whoever dies on the way, or never hears of the end, leaves
+  // something unfinished behind, for collection to end.
   virtual Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
                                            std::vector<Slice> body) = 0;
-  // The same for a key that nobody but this call ever puts (it holds a number drawn for it), so
-  // that the store need not check that it is free: a large body may go in parts. Whoever dies on
-  // the way leaves something unfinished behind, for collection to end.
-  virtual Task<Result<void>> put_unique(env::Shard& shard, std::string key,
-                                        std::vector<Slice> body) {
-    return put_if_absent(shard, std::move(key), std::move(body));
-  }
   // Exactly [from, from + bytes) of the object; out_of_range if it is shorter, not_found if absent.
   virtual Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from,
                                   uint64_t bytes) = 0;

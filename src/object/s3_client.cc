@@ -72,7 +72,8 @@ Task<S3Reply> S3Client::run_of(Self self, S3CallPtr call) {
   env::Shard& shard = self->shard_;
   S3Shared& shared = *self->shared_;
   const S3Timing& timing = shared.timing;
-  const env::Instant deadline = shard.now() + timing.total + self->for_bytes(*call);
+  const env::Instant deadline =
+      std::min(call->until, shard.now() + timing.total + self->for_bytes(*call));
   const std::string payload = co_await payload_of(self, call);
   bool maybe = false;
   for (unsigned retry = 0;; ++retry) {

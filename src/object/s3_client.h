@@ -29,7 +29,8 @@ struct S3Shared {
   // The store's clock less ours, once ours has proved wrong. At start it is an error instead.
   std::atomic<int64_t> clock_offset_ms = 0;
   std::atomic<bool> may_correct_clock = false;
-  std::atomic<int64_t> alerted_ms = 0;  // when a refusal was last logged
+  std::atomic<bool> parts_keep_condition = false;  // as the probe has seen
+  std::atomic<int64_t> alerted_ms = 0;             // when a refusal was last logged
 
   std::string full_key(const std::string& key) const {
     return location.prefix.empty() ? key : location.prefix + "/" + key;
@@ -45,7 +46,8 @@ struct S3Call {
   std::map<std::string, std::string> headers;
   std::vector<Slice> body;
   uint64_t answer_bytes_max = 1u << 20;
-  bool patient = true;  // false: what a human must mend is told at once
+  bool patient = true;                         // false: what a human must mend is told at once
+  env::Instant until = env::Instant::never();  // it ends by then, or earlier as any call does
 };
 using S3CallPtr = std::shared_ptr<S3Call>;
 

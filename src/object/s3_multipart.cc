@@ -42,6 +42,7 @@ struct Upload {
   const std::string key;
   const std::vector<Slice> body;
   uint64_t part_bytes = 0;
+  env::Instant until;
   std::string id;
   std::vector<std::string> etags;
   std::vector<std::string> checksums;
@@ -59,6 +60,7 @@ std::string about(const Upload& upload) {
 Task<Result<void>> begin(UploadPtr upload) {
   S3Client& client = *upload->client;
   const auto call = s3_call(client, S3Kind::multipart_create, upload->key);
+  call->until = upload->until;
   call->query = {{"uploads", ""}};
   call->headers["content-type"] = "application/octet-stream";
   if (client.shared().location.checksum) call->headers["x-amz-checksum-algorithm"] = "CRC32C";
@@ -72,6 +74,7 @@ Task<Result<void>> begin(UploadPtr upload) {
 Task<Result<void>> put_part(UploadPtr upload, size_t index) {
   S3Client& client = *upload->client;
   const auto call = s3_call(client, S3Kind::multipart_part, upload->key);
+  call->until = upload->until;
   call->query = {{"partNumber", std::to_string(index + 1)}, {"uploadId", upload->id}};
   call->body = cut(upload->body, index * upload->part_bytes, upload->part_bytes);
   if (client.shared().location.checksum) {
@@ -96,22 +99,19 @@ Task<void> put_parts(UploadPtr upload) {
   upload->changed.notify_all();
 }
 
-// An upload that is not there any more was completed by an attempt whose end we did not hear of,
-// or ended by somebody: the object decides, for nobody else puts this key.
-Task<Result<void>> find_out(UploadPtr upload, std::string why) {
-  auto size = co_await s3_size(upload->client, upload->key);
-  if (size && *size == bytes_of(upload->body)) co_return Result<void>{};
-  if (!size && size.error().code == Code::not_found)
-    co_return fail(Code::unavailable, fmt::format("{}: {}", about(*upload), why));
-  co_return fail(Code::maybe_written,
-                 fmt::format("object '{}' may have been put: {}", upload->key, why));
+std::unexpected<Error> unheard(const Upload& upload, std::string_view why) {
+  return fail(Code::maybe_written,
+              fmt::format("object '{}' may have been put: {}", upload.key, why));
 }
 
+// The condition is asked of this request alone: it makes the object, or nothing.
 Task<Result<void>> complete(UploadPtr upload) {
   S3Client& client = *upload->client;
   const auto call = s3_call(client, S3Kind::multipart_complete, upload->key);
   call->query = {{"uploadId", upload->id}};
   call->headers["content-type"] = "application/xml";
+  call->headers["if-none-match"] = "*";
+  call->until = upload->until;
   const std::string body = s3_complete_body(upload->etags, upload->checksums);
   call->body = {Slice::copy_of(as_bytes(body))};
   const S3Reply reply = co_await client.run(call);
@@ -119,20 +119,21 @@ Task<Result<void>> complete(UploadPtr upload) {
     // The store may answer before it is done, and say in the body how it went.
     const auto completed = parse_s3_completed(reply.answer.text());
     if (completed && completed->code.empty()) co_return Result<void>{};
-    co_return co_await find_out(upload, completed ? completed->code : completed.error().message);
+    co_return unheard(*upload, completed ? completed->code : completed.error().message);
   }
-  if (reply.judged.maybe || reply.judged.verdict == S3Verdict::no_upload)
-    co_return co_await find_out(upload, reply.judged.why);
-  co_return s3_failure(reply, about(*upload));
+  // Ended by somebody, or put together by an attempt whose end we did not hear of.
+  if (reply.judged.verdict == S3Verdict::no_upload) co_return unheard(*upload, reply.judged.why);
+  co_return s3_put_outcome(reply, upload->key);
 }
 
 }  // namespace
 
 Task<Result<void>> s3_put_parts(S3ClientPtr client, std::string key, std::vector<Slice> body,
-                                uint64_t part_bytes) {
+                                uint64_t part_bytes, env::Instant until) {
   const uint64_t bytes = bytes_of(body);
   const auto upload = std::make_shared<Upload>(client, std::move(key), std::move(body));
   upload->part_bytes = std::max(part_bytes, bytes / kPartsMax + 1);
+  upload->until = until;
   const size_t parts = (bytes + upload->part_bytes - 1) / upload->part_bytes;
   upload->etags.resize(parts);
   upload->checksums.resize(parts);
@@ -151,7 +152,7 @@ Task<Result<void>> s3_put_parts(S3ClientPtr client, std::string key, std::vector
   if (done || done.error().code == Code::maybe_written) co_return done;
   // Best effort: collection ends what is left.
   Unfinished left{upload->key, upload->id, 0};
-  (void)co_await s3_end_unfinished(client, std::move(left));
+  (void)co_await s3_end_unfinished(client, std::move(left), until);
   co_return done;
 }
 
@@ -186,8 +187,9 @@ Task<Result<std::vector<Unfinished>>> s3_list_unfinished(S3ClientPtr client, std
   co_return found;
 }
 
-Task<Result<void>> s3_end_unfinished(S3ClientPtr client, Unfinished upload) {
+Task<Result<void>> s3_end_unfinished(S3ClientPtr client, Unfinished upload, env::Instant until) {
   const auto call = s3_call(*client, S3Kind::multipart_abort, upload.key);
+  call->until = until;
   call->query = {{"uploadId", upload.upload}};
   const S3Reply reply = co_await client->run(call);
   const S3Verdict verdict = reply.judged.verdict;

@@ -1,10 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "object/test_s3_world.h"
 
 namespace paceline::object {
 namespace {
 
+using namespace std::chrono_literals;
 using Kind = TestS3Fault::Kind;
 
 class S3Multipart : public testing::Test {
@@ -20,7 +23,13 @@ class S3Multipart : public testing::Test {
     std::vector<Slice> body;
     for (size_t at = 0; at < text.size(); at += 77'777)
       body.push_back(Slice::copy_of(as_bytes(std::string_view(text).substr(at, 77'777))));
-    return world_.wait(world_.store().put_unique(world_.shard(0), key, std::move(body)));
+    return world_.wait(world_.store().put_if_absent(world_.shard(0), key, std::move(body)));
+  }
+  void probe() { ASSERT_TRUE(world_.wait(world_.s3().probe(world_.shard(0)))); }
+  // Since the last time it was asked.
+  uint64_t asked(S3Kind kind) {
+    const uint64_t now = world_.stats(kind).requests;
+    return now - std::exchange(asked_[kind], now);
   }
   std::vector<Unfinished> unfinished(const std::string& prefix) {
     auto found = world_.wait(world_.store().list_unfinished(world_.shard(0), prefix, 100));
@@ -43,51 +52,110 @@ class S3Multipart : public testing::Test {
     for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 + i / 1000);
     return text;
   }();
+  std::map<S3Kind, uint64_t> asked_;
 };
 
 TEST_F(S3Multipart, ALargeBodyGoesInPartsAndASmallOneInOneRequest) {
+  probe();
+  asked(S3Kind::multipart_part);
+  asked(S3Kind::put);
   ASSERT_TRUE(put("large", large_));
   EXPECT_EQ(server().objects["some/prefix/large"], large_);
-  EXPECT_EQ(world_.stats(S3Kind::multipart_part).requests, 11u);
-  EXPECT_EQ(world_.stats(S3Kind::put).requests, 0u);
+  EXPECT_EQ(asked(S3Kind::multipart_part), 11u);
+  EXPECT_EQ(asked(S3Kind::put), 0u);
   EXPECT_TRUE(server().uploads.empty());
   ASSERT_TRUE(put("small", large_.substr(0, 200'000)));
-  EXPECT_EQ(world_.stats(S3Kind::put).requests, 1u);
+  EXPECT_EQ(asked(S3Kind::put), 1u);
 }
 
-TEST_F(S3Multipart, ConditionsAreNeverLeftToPartsSinceStoresIgnoreThemThere) {
-  std::vector<Slice> body{Slice::copy_of(as_bytes(large_))};
-  ASSERT_TRUE(world_.wait(world_.store().put_if_absent(world_.shard(0), "large", body)));
-  EXPECT_EQ(world_.stats(S3Kind::put).requests, 1u);
-  EXPECT_EQ(world_.stats(S3Kind::multipart_create).requests, 0u);
+TEST_F(S3Multipart, PartsAreUsedOnlyWhereTheProbeHasSeenTheConditionKept) {
+  ASSERT_TRUE(put("unproved", large_));
+  EXPECT_EQ(asked(S3Kind::multipart_create), 0u);
+  server().options.honours_conditions_of_parts = false;
+  probe();
+  asked(S3Kind::multipart_create);
+  ASSERT_TRUE(put("ceph", large_));
+  EXPECT_EQ(asked(S3Kind::multipart_create), 0u);
+  // One that knows no parts is as good a store.
+  server().faults = [](const TestS3Request& request) {
+    return request.method == "POST" ? TestS3Fault::status(501, "NotImplemented") : TestS3Fault{};
+  };
+  probe();
+  asked(S3Kind::multipart_create);
+  ASSERT_TRUE(put("other", large_));
+  EXPECT_EQ(asked(S3Kind::multipart_create), 0u);
+  EXPECT_EQ(server().objects.size(), 3u);
+}
+
+TEST_F(S3Multipart, TheFirstBodyStays) {
+  probe();
+  ASSERT_TRUE(put("a", large_));
+  for (const std::string& again : {large_, std::string(400'000, 'x')})
+    EXPECT_EQ(put("a", again).error().code, Code::already_exists);
+  EXPECT_EQ(server().objects["some/prefix/a"], large_);
+  EXPECT_TRUE(server().uploads.empty());
+  fail_first("uploadId", "POST", TestS3Fault::status(409, "ConditionalRequestConflict"));
+  EXPECT_TRUE(put("b", large_));
+  server().faults = [](const TestS3Request& request) {
+    const bool hit = request.method == "POST" && request.parameter("uploadId");
+    return hit ? TestS3Fault::status(409, "ConditionalRequestConflict") : TestS3Fault{};
+  };
+  EXPECT_EQ(put("c", large_).error().code, Code::conflict);
+  EXPECT_TRUE(server().uploads.empty());
 }
 
 TEST_F(S3Multipart, PartsThatFailAreSentAgain) {
+  probe();
   fail_first("partNumber", "PUT", {Kind::reset_after});
   ASSERT_TRUE(put("a", large_));
   EXPECT_EQ(server().objects["some/prefix/a"], large_);
 }
 
-TEST_F(S3Multipart, AnEndThatIsNotHeardOfIsLookedUp) {
+// Whether ours is there is for the caller to see: the body tells.
+TEST_F(S3Multipart, AnEndThatIsNotHeardOfIsUnknownWhateverBecameOfIt) {
+  probe();
   fail_first("uploadId", "POST", {Kind::reset_after});
-  ASSERT_TRUE(put("a", large_));
+  EXPECT_EQ(put("a", large_).error().code, Code::maybe_written);
   EXPECT_EQ(server().objects["some/prefix/a"], large_);
+  EXPECT_EQ(put("a", large_).error().code, Code::already_exists);
+  // It is not there, and the same put once more makes it.
+  fail_first("uploadId", "POST", {Kind::reset_before});
+  const auto reset = put("b", large_);
+  EXPECT_TRUE(reset || reset.error().code == Code::maybe_written);
   // An answer of 200 that says in its body that it failed.
   fail_first("uploadId", "POST",
              {Kind::answer, {200, "<Error><Code>InternalError</Code></Error>"}});
-  EXPECT_EQ(put("b", large_).error().code, Code::unavailable);
-  EXPECT_FALSE(server().objects.contains("some/prefix/b"));
-  EXPECT_TRUE(server().uploads.empty());
-  // It is looked up, and nobody says anything: it stays unknown.
+  EXPECT_EQ(put("c", large_).error().code, Code::maybe_written);
+  EXPECT_FALSE(server().objects.contains("some/prefix/c"));
+  EXPECT_TRUE(put("c", large_));
+  // Somebody has ended it, or we have put it together: neither is known.
+  fail_first("uploadId", "POST", TestS3Fault::status(404, "NoSuchUpload"));
+  EXPECT_EQ(put("d", large_).error().code, Code::maybe_written);
   server().faults = [](const TestS3Request& request) {
-    const bool hit = (request.method == "POST" && request.parameter("uploadId")) ||
-                     request.method == "HEAD" || request.method == "GET";
+    const bool hit = request.method == "POST" && request.parameter("uploadId");
     return hit ? TestS3Fault{Kind::reset_after} : TestS3Fault{};
   };
-  EXPECT_EQ(put("c", large_).error().code, Code::maybe_written);
+  EXPECT_EQ(put("e", large_).error().code, Code::maybe_written);
+}
+
+// The end that nobody heard of comes when the key has another body by then: it changes nothing.
+TEST_F(S3Multipart, AnEndThatComesLateReplacesNothing) {
+  probe();
+  server().faults = [](const TestS3Request& request) {
+    const bool hit = request.method == "POST" && request.parameter("uploadId");
+    return hit ? TestS3Fault{.delay = 1min} : TestS3Fault{};
+  };
+  EXPECT_EQ(put("a", large_).error().code, Code::maybe_written);
+  server().faults = nullptr;
+  EXPECT_EQ(unfinished("a").size(), 1u);
+  const std::string other(400'000, 'x');
+  ASSERT_TRUE(put("a", other));
+  world_.world().run_for(2min);
+  EXPECT_EQ(server().objects["some/prefix/a"], other);
 }
 
 TEST_F(S3Multipart, WhatCannotBeFinishedIsEndedAndWhatIsLeftIsFoundByCollection) {
+  probe();
   server().faults = [](const TestS3Request& request) {
     const std::string* number = request.parameter("partNumber");
     return number && *number == "3" ? TestS3Fault::status(403, "AccessDenied") : TestS3Fault{};

@@ -38,6 +38,7 @@ TEST(S3Probe, AFitStoreIsNamedAndLeftAsItWas) {
   EXPECT_EQ(principal->prefix, "some/prefix");
   EXPECT_EQ(principal->endpoint, "http://store:9000");
   EXPECT_TRUE(world.server().objects.empty());
+  EXPECT_TRUE(world.server().uploads.empty());
 }
 
 TEST(S3Probe, ItIsProvedAlsoWhenAnswersAreLost) {
@@ -115,7 +116,42 @@ TEST(S3Probe, NobodyThereIsToldSoonerThanALifeOfTries) {
   world.server().close();
   const env::Instant start = world.world().now();
   expect_refused(world, Code::unavailable, "connection refused");
-  EXPECT_LE(world.world().now() - start, 2min);
+  EXPECT_LE(world.world().now() - start, 15s + 1ms);
+}
+
+// A start waits for a store that is busy, but not for long, and says how far it came.
+TEST(S3Probe, AStoreThatDoesNotAnswerIsToldWithinSecondsAndWithTheStep) {
+  using Step = std::pair<std::function<bool(const TestS3Request&)>, std::string_view>;
+  const auto number = std::make_shared<int>(0);
+  for (const auto& [hit, step] :
+       {Step{[](const auto&) { return true; }, "cannot put an object in"},
+        Step{[number](const auto& request) { return request.method == "PUT" && ++*number > 1; },
+             "cannot put an object for the second time"},
+        Step{[](const auto& request) { return request.method == "GET"; }, "cannot read an object"},
+        Step{[](const auto& request) { return request.method == "DELETE"; },
+             "cannot delete an object"}}) {
+    for (const TestS3Fault& fault :
+         {TestS3Fault{TestS3Fault::Kind::hang}, TestS3Fault::status(503, "SlowDown")}) {
+      S3SimWorld world;
+      *number = 0;
+      world.server().faults = [hit, fault](const TestS3Request& request) {
+        return hit(request) ? fault : TestS3Fault{};
+      };
+      const env::Instant start = world.world().now();
+      expect_refused(world, Code::unavailable, step);
+      EXPECT_LE(world.world().now() - start, 15s + 1ms) << step;
+      EXPECT_GE(world.world().now() - start, 2s) << step;
+    }
+  }
+}
+
+TEST(S3Probe, OneThatIsBusyForAMomentIsWaitedFor) {
+  S3SimWorld world;
+  const env::Instant calm = world.world().now() + 5s;
+  world.server().faults = [&world, calm](const TestS3Request&) {
+    return world.world().now() < calm ? TestS3Fault::status(503, "SlowDown") : TestS3Fault{};
+  };
+  EXPECT_TRUE(probe(world));
 }
 
 TEST(S3Probe, ACertificateThatProvesNothingIsRefused) {

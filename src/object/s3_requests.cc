@@ -193,20 +193,24 @@ S3CallPtr s3_get_call(S3Client& client, const std::string& key, uint64_t from, u
   return call;
 }
 
+Result<void> s3_put_outcome(const S3Reply& reply, const std::string& key) {
+  const S3Judged& judged = reply.judged;
+  if (judged.verdict == S3Verdict::fine) return {};
+  // 412 says that there is an object: after an attempt whose end we did not hear of it may be ours.
+  if (judged.maybe)
+    return fail(Code::maybe_written,
+                fmt::format("object '{}' may have been put: {}", key, judged.why));
+  if (judged.verdict == S3Verdict::exists)
+    return fail(Code::already_exists, fmt::format("there is an object '{}' already", key));
+  if (judged.verdict == S3Verdict::conflict)
+    return fail(Code::conflict, fmt::format("object '{}': {}", key, judged.why));
+  return s3_failure(reply, fmt::format("object '{}' was not put", key));
+}
+
 Task<Result<void>> s3_put(S3ClientPtr client, std::string key, std::vector<Slice> body) {
   const auto call = s3_put_call(*client, key, std::move(body));
   const S3Reply reply = co_await client->run(call);
-  const S3Judged& judged = reply.judged;
-  if (judged.verdict == S3Verdict::fine) co_return Result<void>{};
-  // 412 says that there is an object: after an attempt whose end we did not hear of it may be ours.
-  if (judged.maybe)
-    co_return fail(Code::maybe_written,
-                   fmt::format("object '{}' may have been put: {}", key, judged.why));
-  if (judged.verdict == S3Verdict::exists)
-    co_return fail(Code::already_exists, fmt::format("there is an object '{}' already", key));
-  if (judged.verdict == S3Verdict::conflict)
-    co_return fail(Code::conflict, fmt::format("object '{}': {}", key, judged.why));
-  co_return s3_failure(reply, fmt::format("object '{}' was not put", key));
+  co_return s3_put_outcome(reply, key);
 }
 
 Task<Result<Slice>> s3_get(S3ClientPtr client, std::string key, uint64_t from, uint64_t bytes) {

@@ -1,4 +1,5 @@
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "object/key.h"
@@ -14,15 +15,12 @@ namespace {
 constexpr size_t kShardsMax = 1024;
 
 // The tasks hold the client, not the store: a store may go while a call is still on its way.
-Task<Result<void>> put_object(S3ClientPtr client, std::string key, std::vector<Slice> body) {
+// `part_bytes`: none, and the body is one request.
+Task<Result<void>> put_object(S3ClientPtr client, std::string key, std::vector<Slice> body,
+                              std::optional<uint64_t> part_bytes) {
   CO_TRY_VOID(check_key(key));
-  co_return co_await s3_put(std::move(client), std::move(key), std::move(body));
-}
-
-Task<Result<void>> put_unique_object(S3ClientPtr client, std::string key, std::vector<Slice> body,
-                                     uint64_t part_bytes) {
-  CO_TRY_VOID(check_key(key));
-  co_return co_await s3_put_parts(std::move(client), std::move(key), std::move(body), part_bytes);
+  if (!part_bytes) co_return co_await s3_put(std::move(client), std::move(key), std::move(body));
+  co_return co_await s3_put_parts(std::move(client), std::move(key), std::move(body), *part_bytes);
 }
 
 Task<Result<Slice>> get_object(S3ClientPtr client, std::string key, uint64_t from, uint64_t bytes) {
@@ -59,13 +57,10 @@ class S3StoreOfShards final : public S3Store {
 
   Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
                                    std::vector<Slice> body) override {
-    return put_object(client_of(shard), std::move(key), std::move(body));
-  }
-  Task<Result<void>> put_unique(env::Shard& shard, std::string key,
-                                std::vector<Slice> body) override {
-    if (bytes_of(body) < multipart_bytes_min_)
-      return put_object(client_of(shard), std::move(key), std::move(body));
-    return put_unique_object(client_of(shard), std::move(key), std::move(body), part_bytes_);
+    std::optional<uint64_t> part_bytes;
+    if (bytes_of(body) >= multipart_bytes_min_ && shared_->parts_keep_condition)
+      part_bytes = part_bytes_;
+    return put_object(client_of(shard), std::move(key), std::move(body), part_bytes);
   }
   Task<Result<Slice>> get(env::Shard& shard, std::string key, uint64_t from,
                           uint64_t bytes) override {

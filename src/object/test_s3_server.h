@@ -84,6 +84,7 @@ class TestS3Server {
     std::string region = "us-east-1";
     std::shared_ptr<const net::TlsContext> tls = nullptr;
     bool honours_conditions = true;
+    bool honours_conditions_of_parts = true;  // Ceph does not
     bool honours_ranges = true;
     bool deletes_in_bulk = true;
     env::Duration clock_offset = {};
@@ -453,7 +454,9 @@ inline TestS3Answer TestS3Server::complete(const TestS3Request& request, const s
       return s3_error(400, "InvalidPart");
     body += parts.at(number);
   }
-  // As Ceph does: whatever condition there is, it is ignored.
+  const bool condition =
+      request.header("if-none-match") == "*" && options.honours_conditions_of_parts;
+  if (condition && objects.contains(key)) return s3_error(412, "PreconditionFailed");
   objects[key] = body;
   uploads.erase(id);
   return {200, "   <CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>"};

@@ -21,7 +21,7 @@ class S3SimWorld : public ObjectWorld {
     TestS3Server::Options server = {};
     S3Timing timing = {};
     uint64_t part_bytes = 16u << 20;
-    uint64_t multipart_bytes_min = 64u << 20;
+    uint64_t multipart_bytes_min = 128u << 20;
     Environment environment = {};
     uint64_t seed = 5;
     std::string ca_pem = {};    // is ca.pem on the broker

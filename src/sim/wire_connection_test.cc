@@ -84,6 +84,25 @@ class WireConnection : public WireTest {
     EXPECT_TRUE(send(one, versions_frame(1)));
     EXPECT_TRUE(answers_within(one, 1));
   }
+  // So many clients at a time with 400 kB each, two of which fit into the budget, and a slow disk.
+  std::vector<Later<ProduceResponse>> crowd(int count) {
+    settings().request_memory_bytes = 1'000'000;
+    create_topic("t");
+    records_ = *batch({std::string(400'000, 'x')}).build();
+    broker_.disk().faults().slow_sync = 1;
+    broker_.disk().faults().slow_sync_max = 200ms;
+    std::vector<Later<ProduceResponse>> answers;
+    for (int i = 0; i < count; ++i) {
+      crowd_.push_back(connect());
+      answers.push_back(
+          begin<ProduceResponse>(*crowd_.back(), 9, produce_request("t", 0, records_)));
+    }
+    return answers;
+  }
+
+ private:
+  std::vector<std::unique_ptr<WireClient>> crowd_;
+  std::string records_;  // that its requests refer to
 };
 PACELINE_ON_ONE_AND_TWO_SHARDS(WireConnection);
 
@@ -322,17 +341,7 @@ TEST_P(WireConnection, OneAddressMayNotTakeAllConnections) {
 
 // Requests together never hold more memory than their budget; whoever comes late waits.
 TEST_P(WireConnection, RequestsOverTheMemoryBudgetWaitAndAreAnswered) {
-  settings().request_memory_bytes = 1'000'000;
-  create_topic("t");
-  const std::string records = *batch({std::string(400'000, 'x')}).build();
-  broker_.disk().faults().slow_sync = 1;
-  broker_.disk().faults().slow_sync_max = 200ms;
-  std::vector<std::unique_ptr<WireClient>> clients;
-  std::vector<Later<ProduceResponse>> answers;
-  for (int i = 0; i < 10; ++i) {
-    clients.push_back(connect());
-    answers.push_back(begin<ProduceResponse>(*clients.back(), 9, produce_request("t", 0, records)));
-  }
+  const auto answers = crowd(10);
   uint64_t most = 0;
   auto all_answered = [&] {
     most = std::max(most, broker_.server().node().memory().bytes_held());
@@ -348,17 +357,7 @@ TEST_P(WireConnection, RequestsOverTheMemoryBudgetWaitAndAreAnswered) {
 
 // Who has little in flight does not queue up behind those who pipeline as much as they can.
 TEST_P(WireConnection, ASmallRequestPassesTheQueueOfBigOnes) {
-  settings().request_memory_bytes = 1'000'000;
-  create_topic("t");
-  const std::string records = *batch({std::string(400'000, 'x')}).build();
-  broker_.disk().faults().slow_sync = 1;
-  broker_.disk().faults().slow_sync_max = 200ms;
-  std::vector<std::unique_ptr<WireClient>> clients;
-  std::vector<Later<ProduceResponse>> big;
-  for (int i = 0; i < 40; ++i) {
-    clients.push_back(connect());
-    big.push_back(begin<ProduceResponse>(*clients.back(), 9, produce_request("t", 0, records)));
-  }
+  const auto big = crowd(40);
   auto answered = [&] {
     return std::count_if(big.begin(), big.end(), [](auto& one) { return one->has_value(); });
   };

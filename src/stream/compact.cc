@@ -4,6 +4,7 @@
 
 #include "stream/collector.h"
 #include "stream/compactor.h"
+#include "stream/put_object.h"
 #include "stream/uploader.h"
 
 namespace paceline::stream {
@@ -142,12 +143,7 @@ Task<Result<void>> Compactor::pause(Backoff& backoff, Error error) {
   core_.counters.compaction_failures += 1;
   log_warn("storage: compaction of lane {} waits: {}", core_.options.lane.to_string(),
            error.to_string());
-  const env::Instant until = core_.owner().now() + backoff.next(core_.owner().random());
-  while (core_.owner().now() < until) {
-    if (stopping_ || core_.lost) co_return fail(Code::cancelled, "the storage stops");
-    co_await wake_.wait_until(until);
-  }
-  co_return Result<void>{};
+  co_return co_await pause_until_stopped(core_, wake_, stopping_, backoff);
 }
 
 void Compactor::give_up(const CompactionItem& item, const Error& error) {

@@ -167,21 +167,10 @@ Task<Result<void>> Compactor::fetch(Gathering& gathering, const Fetch& fetch) {
 }
 
 Task<Result<BuiltObject>> Compactor::put(std::shared_ptr<const std::vector<StreamPart>> parts) {
+  ObjectPlan plan;
+  plan.with_directory = false;
   auto pausing = [this](Backoff& backoff, Error error) { return pause(backoff, std::move(error)); };
-  for (;;) {
-    const ObjectPlan plan{.cluster_id = core_.options.cluster_id,
-                          .id = {core_.options.lane, core_.next_object++},
-                          .nonce = core_.owner().random(),
-                          .created_ms = core_.owner().wall_ms(),
-                          .with_directory = false,
-                          .block_bytes = core_.options.block_bytes,
-                          .compress = core_.options.compress_blocks};
-    auto work = [plan, parts] { return build_object(plan, *parts); };
-    BuiltObject built = co_await env::offload(core_.owner(), work);
-    CO_TRY(bool ours, co_await put_object(core_.owner(), core_.objects.compaction, built, pausing));
-    if (ours) co_return built;
-    core_.events("compaction.taken", fmt::format("object={}", built.header.id.to_string()));
-  }
+  co_return co_await put_object(core_, core_.objects.compaction, plan, std::move(parts), pausing);
 }
 
 }  // namespace paceline::stream

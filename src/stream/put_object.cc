@@ -1,5 +1,7 @@
 #include "stream/put_object.h"
 
+#include <fmt/format.h>
+
 namespace paceline::stream {
 namespace {
 
@@ -12,10 +14,10 @@ Task<Result<bool>> is_ours(env::Shard& shard, object::Store& store, const BuiltO
   co_return as_text(front.bytes()) == as_text(built.body.front().bytes());
 }
 
-}  // namespace
-
-Task<Result<bool>> put_object(env::Shard& shard, object::Store& store, const BuiltObject& built,
-                              PutPause pause) {
+// Puts until the outcome is known: true when the body is there, false when another one has its key.
+// REQUIRES: what is referred to lives until the task has ended.
+Task<Result<bool>> put_body(env::Shard& shard, object::Store& store, const BuiltObject& built,
+                            const PutPause& pause) {
   Backoff backoff;
   for (;;) {
     auto done = co_await store.put_if_absent(shard, body_key(built.header.id), built.body);
@@ -34,6 +36,37 @@ Task<Result<bool>> put_object(env::Shard& shard, object::Store& store, const Bui
     }
     if (code == Code::invalid_argument) co_return fail(done.error());
     CO_TRY_VOID(co_await pause(backoff, done.error()));
+  }
+}
+
+}  // namespace
+
+Task<Result<void>> pause_until_stopped(Core& core, env::Event& wake, const bool& stopping,
+                                       Backoff& backoff) {
+  const env::Instant until = core.owner().now() + backoff.next(core.owner().random());
+  while (core.owner().now() < until) {
+    if (stopping || core.lost) co_return fail(Code::cancelled, "the storage stops");
+    co_await wake.wait_until(until);
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<BuiltObject>> put_object(Core& core, object::Store& store, ObjectPlan plan,
+                                     std::shared_ptr<const std::vector<StreamPart>> parts,
+                                     PutPause pause) {
+  plan.cluster_id = core.options.cluster_id;
+  plan.block_bytes = core.options.block_bytes;
+  plan.compress = core.options.compress_blocks;
+  for (;;) {
+    plan.id = {core.options.lane, core.next_object++};
+    plan.nonce = core.owner().random();
+    plan.created_ms = core.owner().wall_ms();
+    auto work = [plan, parts] { return build_object(plan, *parts); };
+    BuiltObject built = co_await env::offload(core.owner(), work);
+    CO_TRY(bool ours, co_await put_body(core.owner(), store, built, pause));
+    if (ours) co_return built;
+    // Left by an attempt that was given up before: the collector finds it unreferenced.
+    core.events("object.taken", fmt::format("object={}", built.header.id.to_string()));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "meta/records.h"
 #include "object/object.h"
+#include "stream/core.h"
 #include "stream/object_builder.h"
 #include "stream/retry.h"
 
@@ -12,10 +13,16 @@ namespace paceline::stream {
 // Waits before another attempt, or ends them all with an error.
 using PutPause = std::function<Task<Result<void>>(Backoff& backoff, Error error)>;
 
-// Puts until the outcome is known: true when the body is there, false when another one has its key.
-// REQUIRES: `built` lives until the task has ended.
-Task<Result<bool>> put_object(env::Shard& shard, object::Store& store, const BuiltObject& built,
-                              PutPause pause);
+// One way to be a PutPause: cancelled as soon as `stopping` is seen, or the lane is lost. Whoever
+// sets it wakes.
+Task<Result<void>> pause_until_stopped(Core& core, env::Event& wake, const bool& stopping,
+                                       Backoff& backoff);
+
+// Lays an object of `parts` out under the next free number of our lane and puts it, until the
+// outcome is known. `plan` says what is special of it; who and when are filled in here.
+Task<Result<BuiltObject>> put_object(Core& core, object::Store& store, ObjectPlan plan,
+                                     std::shared_ptr<const std::vector<StreamPart>> parts,
+                                     PutPause pause);
 
 meta::ObjectRecord record_of(const BuiltObject& built, bool checkpoint, int64_t created_ms);
 

@@ -195,33 +195,15 @@ Task<Result<void>> Uploader::pause(Backoff& backoff, Error error) {
   core_.counters.upload_failures += 1;
   log_warn("storage: an upload of lane {} waits: {}", core_.options.lane.to_string(),
            error.to_string());
-  const env::Instant until = core_.owner().now() + backoff.next(core_.owner().random());
-  while (core_.owner().now() < until) {
-    if (stopping_ || core_.lost) co_return fail(Code::cancelled, "the storage stops");
-    co_await wake_.wait_until(until);
-  }
-  co_return Result<void>{};
+  co_return co_await pause_until_stopped(core_, wake_, stopping_, backoff);
 }
 
-// Lays the object out under the next free number and puts it.
 Task<Result<BuiltObject>> Uploader::put(std::shared_ptr<const std::vector<StreamPart>> parts,
                                         bool checkpoint) {
+  ObjectPlan plan;
+  plan.checkpoint = checkpoint;
   auto pausing = [this](Backoff& backoff, Error error) { return pause(backoff, std::move(error)); };
-  for (;;) {
-    const ObjectPlan plan{.cluster_id = core_.options.cluster_id,
-                          .id = {core_.options.lane, core_.next_object++},
-                          .nonce = core_.owner().random(),
-                          .created_ms = core_.owner().wall_ms(),
-                          .checkpoint = checkpoint,
-                          .block_bytes = core_.options.block_bytes,
-                          .compress = core_.options.compress_blocks};
-    auto work = [plan, parts] { return build_object(plan, *parts); };
-    BuiltObject built = co_await env::offload(core_.owner(), work);
-    CO_TRY(bool ours, co_await put_object(core_.owner(), core_.objects.upload, built, pausing));
-    if (ours) co_return built;
-    // Left by an attempt that was given up before: the collector finds it unreferenced.
-    core_.events("upload.taken", fmt::format("object={}", built.header.id.to_string()));
-  }
+  co_return co_await put_object(core_, core_.objects.upload, plan, std::move(parts), pausing);
 }
 
 Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {

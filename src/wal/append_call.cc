@@ -45,4 +45,11 @@ void complete(Calls calls) {
   }
 }
 
+void refuse(std::shared_ptr<Call> call, Error error) {
+  call->result.emplace(fail(std::move(error)));
+  Calls refused;
+  refused.push_back(std::move(call));
+  complete(std::move(refused));
+}
+
 }  // namespace paceline::wal

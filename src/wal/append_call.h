@@ -48,6 +48,8 @@ class CallBox {
 // Resumes the callers, each on its home: one post a home, whatever the number of calls.
 // REQUIRES: each has its result.
 void complete(Calls calls);
+// Ends one that was not begun.
+void refuse(std::shared_ptr<Call> call, Error error);
 
 // The face of an open lane over its machine, which lives on while something is in flight.
 template <class Log>
@@ -63,7 +65,7 @@ class LaneWriter final : public Writer {
     auto call = std::make_shared<Call>();
     call->home = &home;
     call->entries = std::move(entries);
-    co_await Submitted{*log_, call};
+    co_await Submitted{log_, call};
     co_return std::move(*call->result);
   }
   Position durable_end() const override { return log_->durable_end(); }
@@ -81,18 +83,26 @@ class LaneWriter final : public Writer {
 
  private:
   struct Submitted {
-    Log& log;
+    const std::shared_ptr<Log>& log;  // the writer's
     std::shared_ptr<Call> call;
     bool await_ready() noexcept { return false; }
     void await_suspend(std::coroutine_handle<> self) {
-      // Resumed by a post of the home shard, never inside submit(). The call is moved out first:
-      // another shard may own this frame's next step at once.
+      // Resumed by a post of the home shard, never in here. The call is moved out first: another
+      // shard may own this frame's next step at once.
       std::shared_ptr<Call> moved = std::move(call);
       moved->caller = self;
-      log.submit(std::move(moved));
+      submit(log, std::move(moved));
     }
     void await_resume() noexcept {}
   };
+  // Calls of one shard keep their order.
+  static void submit(const std::shared_ptr<Log>& log, std::shared_ptr<Call> call) {
+    if (call->home == &log->owner()) return log->accept(std::move(call));
+    if (!log->mailbox().push(std::move(call))) return;
+    log->owner().post([log] {
+      for (auto& arrived : log->mailbox().take_all()) log->accept(std::move(arrived));
+    });
+  }
   const std::shared_ptr<Log> log_;
 };
 

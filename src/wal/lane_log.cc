@@ -59,32 +59,18 @@ void LaneLog::start() {
   segments_->prepare(0, nullptr);
 }
 
-void LaneLog::submit(std::shared_ptr<Call> call) {
-  if (call->home == &owner_) return accept(std::move(call));
-  if (mailbox_.push(std::move(call))) owner_.post([log = shared_from_this()] { log->drain(); });
-}
-
-void LaneLog::drain() {
-  for (auto& call : mailbox_.take_all()) accept(std::move(call));
-}
-
 void LaneLog::accept(std::shared_ptr<Call> call) {
-  const auto refuse = [&](Error error) {
-    call->result.emplace(fail(std::move(error)));
-    Calls refused;
-    refused.push_back(std::move(call));
-    complete(std::move(refused));
-  };
-  if (lost_) return refuse(*lost_);
+  if (lost_) return refuse(std::move(call), *lost_);
   if (closing_)
-    return refuse(
-        Error{Code::closed, fmt::format("lane {} is closed", files_.owner.lane.to_string())});
+    return refuse(std::move(call), Error{Code::closed, fmt::format("lane {} is closed",
+                                                                   files_.owner.lane.to_string())});
   for (const Entry& entry : call->entries)
     if (entry.payload.size() > kPayloadBytesMax)
-      return refuse(Error{Code::invalid_argument,
+      return refuse(std::move(call),
+                    Error{Code::invalid_argument,
                           fmt::format("a payload of {} bytes", entry.payload.size())});
   if (Result<void> accepted = order_.accept(call->entries); !accepted)
-    return refuse(accepted.error());
+    return refuse(std::move(call), accepted.error());
   waiting_.push_back(std::move(call));
   stage_waiting();
   schedule();

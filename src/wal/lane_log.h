@@ -26,9 +26,9 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
   LaneLog(const LaneLog&) = delete;
   LaneLog& operator=(const LaneLog&) = delete;
 
-  void start();  // begins to reserve space
-  // From any shard. Calls of one shard keep their order.
-  void submit(std::shared_ptr<Call> call);
+  void start();                            // begins to reserve space
+  CallBox& mailbox() { return mailbox_; }  // any shard
+  void accept(std::shared_ptr<Call> call);
   Position durable_end() const {
     return Position(durable_end_.load(std::memory_order_acquire));
   }  // any shard
@@ -43,8 +43,6 @@ class LaneLog : public std::enable_shared_from_this<LaneLog> {
  private:
   struct Commit;
 
-  void drain();
-  void accept(std::shared_ptr<Call> call);
   void stage_waiting();
   void stage(const std::shared_ptr<Call>& call);
   void schedule();

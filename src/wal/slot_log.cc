@@ -32,28 +32,15 @@ SlotLog::SlotLog(SlotStore slots)
               [this](uint64_t bytes) { return pool_.take(bytes); }),
       changed_(owner_) {}
 
-void SlotLog::submit(std::shared_ptr<Call> call) {
-  if (call->home == &owner_) return accept(std::move(call));
-  if (mailbox_.push(std::move(call))) owner_.post([log = shared_from_this()] { log->drain(); });
-}
-
-void SlotLog::drain() {
-  for (auto& call : mailbox_.take_all()) accept(std::move(call));
-}
-
 void SlotLog::accept(std::shared_ptr<Call> call) {
-  const auto refuse = [&](Error error) {
-    call->result.emplace(fail(std::move(error)));
-    Calls refused;
-    refused.push_back(std::move(call));
-    complete(std::move(refused));
-  };
-  if (lost_) return refuse(*lost_);
-  if (closing_) return refuse(Error{Code::closed, fmt::format("lane {} is closed", lane())});
+  if (lost_) return refuse(std::move(call), *lost_);
+  if (closing_)
+    return refuse(std::move(call), Error{Code::closed, fmt::format("lane {} is closed", lane())});
   if (const uint64_t bytes = call->bytes(); bytes > kCallBytesMax)
-    return refuse(Error{Code::invalid_argument, fmt::format("an append of {} bytes", bytes)});
+    return refuse(std::move(call),
+                  Error{Code::invalid_argument, fmt::format("an append of {} bytes", bytes)});
   if (Result<void> accepted = order_.accept(call->entries); !accepted)
-    return refuse(accepted.error());
+    return refuse(std::move(call), accepted.error());
   waiting_.push_back(std::move(call));
   stage_waiting();
   schedule();

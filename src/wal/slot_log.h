@@ -28,8 +28,8 @@ class SlotLog : public std::enable_shared_from_this<SlotLog> {
   SlotLog& operator=(const SlotLog&) = delete;
 
   void start() { pool_.keep_ready(); }
-  // From any shard. Calls of one shard keep their order.
-  void submit(std::shared_ptr<Call> call);
+  CallBox& mailbox() { return mailbox_; }  // any shard
+  void accept(std::shared_ptr<Call> call);
   Position durable_end() const {
     return Position(durable_end_.load(std::memory_order_acquire));
   }  // any shard
@@ -54,8 +54,6 @@ class SlotLog : public std::enable_shared_from_this<SlotLog> {
     bool ours = false;
   };
 
-  void drain();
-  void accept(std::shared_ptr<Call> call);
   void stage_waiting();
   void stage(const std::shared_ptr<Call>& call);
   void add_entry(Call& call, Entry& entry);

@@ -9,6 +9,7 @@ their id. A broker lives in a temporary folder, and dies with the process that s
 """
 import ctypes
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -171,6 +172,29 @@ class Broker:
 
     def __exit__(self, *unused):
         self.close()
+
+
+PLACES = ("metadata", "objects", "wal")
+
+
+def run_check(data, ledger=None, timeout=60, settings=None, environment=None):
+    """`paceline check` of a folder, or of the places that a broker's `settings` name:
+    (status, sentences of problems, everything it printed)"""
+    command = [binary(), "check", "--data", data, "--format", "json"] + (["--ledger", ledger] if ledger else [])
+    for place in PLACES:
+        if f"paceline.{place}" in (settings or {}):
+            command += [f"--{place}", settings[f"paceline.{place}"]]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=timeout, env={**os.environ, **(environment or {})})
+    except subprocess.TimeoutExpired:
+        return None, [], f"check did not end within {timeout} s"
+    out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    try:
+        sentences = [item["problem"] for item in json.loads(out)["items"] if item["problem"]]
+    except ValueError:
+        sentences = []
+    sentences += [line for line in err.split("\n") if line.startswith("paceline")]
+    return done.returncode, list(dict.fromkeys(sentences)), out + err
 
 
 def in_own_process(body, timeout):

@@ -24,7 +24,7 @@ for folder in ("clients", "stores"):
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
 
 from bad_histories import judge_files, self_test  # noqa: E402
-from harness import Broker, Failed, binary, check, die_with_parent  # noqa: E402
+from harness import Broker, Failed, binary, check, die_with_parent, run_check  # noqa: E402
 from world import BAD_DAY, STORES, World, lose_disk  # noqa: E402
 
 TOPIC = "crash"
@@ -36,6 +36,7 @@ ACKED_PER_ROUND_MIN = 1000
 SETTINGS = {"num.partitions": str(PARTITIONS), "paceline.upload.bytes": "8000000", "paceline.upload.age.ms": "700"}
 
 
+CHECKED_WITHIN_S = 300
 # Of a store that keeps everything in memory.
 RATE, RATE_WITH_STORE = 80000, 15000
 
@@ -64,6 +65,16 @@ class Run:
         self.kill()
         self.broker.start()
         self.ask_everything()
+        self.prove()
+
+    def prove(self):
+        """`paceline check` has the word when nobody runs any more: every offset once, every checksum, nothing half done."""
+        self.broker.kill()
+        began = time.monotonic()
+        status, sentences, said = run_check(os.path.join(self.broker.folder, "data"), timeout=CHECKED_WITHIN_S,
+                                            settings=self.broker.settings, environment=self.broker.environment)
+        check(status == 0, f"check ended with {status}: {sentences[:3] or said[-300:]}")
+        print(f"check, {time.monotonic() - began:.1f} s: {said.strip().splitlines()[-1]}", flush=True)
 
     def start(self):
         if self.world:

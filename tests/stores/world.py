@@ -1,4 +1,5 @@
 """All that a broker without a disk stands on: etcd, a store, and the fault proxy between the broker and the store."""
+import copy
 import os
 import shutil
 
@@ -50,6 +51,12 @@ class World:
         """What makes a broker one without a disk."""
         return {"paceline.metadata": self.etcd.url(prefix), "paceline.objects": self.store.url(prefix, port=self.proxy.port),
                 "paceline.wal": "objects:"}
+
+    def with_etcd(self, etcd):
+        """The same store and proxy, and metadata elsewhere."""
+        other = copy.copy(self)
+        other.etcd = etcd
+        return other
 
     def environment(self):
         return self.store.environment()

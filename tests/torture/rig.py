@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,7 +18,7 @@ for folder in ("clients", "crash"):
 os.environ.setdefault("PACELINE_PORTS", "25000-25999")
 
 from clients import QUICK, value_of  # noqa: E402
-from harness import SETTINGS, Broker, Failed, binary, check, free_port  # noqa: E402,F401
+from harness import SETTINGS, Broker, Failed, binary, check, free_port, run_check  # noqa: E402,F401
 from judge import judge  # noqa: E402
 
 from wire import Silent, Wire, error_name, read_partition  # noqa: E402,F401
@@ -73,22 +72,6 @@ def crash_in(status, said):
         return f"signal {-status}"
     found = [word for word in CRASH_WORDS if word in said]
     return f"it printed {found[0]}" if found else ""
-
-
-def run_check(data, ledger=None, timeout=60):
-    """(status, sentences of problems, everything it printed)"""
-    command = [binary(), "check", "--data", data, "--format", "json"] + (["--ledger", ledger] if ledger else [])
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        return None, [], f"check did not end within {timeout} s"
-    out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-    try:
-        sentences = [item["problem"] for item in json.loads(out)["items"] if item["problem"]]
-    except ValueError:
-        sentences = []
-    sentences += [line for line in err.split("\n") if line.startswith("paceline")]
-    return done.returncode, list(dict.fromkeys(sentences)), out + err
 
 
 class Feeder:
