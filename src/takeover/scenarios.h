@@ -1,0 +1,22 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "takeover/model.h"
+
+// Which budgets are explored, and in which of them the absence of a rule shows first.
+
+namespace paceline::takeover {
+
+struct Scenario {
+  std::string_view name;
+  std::string_view what;
+  Budget budget;
+  bool is_long = false;  // minutes and gigabytes: for the tool, not for the tests
+};
+std::span<const Scenario> scenarios();
+// Null: there is none of that name.
+const Scenario* find_scenario(std::string_view name);
+
+}  // namespace paceline::takeover
