@@ -226,7 +226,6 @@ void TakeoverModel::expand(std::string_view packed, bool with_words, const Emit&
 }
 
 std::optional<std::string> TakeoverModel::wrong(std::string_view packed) const {
-  // The fault is the last byte, so a state without one ends with a run of zeros or is unpacked.
   const Fault fault = unpack(packed).fault;
   if (fault == Fault::none) return std::nullopt;
   return std::string(sentence(fault));

@@ -1,0 +1,133 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "takeover/model.h"
+#include "takeover/scenarios.h"
+
+namespace paceline::takeover {
+namespace {
+
+std::string story(const Exploration& found) {
+  std::string text = found.to_string();
+  if (found.counter_example)
+    for (const std::string& step : found.counter_example->steps) text += "\n    " + step;
+  return text;
+}
+
+// The scenarios in full take a minute with sanitizers; here smaller budgets that are complete.
+TEST(Takeover, TheWholeProtocolHoldsThroughFailoversAndSuspicion) {
+  const Budget budget{.brokers = 2, .lanes = 3, .values = 1, .flights = 1, .crashes = 1};
+  const Exploration found = explore(TakeoverModel(budget), {});
+  EXPECT_TRUE(found.complete) << story(found);
+  EXPECT_GT(found.states, 10'000u);
+}
+
+TEST(Takeover, TheWholeProtocolHoldsThroughMovesWithUnknownOutcomes) {
+  const Budget budget{
+      .brokers = 2, .lanes = 2, .values = 1, .flights = 1, .crashes = 0, .moves = 2, .losses = 1};
+  const Exploration found = explore(TakeoverModel(budget), {});
+  EXPECT_TRUE(found.complete) << story(found);
+  EXPECT_GT(found.states, 5'000u);
+}
+
+TEST(Takeover, TheSameReportTwice) {
+  const Budget budget{.brokers = 2, .lanes = 2, .values = 1, .flights = 1};
+  EXPECT_EQ(explore(TakeoverModel(budget), {}).to_string(),
+            explore(TakeoverModel(budget), {}).to_string());
+}
+
+TEST(Takeover, EveryScenarioBeginsWithoutAFault) {
+  for (const Scenario& scenario : scenarios()) {
+    const Exploration found =
+        explore(TakeoverModel(scenario.budget), {.states_max = 5'000, .progress = false});
+    EXPECT_FALSE(found.counter_example) << scenario.name << ": " << story(found);
+  }
+}
+
+struct Omission {
+  Rule rule;
+  const char* scenario;
+  uint64_t states_max;
+};
+void PrintTo(const Omission& omission, std::ostream* out) {
+  *out << name(omission.rule) << " in " << omission.scenario;
+}
+
+class WithoutARule : public testing::TestWithParam<Omission> {};
+
+TEST_P(WithoutARule, TheModelFindsWhatGoesWrong) {
+  const Omission& omission = GetParam();
+  const Scenario* scenario = find_scenario(omission.scenario);
+  ASSERT_NE(scenario, nullptr);
+  const Exploration found = explore(TakeoverModel(scenario->budget, Rules{omission.rule}),
+                                    {.states_max = omission.states_max});
+  ASSERT_TRUE(found.counter_example) << sentence(omission.rule) << ": " << story(found);
+  EXPECT_LE(found.counter_example->steps.size(), 18u) << story(found);
+}
+
+constexpr uint64_t kFew = 30'000;
+
+INSTANTIATE_TEST_SUITE_P(Writing, WithoutARule,
+                         testing::Values(Omission{Rule::ack_only_durable, "clone", kFew},
+                                         Omission{Rule::ack_in_slot_order, "clone", kFew},
+                                         Omission{Rule::visible_only_durable, "log", kFew},
+                                         Omission{Rule::foreign_slot_is_fence, "clone", kFew},
+                                         Omission{Rule::own_slot_is_success, "log", kFew},
+                                         Omission{Rule::producer_state_is_data, "clone", kFew}));
+
+INSTANTIATE_TEST_SUITE_P(Fencing, WithoutARule,
+                         testing::Values(Omission{Rule::fence_compares_incarnation, "clone", kFew},
+                                         Omission{Rule::fence_compares_successors, "chain", kFew}));
+
+INSTANTIATE_TEST_SUITE_P(SealingAndRecovery, WithoutARule,
+                         testing::Values(Omission{Rule::seal_after_fence, "move", 300'000},
+                                         Omission{Rule::seal_before_read, "clone", kFew},
+                                         Omission{Rule::seal_from_recorded_trim, "clone", kFew},
+                                         Omission{Rule::seal_is_kept, "move", kFew},
+                                         Omission{Rule::read_the_sealed_tail, "clone", kFew},
+                                         Omission{Rule::read_every_unmarked_lane, "clone", kFew},
+                                         Omission{Rule::read_up_to_the_seal, "clone", kFew},
+                                         Omission{Rule::serve_only_registered, "move", kFew},
+                                         Omission{Rule::chain_as_of_sealing, "log", kFew}));
+
+INSTANTIATE_TEST_SUITE_P(UploadAndCollection, WithoutARule,
+                         testing::Values(Omission{Rule::commit_compares_lane, "move", 100'000},
+                                         Omission{Rule::unknown_commit_is_read_back, "clone", kFew},
+                                         Omission{Rule::trim_after_commit, "clone", kFew},
+                                         Omission{Rule::trim_is_recorded, "clone", kFew},
+                                         Omission{Rule::mark_with_the_upload, "clone", kFew},
+                                         Omission{Rule::collect_after_marks, "log", kFew},
+                                         Omission{Rule::collect_after_all_marks, "shares", 100'000},
+                                         Omission{Rule::dead_successor_is_not_done, "clone",
+                                                  kFew}));
+
+INSTANTIATE_TEST_SUITE_P(
+    PagesAndMoves, WithoutARule,
+    testing::Values(Omission{Rule::preference_materialises, "preference", 50'000},
+                    Omission{Rule::materialise_keeps_unmarked, "log", kFew},
+                    Omission{Rule::move_pauses, "move", kFew},
+                    Omission{Rule::move_when_durable, "move", kFew},
+                    Omission{Rule::move_when_committed, "move", kFew},
+                    Omission{Rule::move_compares_source, "third", 60'000},
+                    Omission{Rule::move_compares_target, "neighbour", 100'000},
+                    Omission{Rule::move_compares_version, "move", kFew},
+                    Omission{Rule::abort_bumps_version, "move", kFew},
+                    Omission{Rule::target_opens_at_published_end, "move", kFew}));
+
+// Nothing is lost without these, but the cluster comes to rest where nobody serves.
+INSTANTIATE_TEST_SUITE_P(Progress, WithoutARule,
+                         testing::Values(Omission{Rule::restart_is_a_fence, "clone", kFew},
+                                         Omission{Rule::mark_an_empty_tail, "log", 200'000}));
+
+// The compare of the base is the second line: it turns most missed guards into a failed commit.
+TEST(Takeover, ACommitWithoutAnyGuardIsFoundSooner) {
+  const Rules rules{Rule::commit_compares_lane, Rule::commit_compares_base};
+  const Exploration found = explore(TakeoverModel(find_scenario("failover")->budget, rules),
+                                    {.states_max = 100'000, .progress = false});
+  ASSERT_TRUE(found.counter_example) << story(found);
+  EXPECT_LE(found.counter_example->steps.size(), 15u) << story(found);
+}
+
+}  // namespace
+}  // namespace paceline::takeover
