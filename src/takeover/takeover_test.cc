@@ -81,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(Fencing, WithoutARule,
                                          Omission{Rule::fence_compares_successors, "chain", kFew}));
 
 INSTANTIATE_TEST_SUITE_P(SealingAndRecovery, WithoutARule,
-                         testing::Values(Omission{Rule::seal_after_fence, "move", 300'000},
+                         testing::Values(Omission{Rule::seal_after_fence, "pair", kFew},
                                          Omission{Rule::seal_before_read, "clone", kFew},
                                          Omission{Rule::seal_from_recorded_trim, "clone", kFew},
                                          Omission{Rule::seal_is_kept, "move", kFew},
@@ -118,7 +118,7 @@ INSTANTIATE_TEST_SUITE_P(
 // Nothing is lost without these, but the cluster comes to rest where nobody serves.
 INSTANTIATE_TEST_SUITE_P(Progress, WithoutARule,
                          testing::Values(Omission{Rule::restart_is_a_fence, "clone", kFew},
-                                         Omission{Rule::mark_an_empty_tail, "log", 200'000}));
+                                         Omission{Rule::mark_an_empty_tail, "pair", kFew}));
 
 // The compare of the base is the second line: it turns most missed guards into a failed commit.
 TEST(Takeover, ACommitWithoutAnyGuardIsFoundSooner) {
