@@ -39,7 +39,8 @@ class Network {
   virtual ~Network() = default;
   // in_use when the port is taken; permission_denied, invalid_argument (unknown host).
   virtual Result<std::unique_ptr<Listener>> listen(const std::string& host, uint16_t port) = 0;
-  // timed_out at the deadline, unavailable (refused, unreachable), invalid_argument (unknown host).
+  // unavailable: refused, the host answers that nobody listens there. timed_out at the deadline,
+  // io_error (unreachable, or a lack of our own), invalid_argument (unknown host).
   virtual Task<Result<std::unique_ptr<Socket>>> connect(const std::string& host, uint16_t port,
                                                         Instant deadline) = 0;
 };

@@ -253,6 +253,17 @@ TEST_P(NetworkContract, ErrorsOfListenAndConnectSayWhy) {
   world->run(refusals(world->shard(0), world->host()));
 }
 
+Task<void> unreachable(Shard& shard) {
+  // A broadcast address is no host of TCP: the system says so at once, and it is no refusal.
+  auto outcome = co_await shard.network().connect("255.255.255.255", 9, shard.now() + 5s);
+  EXPECT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::io_error) << outcome.error().message;
+}
+TEST(RealNetwork, AHostThatCannotBeReachedHasNotRefused) {
+  RealTestWorld world(1);
+  world.run(unreachable(world.shard(0)));
+}
+
 Task<void> accept_closed(Shard& shard, Listener& listener, Gate::Pass) {
   auto socket = co_await listener.accept(shard);
   EXPECT_EQ(socket.error().code, Code::closed);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -95,18 +96,25 @@ Result<std::shared_ptr<Descriptor>> bind_one(RealShard& shard, const Address& ad
   }
 }
 
-// The outcome of one address of the host. unavailable: try the next one.
+// What connect() failed with. Only a refusal says that nobody listens there; a network that leads
+// nowhere, or a lack of our own, says nothing about the other side.
+Code connect_code(int error) {
+  if (error == ECONNREFUSED) return Code::unavailable;
+  return error == ETIMEDOUT ? Code::timed_out : Code::io_error;
+}
+
+// The outcome of one address of the host.
 Task<Result<std::unique_ptr<Socket>>> connect_one(RealShard& shard, Address address,
                                                   Instant deadline) {
   const std::string name = address.to_string();
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0)
-    co_return fail(Code::unavailable, fmt::format("cannot connect to {}: {}", name, reason(errno)));
+    co_return fail(Code::io_error, fmt::format("cannot connect to {}: {}", name, reason(errno)));
   auto descriptor = std::make_shared<Descriptor>(shard, fd);
   prepare_connection(fd);
   if (::connect(fd, address.get(), address.size) != 0) {
     if (errno != EINPROGRESS)
-      co_return fail(Code::unavailable,
+      co_return fail(connect_code(errno),
                      fmt::format("cannot connect to {}: {}", name, reason(errno)));
     const auto timer = shard.run_at(deadline, [descriptor] { descriptor->close(); });
     Descriptor::Wait wait(descriptor, Descriptor::Wait::For::writable);
@@ -118,7 +126,7 @@ Task<Result<std::unique_ptr<Socket>>> connect_one(RealShard& shard, Address addr
     socklen_t size = sizeof error;
     if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
     if (error != 0)
-      co_return fail(Code::unavailable,
+      co_return fail(connect_code(error),
                      fmt::format("cannot connect to {}: {}", name, reason(error)));
   }
   co_return std::make_unique<RealSocket>(std::move(descriptor), name);
@@ -156,16 +164,24 @@ Task<Result<std::unique_ptr<Socket>>> RealNetwork::connect(const std::string& ho
     auto look_up = [host, port] { return resolve(host, port); };
     addresses = co_await offload(shard, std::move(look_up));
   }
-  if (!addresses) co_return fail(std::move(addresses).error());
+  if (!addresses) {
+    Error error = std::move(addresses).error();
+    if (error.code == Code::unavailable) error.code = Code::io_error;  // the resolver, not the host
+    co_return fail(std::move(error));
+  }
   Result<std::unique_ptr<Socket>> outcome =
       fail(Code::invalid_argument, fmt::format("host '{}' has no address", host));
+  std::optional<Error> not_refused;
   for (const Address& address : *addresses) {
     if (shard.now() >= deadline)
       co_return fail(Code::timed_out,
                      fmt::format("cannot connect to {}:{}: timed out", host, port));
     outcome = co_await connect_one(shard, address, deadline);
-    if (outcome || outcome.error().code != Code::unavailable) co_return outcome;
+    if (outcome || outcome.error().code == Code::timed_out) co_return outcome;
+    if (outcome.error().code != Code::unavailable) not_refused = outcome.error();
   }
+  // Refused by the host only if by each of its addresses.
+  if (not_refused) co_return fail(std::move(*not_refused));
   co_return outcome;
 }
 
