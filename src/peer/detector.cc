@@ -19,9 +19,10 @@ int64_t ms(env::Duration duration) {
 
 // In the words of waitpid(), without its macros: they are the real world's.
 std::string status_words(int32_t status) {
+  if (status == kStatusUnknown) return "";
   const int signal = status & 0x7f;
-  if (signal != 0) return fmt::format("by signal {}", signal);
-  return fmt::format("with status {}", (status >> 8) & 0xff);
+  if (signal != 0) return fmt::format(" by signal {}", signal);
+  return fmt::format(" with status {}", (status >> 8) & 0xff);
 }
 
 }  // namespace
@@ -232,6 +233,8 @@ void Detector::on(env::Instant now, const Answered& event) {
 
 void Detector::parent_said(env::Instant now, Known& peer, int32_t status) {
   if (peer.dead_for_good) return;
+  // Whether a planned stop went as planned is known with its status: that is told next.
+  if (peer.leaving && status == kStatusUnknown) return;
   peer.dead_for_good = true;
   if (peer.leaving && status == 0) {
     peer.dead = true;
@@ -239,8 +242,8 @@ void Detector::parent_said(env::Instant now, Known& peer, int32_t status) {
     return;
   }
   notify(now, peer, Evidence::told_by_parent,
-         fmt::format("its parent process says that it has ended {}", status_words(status)));
-  std::get<Notice>(actions_.back()).exit_status = status;
+         fmt::format("its parent process says that it has ended{}", status_words(status)));
+  if (status != kStatusUnknown) std::get<Notice>(actions_.back()).exit_status = status;
 }
 
 void Detector::forget_questions(Lane about) {

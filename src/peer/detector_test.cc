@@ -371,6 +371,22 @@ TEST(Detector, WhoDiesAfterItsGoodbyeIsDeadByItsParentsWord) {
   EXPECT_EQ(p.notices.size(), 1u);
 }
 
+TEST(Detector, AnEndIsToldBeforeItsStatusIsKnown) {
+  Player p;
+  p.reach({kX, kY});
+  p.feed(D::ParentSaid{kX, kStatusUnknown});
+  ASSERT_EQ(p.notices.size(), 1u);
+  EXPECT_EQ(p.notices[0].exit_status, std::nullopt);
+  EXPECT_EQ(p.notices[0].words, "its parent process says that it has ended");
+  p.feed(D::ParentSaid{kX, 9});
+  EXPECT_EQ(p.notices.size(), 1u);
+  p.feed(D::SaidGoodbye{kY});
+  p.feed(D::ParentSaid{kY, kStatusUnknown});  // as planned, or not: its status will tell
+  EXPECT_EQ(p.notices.size(), 1u);
+  p.feed(D::ParentSaid{kY, 9});
+  EXPECT_EQ(p.notices.size(), 2u);
+}
+
 TEST(Detector, TwoVanishAtOnceAndNeitherIsAWitnessOfTheOther) {
   Player p;
   p.reach({kX, kY, kZ});

@@ -81,10 +81,11 @@ struct Hearsay {
   std::optional<env::Duration> heard_ago;
   bool operator==(const Hearsay&) const = default;
 };
+inline constexpr int32_t kStatusUnknown = -1;  // it is told before the process is gone
 struct Ended {
   Uuid cluster_id;
   Lane lane;
-  int32_t status = 0;  // as waitpid() gives it
+  int32_t status = 0;  // as waitpid() gives it, or kStatusUnknown
   bool operator==(const Ended&) const = default;
 };
 struct Words {  // of `unserved`

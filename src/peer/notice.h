@@ -39,10 +39,10 @@ std::string_view evidence_name(Evidence evidence);
 struct Notice {
   Lane peer;
   Evidence evidence = Evidence::silent;
-  std::string words;                     // one sentence, with the figures
+  std::string words;                          // one sentence, with the figures
   std::optional<BrokerId> confirmed_by = {};  // of `silent`
-  std::optional<int32_t> exit_status = {};    // of `told_by_parent`, as waitpid() gives it
-  env::Duration silent_for{0};           // since it was heard last; 0: it never was
+  std::optional<int32_t> exit_status = {};  // of `told_by_parent`, as waitpid() gives it, if known
+  env::Duration silent_for{0};              // since it was heard last; 0: it never was
 };
 
 // What is worth a line in the timeline but no reason to fence.
