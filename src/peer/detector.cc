@@ -206,8 +206,9 @@ void Detector::ask_witnesses(env::Instant now, Known& peer) {
 }
 
 void Detector::on(env::Instant now, const Answered& event) {
-  auto question = asked_.extract(event.question);
-  if (!question) return;
+  const auto found = asked_.find(event.question);
+  if (found == asked_.end() || found->second.witness != event.witness) return;
+  auto question = asked_.extract(found);
   const Asked& asked = question.mapped();
   Known* peer = find(asked.about);
   // What was true long ago proves nothing of today.

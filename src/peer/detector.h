@@ -58,6 +58,7 @@ class Detector {
   };
   struct Answered {
     uint64_t question;
+    Lane witness;
     Hearsay hearsay;
   };
   struct Tick {};

@@ -47,7 +47,7 @@ struct Player {
   }
   void sleep(env::Duration duration) { now = now + duration; }
   void answer(const D::Ask& ask, std::optional<env::Duration> ago) {
-    feed(D::Answered{ask.question, {ago}});
+    feed(D::Answered{ask.question, ask.witness, {ago}});
   }
   int count(Kind kind) const {
     int n = 0;
@@ -288,7 +288,7 @@ TEST(Detector, LateDoubledAndForeignAnswersAreNone) {
   p.feed(D::Heard{kX});  // it comes back before the answers
   p.answer(p.asks[0], 2s);
   p.answer(p.asks[1], 2s);
-  p.feed(D::Answered{999, {5s}});
+  p.feed(D::Answered{999, kY, {5s}});
   EXPECT_TRUE(p.notices.empty());
   p.pass(1s, {kY, kZ});
   const D::Ask second = p.asks.back();
@@ -296,6 +296,8 @@ TEST(Detector, LateDoubledAndForeignAnswersAreNone) {
   EXPECT_TRUE(p.notices.empty());
   p.pass(1s, {kY, kZ});
   p.answer(second, 2s);  // older than the bound
+  EXPECT_TRUE(p.notices.empty());
+  p.feed(D::Answered{p.asks.back().question, lane(3, 8), {2s}});  // who was not asked
   EXPECT_TRUE(p.notices.empty());
   p.answer(p.asks.back(), 2s);
   EXPECT_EQ(p.notices.size(), 1u);

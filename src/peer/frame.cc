@@ -57,7 +57,10 @@ std::string encode_frame(const Hello& hello) {
 
 std::string encode_frame(const Welcome& welcome) {
   Encoder body;
-  body.put(welcome.from).put(welcome.calls_max).put(welcome.calls_bytes_max);
+  body.put(welcome.from)
+      .put(welcome.call_bytes_max)
+      .put(welcome.calls_max)
+      .put(welcome.calls_bytes_max);
   return encode(FrameKind::welcome, 0, body);
 }
 
@@ -144,6 +147,7 @@ Result<Welcome> decode_welcome(Bytes body) {
   Decoder in(body);
   Welcome welcome;
   welcome.from = in.lane();
+  welcome.call_bytes_max = in.get<uint32_t>();
   welcome.calls_max = in.get<uint32_t>();
   welcome.calls_bytes_max = in.get<uint64_t>();
   if (!in.done() || !valid(welcome.from)) return bad("welcome");

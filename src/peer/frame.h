@@ -54,6 +54,7 @@ struct Hello {
 };
 struct Welcome {
   Lane from;
+  uint32_t call_bytes_max = 0;  // of one call
   // What the welcomed may have under way at once.
   uint32_t calls_max = 0;
   uint64_t calls_bytes_max = 0;

@@ -24,7 +24,7 @@ Bytes body_of(std::string_view frame) {
 TEST(PeerFrame, WhatIsEncodedIsReadBack) {
   const Hello hello{kCluster, kA, kB};
   EXPECT_EQ(decode_hello(body_of(encode_frame(hello))), hello);
-  const Welcome welcome{kB, 64, 1 << 20};
+  const Welcome welcome{kB, 1000, 64, 1 << 20};
   EXPECT_EQ(decode_welcome(body_of(encode_frame(welcome))), welcome);
   const Refusal refusal{RefusalReason::stale_incarnation, kB, "too old"};
   EXPECT_EQ(decode_refusal(body_of(encode_frame(refusal))), refusal);

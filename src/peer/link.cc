@@ -51,7 +51,10 @@ Task<void> Link::run(std::shared_ptr<Link> self, env::Gate& gate, env::Gate::Pas
     // One that does not last must not make us dial in a circle.
     const bool short_lived = used_at && self->shard_.now() - *used_at < bounds.ping_every;
     if (std::exchange(used_at, std::nullopt) && !short_lived) pause = kFirstPause;
-    if (short_lived) co_await env::sleep_for(self->shard_, pause);
+    if (short_lived) {
+      co_await env::sleep_for(self->shard_, pause);
+      pause = std::min(pause * 2, std::max(kFirstPause, bounds.ping_every));
+    }
     if (self->stopped_) break;
     auto dialled = co_await self->dial(gate);
     if (self->stopped_) {
@@ -76,7 +79,7 @@ Task<Result<Link::Dialled>> Link::dial(env::Gate& gate) {
   const env::Instant deadline = shard_.now() + options_.bounds.silent_after;
   CO_TRY(auto socket,
          co_await shard_.network().connect(peer_.address.host, peer_.address.port, deadline));
-  auto wire = std::make_shared<Wire>(shard_, std::move(socket), options_.call_bytes_max,
+  auto wire = std::make_shared<Wire>(shard_, std::move(socket), kCallBytesMax,
                                      options_.calls_bytes_max + options_.call_bytes_max);
   wire->start(gate.enter());
   wire->send(encode_frame(Hello{options_.cluster_id, options_.self, peer_.lane}));
@@ -152,7 +155,7 @@ bool Link::take(const Frame& frame) {
       return true;
     case FrameKind::hearsay: {
       const auto hearsay = decode_hearsay(frame.body.bytes());
-      if (hearsay) host_.feed(Detector::Answered{number, *hearsay});
+      if (hearsay) host_.feed(Detector::Answered{number, peer_.lane, *hearsay});
       return hearsay.has_value();
     }
     case FrameKind::goodbye:
@@ -206,6 +209,10 @@ Task<Result<Slice>> Link::call(Slice body, env::Instant deadline) {
     if (!wire_ || stopped_)
       co_return fail(Code::unavailable,
                      fmt::format("broker {} is not connected", peer_.lane.broker.value));
+    if (body.size() > welcome_.call_bytes_max)
+      co_return fail(Code::too_large,
+                     fmt::format("broker {} takes calls of {} bytes at most",
+                                 peer_.lane.broker.value, welcome_.call_bytes_max));
     pending = std::make_shared<Pending>(shard_);
     pending->bytes = body.size();
     pending_bytes_ += body.size();

@@ -72,7 +72,8 @@ std::shared_ptr<Mesh::Caller> Mesh::greet(const Frame& frame, std::shared_ptr<Wi
   if (living && hello->from.incarnation < *living)
     return refuse(RefusalReason::stale_incarnation,
                   fmt::format("incarnation {} is known here", living->value));
-  wire->send(encode_frame(Welcome{options_.self, options_.calls_max, options_.calls_bytes_max}));
+  wire->send(encode_frame(Welcome{options_.self, options_.call_bytes_max, options_.calls_max,
+                                  options_.calls_bytes_max}));
   feed(Detector::Met{hello->from});
   return std::make_shared<Caller>(Caller{.lane = hello->from, .wire = std::move(wire)});
 }
