@@ -91,10 +91,50 @@ Task<void> Node::apply_images() {
       continue;
     }
     auto image = newest_;
+    inherit(*image);
     co_await apply(image);
     applied_ = image;
     applied_event_.notify_all();
+    if (!unsettled_.empty()) co_await settle_estates();
   }
+}
+
+// Lanes of other brokers that were sealed with ours as a successor.
+void Node::inherit(const cluster::Image& image) {
+  for (const Lane& lane : image.left_to(cluster_.lane())) {
+    if (!estates_.insert(lane).second) continue;
+    unsettled_.insert(lane);
+    storage_.inherit(lane);
+  }
+}
+
+// Once everything that we lead, as of a moment after the fences, is open here, nothing of them is
+// missing.
+Task<void> Node::settle_estates() {
+  auto newest = co_await cluster_.newest_image(shard_);
+  if (!newest || stopping_) co_return;
+  co_await apply(*newest);
+  std::set<Lane> missing;
+  for (auto& host : hosts_) {
+    auto look = [](Node* node, ShardHost* target,
+                   std::shared_ptr<const cluster::Image> image) -> Task<std::set<Lane>> {
+      std::set<Lane> lanes;
+      for (const auto& [name, topic] : image->topics)
+        for (uint32_t index = 0; index < topic->partitions.size(); ++index) {
+          const auto& partition = topic->partitions[index];
+          if (&node->home_of(topic->id, static_cast<int32_t>(index)) != target) continue;
+          if (partition.lane != node->cluster_.lane() || !partition.from) continue;
+          if (!target->find(topic->id, static_cast<int32_t>(index))) lanes.insert(*partition.from);
+        }
+      co_return lanes;
+    };
+    auto looking = [look, this, target = host.get(), image = *newest] {
+      return look(this, target, image);
+    };
+    missing.merge(co_await env::call_on(*host->shard, shard_, looking));
+  }
+  for (const Lane& lane : std::exchange(unsettled_, missing))
+    if (!missing.contains(lane)) storage_.inherited(lane);
 }
 
 // Brings the open partitions to what the image says, all shards in parallel, each in order.
@@ -111,7 +151,7 @@ Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
           if (&work.node->home_of(topic->id, static_cast<int32_t>(index)) != &host) continue;
           const auto& partition = topic->partitions[index];
           auto found = host.hosted.find(StreamId{topic->id, index});
-          if (partition.leader != work.node->settings_.broker) continue;
+          if (partition.leader.value < 0 || partition.lane != work.node->cluster_.lane()) continue;
           if (found == host.hosted.end()) {
             co_await work.node->open_on(host, topic, index, work.image);
           } else if (found->second->partition) {
@@ -170,6 +210,7 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
       .epoch = topic->partitions[hosted.index].epoch,
       .config = partition_config(*topic, *image),
       .attached = hosted.coordinator.get(),
+      .from = topic->partitions[hosted.index].from,
   };
   auto opened = co_await partition::Partition::open(std::move(options));
   hosted.opening = false;

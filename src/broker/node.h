@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -124,6 +125,8 @@ class Node {
   void follow(std::shared_ptr<const cluster::Image> image);
   Task<void> apply_images();
   Task<void> apply(std::shared_ptr<const cluster::Image> image);
+  void inherit(const cluster::Image& image);
+  Task<void> settle_estates();
   Task<void> open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
                      uint32_t index, std::shared_ptr<const cluster::Image> image);
   // One attempt; nothing, or why not.
@@ -152,6 +155,8 @@ class Node {
   env::Event image_event_;    // newest_ changed
   env::Event applied_event_;  // applied_ changed
   env::Gate background_;
+  std::set<Lane> estates_;    // of other brokers, left to us
+  std::set<Lane> unsettled_;  // those of them of which something may be missing yet
   bool stopping_ = false;
   std::atomic<bool> released_{false};
   std::map<std::string, bool> creating_;

@@ -19,8 +19,10 @@
 namespace paceline::cluster {
 
 struct PartitionImage {
-  BrokerId leader;
-  Epoch epoch;                     // the leader epoch in force, the chain of sealed lanes included
+  BrokerId leader;           // -1: nobody
+  Lane lane;                 // the leader's
+  std::optional<Lane> from;  // the sealed lane that it comes from, unless the page says `lane`
+  Epoch epoch;               // the leader epoch in force, the chain of sealed lanes included
   std::vector<BrokerId> replicas;  // the leader, then those that would succeed it
 };
 struct TopicImage {
@@ -34,6 +36,7 @@ struct TopicImage {
 struct BrokerImage {
   BrokerId id;
   Incarnation incarnation;
+  Revision registered_at;  // of its record
   std::vector<meta::Endpoint> endpoints;
   std::string rack;
 };
@@ -43,6 +46,8 @@ struct Image {
   Uuid cluster_id;
   Revision revision;
   std::vector<BrokerImage> brokers;  // live ones, by id
+  // Sealed lanes, and who shares what each has left.
+  std::shared_ptr<const std::map<Lane, std::vector<Lane>>> heirs;
   std::map<std::string, std::shared_ptr<const TopicImage>, std::less<>> topics;
   std::map<Uuid, std::shared_ptr<const TopicImage>> topics_by_id;
   std::map<std::string, std::string> broker_configs;          // dynamic, of this broker
@@ -50,6 +55,8 @@ struct Image {
 
   const TopicImage* topic(std::string_view name) const;
   const TopicImage* topic(const Uuid& id) const;
+  // Lanes of other brokers that name this one as a successor.
+  std::vector<Lane> left_to(const Lane& lane) const;
 };
 
 struct Options {
@@ -57,6 +64,8 @@ struct Options {
   std::vector<meta::Endpoint> endpoints;  // advertised
   std::string rack;
   std::optional<Uuid> cluster_id;  // demanded; refuse to run in another cluster
+  // Beside other brokers: whoever is not heard of for so long is fenced by them. 0: alone.
+  std::chrono::seconds lease{0};
 };
 
 struct NewTopic {
@@ -99,6 +108,13 @@ class Cluster {
                                                    ConfigChange change) = 0;
   // A producer id never given before, in the whole cluster.
   virtual Task<Result<int64_t>> next_producer_id(env::Shard& home) = 0;
+
+  // Ends an incarnation of another broker: its lane is sealed, and all who are registered now share
+  // what it led. One transaction, whatever it led. Fine if somebody else was faster. unavailable:
+  // nothing is known, ask again.
+  virtual Task<Result<void>> fence(env::Shard& home, Lane lane) = 0;
+  // The image once everything that was committed before this call is in it.
+  virtual Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) = 0;
 
   // Once storage has recovered: writes the terms of our partitions down in their pages, so that the
   // chain of sealed lanes stays short. In the background; safe to be cut at any point.

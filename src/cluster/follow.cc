@@ -28,6 +28,10 @@ Task<Result<void>> Member::start() {
   for (Part part : kParts) CO_TRY_VOID(co_await list(part));
   publish();
   for (Part part : kParts) shard_.spawn(follow(part, background_.enter()));
+  if (options_.lease.count() > 0) {
+    shard_.spawn(stay_alive(background_.enter()));
+    shard_.spawn(watch_others(background_.enter()));
+  }
   co_return Result<void>{};
 }
 

@@ -60,6 +60,8 @@ std::string part_prefix(Part part) {
       return "lanes/";
     case Part::configs:
       return "configs/brokers/";
+    case Part::alive:
+      return meta::alive_prefix();
   }
   CHECK(false);
 }
@@ -84,10 +86,14 @@ void Model::put(Part part, std::string_view key, std::string_view value, Revisio
     const auto id = parse_broker_key(key);
     auto record = id ? decode_or_log<meta::BrokerRecord>(key, value) : std::nullopt;
     if (!record) return;
-    brokers_[*id] = std::move(*record);
+    brokers_[*id] = Broker{std::move(*record), modified};
     all_dirty_ = true;
   } else if (part == Part::lanes) {
     put_lane(key, value);
+  } else if (part == Part::alive) {
+    const auto lane = meta::parse_alive_key(key);
+    if (lane) alive_.insert(*lane);
+    if (lane) seen_alive_.insert(*lane);
   } else {
     auto record = decode_or_log<meta::ConfigRecord>(key, value);
     if (record) configs_[std::string(key)] = std::move(record->configs);
@@ -125,13 +131,15 @@ void Model::remove(Part part, std::string_view key) {
     const auto parsed = meta::parse_lane_key(key);
     if (parsed && parsed->kind == meta::LaneKey::Kind::lane && lanes_.erase(parsed->lane) > 0)
       all_dirty_ = true;
+  } else if (part == Part::alive) {
+    if (const auto lane = meta::parse_alive_key(key)) alive_.erase(*lane);
   } else if (auto found = configs_.find(key); found != configs_.end()) {
     configs_.erase(found);
   }
 }
 
 void Model::clear(Part part) {
-  all_dirty_ = true;
+  all_dirty_ |= part != Part::alive;
   switch (part) {
     case Part::topics:
       topics_.clear();
@@ -148,6 +156,9 @@ void Model::clear(Part part) {
       break;
     case Part::configs:
       configs_.clear();
+      break;
+    case Part::alive:
+      alive_.clear();
       break;
   }
 }
@@ -174,10 +185,10 @@ std::vector<BrokerId> Model::replicas_of(BrokerId leader, const std::vector<Brok
   };
   if (leader.value >= 0) add(leader);
   for (BrokerId id : preferred)
-    if (auto found = brokers_.find(id); found != brokers_.end() && found->second.registered)
+    if (auto found = brokers_.find(id); found != brokers_.end() && found->second.record.registered)
       add(id);
   for (const auto& [id, broker] : brokers_)
-    if (broker.registered) add(id);
+    if (broker.record.registered) add(id);
   return replicas;
 }
 
@@ -202,6 +213,8 @@ std::shared_ptr<const TopicImage> Model::make_topic(const std::string& name,
     const auto live = live_term(*partition, record.topic_id);
     PartitionImage image;
     image.leader = live ? live->lane.broker : BrokerId{-1};
+    if (live) image.lane = live->lane;
+    if (live) image.from = live->from;
     image.epoch = live ? live->epoch : partition->term.epoch;
     image.replicas = replicas_of(image.leader, partition->preferred, record.replication_factor);
     made->partitions.push_back(std::move(image));
@@ -215,8 +228,17 @@ std::shared_ptr<const Image> Model::make_image(Revision revision) {
   image->revision = revision;
   image->brokers.clear();
   for (const auto& [id, broker] : brokers_)
-    if (broker.registered)
-      image->brokers.push_back({id, broker.incarnation, broker.endpoints, broker.rack});
+    if (broker.record.registered)
+      image->brokers.push_back({id, broker.record.incarnation, broker.modified,
+                                broker.record.endpoints, broker.record.rack});
+  if (all_dirty_ || !image->heirs) {
+    auto heirs = std::make_shared<std::map<Lane, std::vector<Lane>>>();
+    for (const auto& [lane, record] : lanes_)
+      if (record.sealed)
+        for (const meta::Successor& successor : record.successors)
+          (*heirs)[lane].push_back(successor.lane);
+    image->heirs = std::move(heirs);
+  }
   if (all_dirty_) {
     for (const auto& [name, record] : topics_) dirty_topics_.insert(name);
     for (const auto& [name, topic] : image->topics) dirty_topics_.insert(name);
@@ -247,6 +269,22 @@ std::shared_ptr<const Image> Model::make_image(Revision revision) {
   image->default_broker_configs = config(std::nullopt);
   last_ = image;
   return image;
+}
+
+std::vector<std::pair<Lane, Revision>> Model::registered() const {
+  std::vector<std::pair<Lane, Revision>> all;
+  for (const auto& [id, broker] : brokers_)
+    if (broker.record.registered)
+      all.emplace_back(Lane{id, broker.record.incarnation}, broker.modified);
+  return all;
+}
+
+std::vector<Lane> Image::left_to(const Lane& lane) const {
+  std::vector<Lane> left;
+  for (const auto& [sealed, successors] : *heirs)
+    if (sealed.broker != lane.broker && std::ranges::find(successors, lane) != successors.end())
+      left.push_back(sealed);
+  return left;
 }
 
 const TopicImage* Image::topic(std::string_view name) const {

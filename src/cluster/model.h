@@ -14,9 +14,9 @@
 namespace paceline::cluster {
 
 // What is followed, each under its own prefix of keys.
-enum class Part : uint8_t { topics, pages, brokers, lanes, configs };
-inline constexpr Part kParts[] = {Part::topics, Part::pages, Part::brokers, Part::lanes,
-                                  Part::configs};
+enum class Part : uint8_t { topics, pages, brokers, lanes, configs, alive };
+inline constexpr Part kParts[] = {Part::topics, Part::pages,   Part::brokers,
+                                  Part::lanes,  Part::configs, Part::alive};
 std::string part_prefix(Part part);
 
 // The followed records, decoded, and the image they make. Pure: no store, no clock. Parts arrive
@@ -44,6 +44,10 @@ class Model {
   const std::map<Uuid, Pages>& pages() const { return pages_; }
   const meta::LaneRecord* lane(Lane lane) const;
   bool has_topic(const Uuid& id) const { return names_.contains(id); }
+  // Those registered, by id: their present lanes and the revisions of their records.
+  std::vector<std::pair<Lane, Revision>> registered() const;
+  bool is_alive(const Lane& lane) const { return alive_.contains(lane); }
+  bool was_alive(const Lane& lane) const { return seen_alive_.contains(lane); }
 
  private:
   void put_lane(std::string_view key, std::string_view value);
@@ -57,8 +61,14 @@ class Model {
   std::map<std::string, meta::TopicRecord, std::less<>> topics_;
   std::map<Uuid, std::string> names_;
   std::map<Uuid, Pages> pages_;
-  std::map<BrokerId, meta::BrokerRecord> brokers_;
+  struct Broker {
+    meta::BrokerRecord record;
+    Revision modified;
+  };
+  std::map<BrokerId, Broker> brokers_;
   std::map<Lane, meta::LaneRecord> lanes_;
+  std::set<Lane> alive_;
+  std::set<Lane> seen_alive_;  // ever
   std::map<std::string, std::map<std::string, std::string>, std::less<>> configs_;
 
   std::shared_ptr<const Image> last_;

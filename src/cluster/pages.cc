@@ -28,6 +28,8 @@ Task<void> Member::remove_pages_later(Uuid id, env::Gate::Pass) {
 // its transactions fail; or the maker is us, with no creation under way.
 bool Member::is_orphan(const Uuid& topic, const Model::Pages& pages) const {
   if (model_.has_topic(topic) || in_doubt_.contains(topic)) return false;
+  // Beside others nobody can tell whose creation it is.
+  if (model_.registered().size() > 1) return false;
   for (const auto& [number, page] : pages)
     for (const meta::PartitionRecord& partition : page.record.partitions) {
       const meta::LaneRecord* lane = model_.lane(partition.term.lane);
@@ -43,6 +45,8 @@ Task<Result<void>> Member::settle_page(Uuid topic, uint32_t number, Model::Page 
   for (meta::PartitionRecord& partition : page.record.partitions) {
     const auto live = model_.live_term(partition, topic);
     if (!live || live->lane != registration_.lane || partition.term.lane == live->lane) continue;
+    // What another broker has left stays told as such until a life of ours has begun with it.
+    if (live->from && live->from->broker != options_.broker) continue;
     partition.term = {live->epoch, live->lane};
     changed = true;
   }

@@ -69,14 +69,14 @@ const meta::Successor* choose_successor(const meta::LaneRecord& sealed,
 std::optional<LeaderTerm> live_term(const meta::TermRecord& term,
                                     const std::vector<BrokerId>& preferred, const StreamId& stream,
                                     const LaneLookup& lane) {
-  LeaderTerm live{term.epoch, term.lane};
+  LeaderTerm live{term.epoch, term.lane, {}};
   for (int link = 0; link < kChainMax; ++link) {
     const meta::LaneRecord* record = lane(live.lane);
     if (!record) return std::nullopt;
     if (!record->sealed) return live;
     const meta::Successor* next = choose_successor(*record, preferred, stream);
     if (!next) return std::nullopt;
-    live = LeaderTerm{live.epoch + 1, next->lane};
+    live = LeaderTerm{live.epoch + 1, next->lane, live.lane};
   }
   return std::nullopt;
 }

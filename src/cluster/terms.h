@@ -14,6 +14,7 @@ namespace paceline::cluster {
 struct LeaderTerm {
   Epoch epoch;
   Lane lane;
+  std::optional<Lane> from = {};  // the last sealed lane of the chain, if there is one
   bool operator==(const LeaderTerm&) const = default;
 };
 

@@ -46,8 +46,8 @@ TEST(Terms, EachSealedLaneOfTheChainIsOneEpoch) {
   lanes.seal(lane(1, 1), {{lane(1, 2), 1, ""}});
   lanes.seal(lane(1, 2), {{lane(1, 3), 1, ""}});
   lanes.open(lane(1, 3));
-  EXPECT_EQ(lanes.resolve({Epoch(7), lane(1, 1)}), (LeaderTerm{Epoch(9), lane(1, 3)}));
-  EXPECT_EQ(lanes.resolve({Epoch(8), lane(1, 2)}), (LeaderTerm{Epoch(9), lane(1, 3)}));
+  EXPECT_EQ(lanes.resolve({Epoch(7), lane(1, 1)}), (LeaderTerm{Epoch(9), lane(1, 3), lane(1, 2)}));
+  EXPECT_EQ(lanes.resolve({Epoch(8), lane(1, 2)}), (LeaderTerm{Epoch(9), lane(1, 3), lane(1, 2)}));
 }
 
 TEST(Terms, AChainThatLeadsNowhereIsOffline) {

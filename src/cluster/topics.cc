@@ -31,15 +31,26 @@ Task<Result<void>> Member::grow_topic(env::Shard& home, std::string name,
   co_return co_await env::call_on(shard_, home, std::move(make));
 }
 
-// Writes the pages of partitions [from, to), in terms of ours that start at epoch 0. What a failed
-// attempt left there was never visible, so it is overwritten. Returns the last revision.
+// Writes the pages of partitions [from, to), in terms that start at epoch 0, spread over all who
+// are registered. What a failed attempt left there was never visible, so it is overwritten. Returns
+// the last revision.
 Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) {
   constexpr uint32_t kPerPage = meta::kPartitionsPerPage;
   Revision last;
   uint32_t page = from / kPerPage;
   const uint32_t page_end = (to + kPerPage - 1) / kPerPage;
+  // A lane that is sealed meanwhile may not get a term: its broker's record tells, with each write.
+  std::vector<std::pair<Lane, Revision>> leaders = model_.registered();
+  std::erase_if(leaders, [&](const auto& one) {
+    return one.first.broker == options_.broker && one.first != registration_.lane;
+  });
+  if (leaders.empty()) leaders.emplace_back(registration_.lane, registration_.at);
+  const uint64_t turn = shard_.random();
   while (page < page_end) {
     meta::Transaction transaction = guarded();
+    for (const auto& [lane, at] : leaders)
+      if (lane.broker != options_.broker)
+        transaction.if_modified_at(meta::broker_key(lane.broker), at);
     std::string key, value;
     for (size_t i = 0; i < kPagesPerTransaction && page < page_end; ++i, ++page) {
       key = meta::page_key(id, page);
@@ -54,8 +65,10 @@ Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) 
       std::erase_if(record.partitions,
                     [&](const auto& partition) { return partition.index >= from; });
       for (uint32_t index = std::max(from, page * kPerPage);
-           index < std::min(to, (page + 1) * kPerPage); ++index)
-        record.partitions.push_back({index, {Epoch{0}, registration_.lane}, {options_.broker}});
+           index < std::min(to, (page + 1) * kPerPage); ++index) {
+        const Lane leader = leaders[(turn + index) % leaders.size()].first;
+        record.partitions.push_back({index, {Epoch{0}, leader}, {leader.broker}});
+      }
       if (there)
         transaction.if_modified_at(key, there->modified);
       else

@@ -70,6 +70,16 @@ std::string object_key(Lane lane, uint64_t number) {
 std::string done_key(Lane lane, Lane successor) {
   return lane_key(lane) + std::string(kDone) + hex(successor);
 }
+std::string alive_prefix() {
+  return "alive/";
+}
+std::string alive_key(Lane lane) {
+  return alive_prefix() + hex(lane);
+}
+std::optional<Lane> parse_alive_key(std::string_view key) {
+  if (!key.starts_with(alive_prefix())) return std::nullopt;
+  return parse_lane(key.substr(alive_prefix().size()));
+}
 std::string deleted_prefix() {
   return "deleted/";
 }

@@ -155,6 +155,9 @@ std::string lanes_prefix(BrokerId id);               // all keys of all lanes of
 std::string object_key(Lane lane, uint64_t number);  // the metadata key
 std::string objects_prefix(Lane lane);
 std::string done_key(Lane lane, Lane successor);
+std::string alive_prefix();
+std::string alive_key(Lane lane);  // held by the lane's broker with a lease; empty
+std::optional<Lane> parse_alive_key(std::string_view key);
 std::string deleted_key(Lane lane, uint64_t number);
 std::string deleted_prefix();
 std::string page_key(const Uuid& topic_id, uint32_t page);

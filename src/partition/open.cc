@@ -17,8 +17,9 @@ Task<Result<std::unique_ptr<Partition>>> Partition::open(Options options) {
   stream::Storage& storage = *options.storage;
   env::Shard& shard = *options.shard;
   const StreamId id = options.stream;
+  const std::optional<Lane> from = options.from;
   auto made = std::make_unique<StreamPartition>(std::move(options));
-  CO_TRY(auto opened, co_await storage.open(shard, id, *made));
+  CO_TRY(auto opened, co_await storage.open(shard, id, *made, from));
   auto restored = made->restore(std::move(opened));
   if (!restored) {
     co_await storage.close(shard, id);

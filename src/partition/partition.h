@@ -119,7 +119,8 @@ class Partition {
     std::string name;  // "topic-3", for logs
     Epoch epoch;
     Config config;
-    Attached* attached = nullptr;  // outlives the partition
+    Attached* attached = nullptr;   // outlives the partition
+    std::optional<Lane> from = {};  // of another broker, which led it before us
   };
   // Opens the stream and rebuilds what its records imply, before anything is served.
   static Task<Result<std::unique_ptr<Partition>>> open(Options options);

@@ -100,7 +100,9 @@ class TestStorage final : public stream::Storage {
   std::map<StreamId, std::unique_ptr<TestStream>> streams;
   std::map<StreamId, stream::StateOwner*> owners;
 
-  Task<Result<Opened>> open(env::Shard& home, StreamId id, stream::StateOwner& owner) override {
+  using Storage::open;
+  Task<Result<Opened>> open(env::Shard& home, StreamId id, stream::StateOwner& owner,
+                            std::optional<Lane>) override {
     co_await env::yield(home);
     auto& stream = streams[id];
     if (!stream) stream = std::make_unique<TestStream>(home, id);
@@ -121,6 +123,8 @@ class TestStorage final : public stream::Storage {
     stream.snapshot = owners.at(id)->snapshot(stream.end());
   }
   Task<Result<void>> erase(env::Shard&, StreamId) override { co_return Result<void>{}; }
+  void inherit(Lane) override {}
+  void inherited(Lane) override {}
   Task<Result<void>> upload_now(env::Shard&) override { co_return Result<void>{}; }
   stream::Stats stats() const override { return {}; }
   void on_lost(std::move_only_function<void(Error)>) override {}

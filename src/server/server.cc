@@ -190,8 +190,8 @@ Task<Result<void>> Server::probe_objects() {
 Task<Result<void>> Server::join() {
   Parts& parts = *parts_;
   const broker::Settings& settings = options_.settings;
-  cluster::Options options{settings.broker, settings.advertised, settings.rack,
-                           options_.cluster_id};
+  cluster::Options options{settings.broker, settings.advertised, settings.rack, options_.cluster_id,
+                           std::chrono::seconds(options_.places.metadata_is_local() ? 0 : 5)};
   CO_TRY(parts.cluster, co_await cluster::Cluster::join(shard_, *parts.metadata, options));
   parts.events->set_cause(parts.cluster->lane().to_string());
   // A fenced broker acknowledges nothing; it must not answer reads for ever either.
@@ -203,6 +203,9 @@ Task<Result<void>> Server::join() {
             Code::fenced,
             fmt::format("incarnation {} of broker {} is registered; this one was {}",
                         broker.incarnation.value, ours.broker.value, ours.incarnation.value)});
+    if (image->heirs->contains(ours))
+      lose(Error{Code::fenced,
+                 fmt::format("lane {} was fenced: others lead what it led", ours.to_string())});
   });
   co_return Result<void>{};
 }
@@ -247,6 +250,14 @@ Task<Result<void>> Server::open_storage() {
       std::min(options.compaction_object_bytes, options.compaction_bytes / 2);
   options.compaction_fan_in = options_.compaction_fan_in;
   options.compress_blocks = options_.compress_blocks;
+  options.left_to = [&cluster = *parts.cluster](const Lane& lane) {
+    return cluster.image()->left_to(lane);
+  };
+  options.leads = [image = parts.cluster->image(), ours = options.lane](const StreamId& id) {
+    const cluster::TopicImage* topic = image->topic(id.owner);
+    return !topic || id.index >= topic->partitions.size() ||
+           topic->partitions[id.index].lane == ours;
+  };
   auto events = [log = parts.events.get()](std::string_view name, std::string detail) {
     log->record(name, detail);
   };

@@ -204,7 +204,11 @@ class Core : public std::enable_shared_from_this<Core> {
   Sources sources() { return {&owner(), &meta, &objects.recovery, &wal}; }
 
   Task<Result<void>> start();
-  Task<Result<Storage::Opened>> open(env::Shard& home, StreamId id, StateOwner& state);
+  Task<Result<Storage::Opened>> open(env::Shard& home, StreamId id, StateOwner& state,
+                                     std::optional<Lane> from);
+  // On the owner shard.
+  void inherit(Lane lane);
+  void settle(Lane lane);
   Task<void> close(env::Shard& home, StreamId id);
   Task<Result<void>> erase(env::Shard& home, StreamId id);
   Task<void> stop(env::Instant deadline);  // on the owner shard
@@ -248,11 +252,21 @@ class Core : public std::enable_shared_from_this<Core> {
   std::optional<Error> loss;
 
  private:
+  // What a lane of another broker has left, as read from it.
+  struct Estate {
+    explicit Estate(env::Shard& shard) : arrived(shard) {}
+    std::optional<Result<Recovery>> recovery;
+    env::Event arrived;
+  };
   void park(Recovery recovery);
-  Task<Result<StoredStream*>> bring(Part& part, StreamId id);
+  StoredStream& park_one(StreamId id, StreamImage image);
+  static Task<void> load_estate(std::shared_ptr<Core> core, Lane lane,
+                                std::shared_ptr<Estate> estate);
+  Task<Result<StoredStream*>> bring(Part& part, StreamId id, std::optional<Lane> from);
   Task<void> park_again(Part& part, StreamId id);
   Task<void> bury(StreamId id);
 
+  std::map<Lane, std::shared_ptr<Estate>> estates_;  // on the owner shard
   std::atomic<bool> dirty_{false};
   std::atomic<bool> full_{false};
   friend class Uploader;

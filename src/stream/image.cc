@@ -26,6 +26,7 @@ void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
     return;
   }
   StreamImage& stream = image.streams[record.stream];
+  stream.inherited = false;
   Offset next = stream.uploaded_end;
   for (const Extent& extent : record.extents) {
     // The first extent of a checkpoint starts where retention has left it.
@@ -101,6 +102,7 @@ void apply_entry(Image& image, wal::Entry entry, Lane from) {
   }
   stream.epoch = header.epoch;
   stream.end = end;
+  stream.inherited = false;
   stream.tail.push_back(Batch{.base = header.base,
                               .count = header.count,
                               .epoch = header.epoch,

@@ -23,6 +23,7 @@ struct StreamImage {
   std::string offline;          // not empty: damaged, not to be served
   std::vector<Extent> extents;  // what is not wholly below start and snapshot_end
   std::vector<Batch> tail;      // [uploaded_end, end), from WALs
+  bool inherited = false;       // from another broker's lane, and nothing was added since
 };
 
 struct Image {

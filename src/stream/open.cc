@@ -28,7 +28,7 @@ Part& Core::part_of(env::Shard& shard) {
 }
 
 Task<Result<void>> Core::start() {
-  RecoverOptions recovering{.own = options.lane, .inspect = false};
+  const RecoverOptions recovering{.own = options.lane, .left_to = options.left_to};
   CO_TRY(Recovery recovery, co_await recover(sources(), recovering, events));
   const LaneFacts* own = nullptr;
   for (const LaneFacts& lane : recovery.lanes)
@@ -58,33 +58,72 @@ Task<Result<void>> Core::start() {
 }
 
 void Core::park(Recovery recovery) {
-  Part& part = *parts.front();
-  for (auto& [id, image] : recovery.image.streams) {
-    std::vector<Batch> tail = std::move(image.tail);
-    const Offset uploaded_end = image.uploaded_end;
-    const Offset end = image.end;
-    StoredStream& stream =
-        part.add(std::make_unique<StoredStream>(id, *this, part, std::move(image)));
-    counters.streams += 1;
-    // Of an offline stream nothing more is uploaded: its directory says why, its WAL is kept.
-    if (!stream.offline().empty()) {
-      stream.forget_tail();
-      continue;
-    }
-    CHECK(tail.empty() ? uploaded_end == end : tail.front().base == uploaded_end);
-    uint64_t bytes = 0;
-    for (Batch& batch : tail) {
-      bytes += batch.bytes.size();
-      part.cache(stream, std::move(batch));
-    }
-    stream.add_tail_bytes(bytes);
-    counters.unuploaded_bytes += bytes;
-  }
+  for (auto& [id, image] : recovery.image.streams)
+    if (!image.inherited || !options.leads || options.leads(id)) park_one(id, std::move(image));
 }
 
-Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwner& state) {
+StoredStream& Core::park_one(StreamId id, StreamImage image) {
+  Part& part = *parts.front();
+  std::vector<Batch> tail = std::move(image.tail);
+  const Offset uploaded_end = image.uploaded_end;
+  const Offset end = image.end;
+  StoredStream& stream =
+      part.add(std::make_unique<StoredStream>(id, *this, part, std::move(image)));
+  counters.streams += 1;
+  // Of an offline stream nothing more is uploaded: its directory says why, its WAL is kept.
+  if (!stream.offline().empty()) {
+    stream.forget_tail();
+    return stream;
+  }
+  CHECK(tail.empty() ? uploaded_end == end : tail.front().base == uploaded_end);
+  uint64_t bytes = 0;
+  for (Batch& batch : tail) {
+    bytes += batch.bytes.size();
+    part.cache(stream, std::move(batch));
+  }
+  stream.add_tail_bytes(bytes);
+  counters.unuploaded_bytes += bytes;
+  return stream;
+}
+
+void Core::inherit(Lane lane) {
+  if (lost || estates_.contains(lane)) return;
+  auto estate = std::make_shared<Estate>(owner());
+  estates_.emplace(lane, estate);
+  owner().spawn(load_estate(shared_from_this(), lane, std::move(estate)));
+}
+
+Task<void> Core::load_estate(std::shared_ptr<Core> core, Lane lane,
+                             std::shared_ptr<Estate> estate) {
+  estate->recovery = co_await recover(core->sources(),
+                                      {.own = {lane.broker, lane.incarnation + 1},
+                                       .of_another = true,
+                                       .left_to = core->options.left_to},
+                                      core->events);
+  const Result<Recovery>& got = *estate->recovery;
+  if (got) {
+    core->events("estate.recovered", fmt::format("lane={} streams={} groups={}", lane.to_string(),
+                                                 got->image.streams.size(), got->group_count));
+  } else {
+    log_error("storage: what lane {} has left cannot be read: {}", lane.to_string(),
+              got.error().to_string());
+  }
+  estate->arrived.notify_all();
+}
+
+void Core::settle(Lane lane) {
+  const auto found = estates_.find(lane);
+  if (found == estates_.end() || !found->second->recovery || !*found->second->recovery) return;
+  Recovery& recovery = **found->second->recovery;
+  // Streams of others, and of topics that are gone.
+  recovery.image = {};
+  if (recovery.damaged.empty()) uploader->inherit(lane, recovery);
+}
+
+Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwner& state,
+                                         std::optional<Lane> from) {
   Part& part = part_of(home);
-  auto bringing = [this, &part, id] { return bring(part, id); };
+  auto bringing = [this, &part, id, from] { return bring(part, id, from); };
   CO_TRY(StoredStream * stream, co_await env::call_on(owner(), home, bringing));
   auto recovered = co_await stream->recover_owner();
   if (!recovered) {
@@ -97,12 +136,31 @@ Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwn
 }
 
 // On the owner shard: the stream, new or parked, goes to `part`.
-Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id) {
+Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id, std::optional<Lane> from) {
+  std::shared_ptr<Estate> estate;
+  if (from && from->broker != options.lane.broker && !parts.front()->find(id)) {
+    const auto found = estates_.find(*from);
+    if (found == estates_.end())
+      co_return fail(Code::unavailable,
+                     fmt::format("lane {} is not inherited yet", from->to_string()));
+    estate = found->second;
+    while (!estate->recovery) co_await estate->arrived.wait();
+    if (!*estate->recovery) co_return fail(estate->recovery->error());
+    if (!(*estate->recovery)->damaged.empty())
+      co_return fail(Code::corrupt, (*estate->recovery)->damaged);
+  }
   const Lock::Held held = co_await structure.acquire();
   if (!damaged.empty()) co_return fail(Code::corrupt, damaged);
   if (open_in.contains(id))
     co_return fail(Code::in_use, fmt::format("stream {} is open", id.to_string()));
   Part& parked = *parts.front();
+  if (estate && !parked.find(id)) {
+    auto& streams = (*estate->recovery)->image.streams;
+    if (const auto left = streams.find(id); left != streams.end()) {
+      park_one(id, std::move(left->second));
+      streams.erase(left);
+    }
+  }
   if (StoredStream* there = parked.find(id); there && !there->offline().empty())
     co_return fail(Code::corrupt, there->offline());
   std::unique_ptr<StoredStream> stream = parked.take(id);

@@ -65,6 +65,7 @@ class RealStorage {
       auto entry = co_await meta.get(shard, before);
       auto record = meta::decode<meta::LaneRecord>((*entry)->value);
       record->sealed = true;
+      record->successors = {{.lane = lane, .capacity = 1, .zone = ""}};
       meta::Transaction sealing;
       sealing.put(before, meta::encode(*record));
       auto sealed = co_await meta.commit(shard, std::move(sealing));

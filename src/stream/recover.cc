@@ -11,14 +11,39 @@ namespace paceline::stream {
 namespace {
 
 // The newest lane with a checkpoint: what is older is covered by it. lanes.size() if there is none.
-size_t find_base(const std::vector<LaneFacts>& lanes) {
-  for (size_t i = lanes.size(); i > 0; --i)
-    if (lanes[i - 1].record.checkpoint != 0) return i - 1;
+size_t find_base(const std::vector<LaneFacts>& lanes, size_t first, const Lane& end) {
+  for (size_t i = lanes.size(); i > first; --i)
+    if (lanes[i - 1].record.checkpoint != 0 && lanes[i - 1].lane < end) return i - 1;
   return lanes.size();
 }
 
+bool names(const meta::LaneRecord& record, const Lane& lane) {
+  return std::ranges::any_of(record.successors,
+                             [&](const meta::Successor& one) { return one.lane == lane; });
+}
+
+// The first lane of the chain that ends before `own`: each names the next one.
+size_t find_first(const std::vector<LaneFacts>& lanes, const RecoverOptions& options) {
+  size_t first = lanes.size();
+  while (first > 0 && !(lanes[first - 1].lane < options.own)) --first;
+  if (first == 0) return 0;
+  const size_t behind = first;
+  if (options.of_another) --first;
+  while (first > 0) {
+    const Lane& next = first == behind ? options.own : lanes[first].lane;
+    if (!names(lanes[first - 1].record, next)) break;
+    --first;
+  }
+  return first;
+}
+
+Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
+                           const RecoverOptions& options, const EventSink& events);
+
+// The checkpoint of a lane, what it inherited and had not taken into one, then its deltas.
 Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const LaneFacts& base,
-                                    const EventSink& events) {
+                                    const RecoverOptions& options, const EventSink& events) {
+  bool first = true;
   for (const auto& [number, record] : base.objects) {
     if (number < base.record.checkpoint || number >= base.record.next_object) continue;
     const ObjectId id{base.lane, number};
@@ -33,6 +58,8 @@ Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const L
            fmt::format("object={} checkpoint={} records={} bytes={}", id.to_string(), checkpoint,
                        directory.records.size(), record.directory_bytes));
     apply_directory(recovery.image, std::move(directory), id);
+    if (std::exchange(first, false))
+      CO_TRY_VOID(co_await take_in(sources, recovery, base.lane, options, events));
   }
   if (!base.objects.contains(base.record.checkpoint))
     co_return fail(Code::corrupt, fmt::format("lane {} has no record of its checkpoint, object {}",
@@ -85,6 +112,33 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
   events("recovery.tail",
          fmt::format("lane={} entries={} covered_so_far={} stale_so_far={}", lane.lane.to_string(),
                      entry_count, image.skipped_count, image.stale_count));
+  co_return Result<void>{};
+}
+
+// What `heir` inherited from lanes of other brokers, where no mark says that it had everything of
+// it in its own objects. Streams that it did have there stay as they are.
+Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
+                           const RecoverOptions& options, const EventSink& events) {
+  if (!options.left_to) co_return Result<void>{};
+  for (const Lane left : options.left_to(heir)) {
+    auto asking = [&] { return sources.meta->get(*sources.shard, meta::done_key(left, heir)); };
+    CO_TRY(const auto mark, co_await retry_transient(*sources.shard, asking));
+    if (mark) continue;
+    CO_TRY(Recovery theirs, co_await recover(sources,
+                                             {.own = {left.broker, left.incarnation + 1},
+                                              .of_another = true,
+                                              .left_to = options.left_to},
+                                             events));
+    if (recovery.damaged.empty()) recovery.damaged = theirs.damaged;
+    for (auto& [id, image] : theirs.image.streams) {
+      if (recovery.image.erased.contains(id)) continue;
+      image.inherited = true;
+      recovery.image.streams.try_emplace(id, std::move(image));
+    }
+    recovery.group_count += theirs.group_count;
+    recovery.inherited.emplace_back(left, heir);
+    for (const auto& one : theirs.inherited) recovery.inherited.push_back(one);
+  }
   co_return Result<void>{};
 }
 
@@ -166,16 +220,19 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
   CO_TRY(recovery.lanes, co_await std::move(reading));
   events("recovery.begin",
          fmt::format("lane={} lanes={}", options.own.to_string(), recovery.lanes.size()));
-  const size_t base = find_base(recovery.lanes);
-  size_t first = 0;
+  if (!options.inspect) recovery.first = find_first(recovery.lanes, options);
+  const size_t base = find_base(recovery.lanes, recovery.first, options.own);
+  size_t from = recovery.first;
   if (base < recovery.lanes.size()) {
-    CO_TRY_VOID(co_await load_directories(sources, recovery, recovery.lanes[base], events));
-    first = base;
+    CO_TRY_VOID(
+        co_await load_directories(sources, recovery, recovery.lanes[base], options, events));
+    from = base;
   }
   recovery.image.new_offline_count = 0;  // those that a checkpoint tells of are not new
-  for (size_t i = first; i < recovery.lanes.size() && recovery.damaged.empty(); ++i) {
+  for (size_t i = from; i < recovery.lanes.size() && recovery.damaged.empty(); ++i) {
     const LaneFacts& lane = recovery.lanes[i];
     if (!options.inspect && !(lane.lane < options.own)) continue;
+    if (i != base) CO_TRY_VOID(co_await take_in(sources, recovery, lane.lane, options, events));
     recovery.replayed.push_back(lane.lane);
     auto replayed = co_await replay_lane(sources, recovery, lane, options.inspect, events);
     if (replayed) continue;

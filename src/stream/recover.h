@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "meta/records.h"
@@ -33,9 +34,12 @@ bool same_lanes(const std::vector<LaneFacts>& one, const std::vector<LaneFacts>&
 
 struct Recovery {
   std::vector<LaneFacts> lanes;
+  size_t first = 0;  // of `lanes`: those before it went to others
   Image image;
   std::vector<Lane> replayed;  // lanes whose WAL was read, in order
   std::string damaged;         // not empty: a WAL is damaged, and any stream may have lost some
+  // Lanes of other brokers that were taken in, each with the lane whose share of it this is.
+  std::vector<std::pair<Lane, Lane>> inherited;
   std::vector<std::string> damages;  // that streams survive, or that name those that do not
   uint64_t checkpoint_bytes = 0;     // of the last checkpoint's directory
   uint64_t group_count = 0;
@@ -44,8 +48,13 @@ struct Recovery {
 struct RecoverOptions {
   Lane own;              // lanes before it are recovered
   bool inspect = false;  // nothing is sealed, and `own` and open lanes are read as well
+  // `own` is none of ours: what is recovered is what the sealed lane before it was responsible for.
+  bool of_another = false;
+  LeftTo left_to = {};  // empty: there are no other brokers
 };
-// The newest checkpoint, the deltas after it, then the WALs from there on. A damaged checkpoint or
+// Of the lanes of one broker that took over from each other, up to the one before `own`: the newest
+// checkpoint, the deltas after it, then the WALs from there on. What a lane inherited from another
+// broker's, and has no mark for, comes under it in the same manner. A damaged checkpoint or
 // delta is an error (corrupt). A damaged WAL takes along the streams that lost something, if it is
 // known which; else it is told in `damaged`, with all that stood before it.
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events);

@@ -9,12 +9,20 @@ class RunningStorage final : public Storage {
  public:
   explicit RunningStorage(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 
-  Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner) override {
-    return core_->open(home, id, owner);
+  Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner,
+                            std::optional<Lane> from) override {
+    return core_->open(home, id, owner, from);
   }
   Task<void> close(env::Shard& home, StreamId id) override { return core_->close(home, id); }
   Task<Result<void>> erase(env::Shard& home, StreamId id) override {
     return core_->erase(home, id);
+  }
+
+  void inherit(Lane lane) override {
+    core_->owner().post([core = core_, lane] { core->inherit(lane); });
+  }
+  void inherited(Lane lane) override {
+    core_->owner().post([core = core_, lane] { core->settle(lane); });
   }
 
   Task<Result<void>> upload_now(env::Shard& home) override {

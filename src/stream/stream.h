@@ -94,6 +94,9 @@ class Stream {
   virtual Offset retention_start(const RetentionLimits& limits) const = 0;
 };
 
+// The lanes of other brokers that name a given one as a successor.
+using LeftTo = std::function<std::vector<Lane>(Lane)>;
+
 struct Options {
   Uuid cluster_id;
   Lane lane;                            // ours, open, registered
@@ -117,6 +120,10 @@ struct Options {
   uint64_t compaction_bytes = 128ull << 20;
   uint32_t compaction_requests = 8;
   uint32_t compaction_fan_in = 64;
+  // What the cluster knows of lanes; on the first shard. Empty: there are no other brokers.
+  LeftTo left_to = {};
+  // Whether we lead it; asked at the start, of what former lives inherited together with others.
+  std::function<bool(const StreamId&)> leads = {};
 };
 
 // The object store once for each purpose, so that requests can be counted, bounded and paid for by
@@ -185,12 +192,25 @@ class Storage {
     Stream* stream;  // lives until close() or the end of the storage
     Recovered recovered;
   };
-  virtual Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner) = 0;
+  // `from`: the sealed lane of another broker that the stream comes from, if it is not ours yet;
+  // inherit() has been called with it.
+  virtual Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner,
+                                    std::optional<Lane> from) = 0;
+  Task<Result<Opened>> open(env::Shard& home, StreamId id, StateOwner& owner) {
+    return open(home, id, owner, std::nullopt);
+  }
   // The owner, asked for a last snapshot, goes; the stream may be opened again. REQUIRES: none of
   // its tasks runs.
   virtual Task<void> close(env::Shard& home, StreamId id) = 0;
   // Forgets a stream for good (its topic is deleted); its objects are collected. Closed or not.
   virtual Task<Result<void>> erase(env::Shard& home, StreamId id) = 0;
+  // A lane of another broker is sealed, and ours is among its successors: seals and reads what it
+  // was responsible for, in the background, so that its streams can be opened from it. From any
+  // shard; once a lane.
+  virtual void inherit(Lane lane) = 0;
+  // All streams of our share of that lane have been opened: what is left of it is forgotten, and
+  // once our own objects cover the share a mark says so.
+  virtual void inherited(Lane lane) = 0;
   // Uploads all that is durable now, and returns when it is committed.
   virtual Task<Result<void>> upload_now(env::Shard& home) = 0;
   virtual Stats stats() const = 0;

@@ -28,10 +28,11 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
     : core_(core),
       checkpoint_bytes_(recovery.checkpoint_bytes),
       last_checkpoint_(core.owner().now()),
-      started_(core.owner().now()),
+      inherited_at_(core.owner().now()),
       wake_(core.owner()),
       progress_(core.owner()) {
-  for (const LaneFacts& lane : recovery.lanes) {
+  for (size_t i = recovery.first; i < recovery.lanes.size(); ++i) {
+    const LaneFacts& lane = recovery.lanes[i];
     if (lane.lane == core.options.lane) {
       record_ = lane.record;
       modified_ = lane.modified;
@@ -43,10 +44,30 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
       core.collector->know({lane.lane, number}, object.batch_bytes);
   }
   inherited_ = !recovery.replayed.empty();
-  unmarked_ = recovery.replayed;
   // Of a lane that took a stream offline, the WAL is the evidence: it stays, without a mark.
-  mark_adopted_ = recovery.image.new_offline_count == 0;
-  if (mark_adopted_) adopted_.insert(adopted_.end(), unmarked_.begin(), unmarked_.end());
+  if (recovery.image.new_offline_count > 0) return;
+  for (const Lane lane : recovery.replayed) {
+    unmarked_.emplace_back(lane, core.options.lane);
+    adopted_.push_back(lane);
+  }
+  for (const auto& [left, heir] : recovery.inherited) {
+    unmarked_.emplace_back(left, heir);
+    shared_.try_emplace(left);
+  }
+}
+
+void Uploader::inherit(Lane lane, const Recovery& recovery) {
+  inherited_ = true;
+  inherited_at_ = core_.owner().now();
+  if (recovery.image.new_offline_count == 0) {
+    unmarked_.emplace_back(lane, core_.options.lane);
+    shared_[lane] = recovery.replayed;
+    for (const auto& [left, heir] : recovery.inherited) {
+      unmarked_.emplace_back(left, heir);
+      shared_.try_emplace(left);
+    }
+  }
+  wake_.notify_all();
 }
 
 Task<void> Uploader::run(std::shared_ptr<Core> core) {
@@ -82,7 +103,7 @@ void Uploader::wake() {
 }
 
 bool Uploader::checkpoint_due() const {
-  if (record_.checkpoint == 0) return true;
+  if (record_.checkpoint == 0 || (inherited_ && !unmarked_.empty())) return true;
   return delta_count_ >= core_.options.checkpoint_uploads ||
          delta_bytes_ > checkpoint_bytes_ + kSmallCheckpointBytes;
 }
@@ -95,7 +116,7 @@ env::Instant Uploader::next_due() const {
     return now;
   env::Instant due = env::Instant::never();
   if (dirty_since_) due = std::min(due, *dirty_since_ + age);
-  if (inherited_) due = std::min(due, started_ + age / kInheritedShare);
+  if (inherited_) due = std::min(due, inherited_at_ + age / kInheritedShare);
   if (core_.dropped_extents || core_.compactor->has_ready())
     due = std::min(due, last_checkpoint_ + cleaning_age());
   return due;
@@ -141,7 +162,10 @@ Task<Uploader::Cut> Uploader::cut() {
     co_await env::call_on(part->shard, core_.owner(), flushing);
   }
   const Lock::Held held = co_await core_.structure.acquire();
-  if (cut.checkpoint) co_await take_compacted(cut);
+  if (cut.checkpoint) {
+    cut.marks = unmarked_;
+    co_await take_compacted(cut);
+  }
   for (auto& part : core_.parts) {
     auto cutting = [&part, checkpoint = cut.checkpoint] { return part->cut(checkpoint); };
     auto parts = co_await env::call_on(part->shard, core_.owner(), cutting);
@@ -225,10 +249,10 @@ Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
   for (const Compacted& one : cut.compacted)
     transaction.put(meta::object_key(one.id.lane, one.id.number), meta::encode(one.record));
 #endif
-  const size_t marks = mark_adopted_ ? std::min(unmarked_.size(), kMarksAtOnce) : 0;
+  const size_t marks = std::min(cut.marks.size(), kMarksAtOnce);
   const std::string mark = meta::encode(meta::DoneRecord{.at_ms = core_.owner().wall_ms()});
   for (size_t i = 0; i < marks; ++i)
-    transaction.put(meta::done_key(unmarked_[i], core_.options.lane), mark);
+    transaction.put(meta::done_key(cut.marks[i].first, cut.marks[i].second), mark);
   Backoff backoff;
   for (;;) {
     auto done = co_await core_.meta.commit(core_.owner(), transaction);
@@ -249,7 +273,11 @@ Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
     CO_TRY_VOID(co_await pause(backoff, done.error()));
   }
   record_ = next;
-  unmarked_.erase(unmarked_.begin(), unmarked_.begin() + static_cast<ptrdiff_t>(marks));
+  covered_.insert(covered_.end(), cut.marks.begin() + static_cast<ptrdiff_t>(marks),
+                  cut.marks.end());
+  std::erase_if(unmarked_, [&](const auto& one) {
+    return std::ranges::find(cut.marks, one) != cut.marks.end();
+  });
   co_return Result<void>{};
 }
 
@@ -303,14 +331,13 @@ Task<Result<void>> Uploader::note(const Cut& cut,
 
 // Our first checkpoint covers all lanes before ours: their WALs may go.
 Task<void> Uploader::remove_adopted() {
-  if (!mark_adopted_) co_return;
   const std::string mark = meta::encode(meta::DoneRecord{.at_ms = core_.owner().wall_ms()});
-  while (!unmarked_.empty()) {
+  while (!covered_.empty()) {
     meta::Transaction transaction;
-    transaction.put(meta::done_key(unmarked_.back(), core_.options.lane), mark);
+    transaction.put(meta::done_key(covered_.back().first, covered_.back().second), mark);
     auto done = co_await core_.meta.commit(core_.owner(), transaction);
     if (!done) co_return;  // the next checkpoint tries again
-    unmarked_.pop_back();
+    covered_.pop_back();
   }
   for (Lane lane : std::exchange(adopted_, {})) {
     auto removed = co_await core_.wal.remove(core_.owner(), lane);
@@ -318,6 +345,41 @@ Task<void> Uploader::remove_adopted() {
     log_warn("storage: the WAL of lane {} stays: {}", lane.to_string(),
              removed.error().to_string());
     adopted_.push_back(lane);
+  }
+  co_await remove_shared();
+}
+
+Task<Result<bool>> Uploader::all_marked(Lane left) {
+  CO_TRY(const auto entry, co_await core_.meta.get(core_.owner(), meta::lane_key(left)));
+  if (!entry) co_return false;
+  CO_TRY(const auto record, meta::decode<meta::LaneRecord>(entry->value));
+  for (const meta::Successor& successor : record.successors) {
+    CO_TRY(const auto mark,
+           co_await core_.meta.get(core_.owner(), meta::done_key(left, successor.lane)));
+    if (!mark) co_return false;
+  }
+  co_return true;
+}
+
+// Whoever is the last to have its share in objects removes the WAL. What is not removed now is
+// looked at again behind the next checkpoint.
+Task<void> Uploader::remove_shared() {
+  for (auto at = shared_.begin(); at != shared_.end();) {
+    const bool ours_is_written =
+        std::ranges::none_of(unmarked_, [&](const auto& one) { return one.first == at->first; });
+    const auto all = ours_is_written ? co_await all_marked(at->first) : Result<bool>(false);
+    if (!all || !*all) {
+      ++at;
+      continue;
+    }
+    std::vector<Lane> lanes = at->second;
+    lanes.push_back(at->first);
+    bool gone = true;
+    for (const Lane lane : lanes) {
+      auto removed = co_await core_.wal.remove(core_.owner(), lane);
+      gone = gone && removed.has_value();
+    }
+    at = gone ? shared_.erase(at) : std::next(at);
   }
 }
 

@@ -19,6 +19,8 @@ class Uploader {
 
   // The loop; ends when stopped or when the lane is lost.
   static Task<void> run(std::shared_ptr<Core> core);
+  // Our streams include all of our share of a lane of another broker: the next checkpoint says so.
+  void inherit(Lane lane, const Recovery& recovery);
   // Something is due, perhaps.
   void wake();
   // Returns when all that is durable now is committed; cancelled or fenced if that cannot be.
@@ -32,7 +34,8 @@ class Uploader {
     bool checkpoint = false;
     std::vector<StreamPart> parts;  // by stream
     std::vector<StreamId> erased;
-    std::vector<Compacted> compacted;  // that the parts refer to
+    std::vector<Compacted> compacted;          // that the parts refer to
+    std::vector<std::pair<Lane, Lane>> marks;  // that are true once it is committed
     uint64_t batch_bytes = 0;
   };
   bool checkpoint_due() const;
@@ -48,20 +51,26 @@ class Uploader {
   Task<Result<void>> note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
                           std::shared_ptr<const BuiltObject> built);
   Task<void> remove_adopted();
+  Task<void> remove_shared();
+  Task<Result<bool>> all_marked(Lane left);
   Task<Result<void>> pause(Backoff& backoff, Error error);
 
   Core& core_;
   meta::LaneRecord record_;  // as committed
   Revision modified_;
-  std::vector<Lane> adopted_;   // sealed lanes that our first object covers: their WALs go
-  std::vector<Lane> unmarked_;  // replayed lanes whose done mark is not written
-  bool mark_adopted_ = true;    // not while a stream of theirs is offline
-  bool inherited_ = false;      // something to cover though nothing was appended
-  uint64_t delta_count_ = 0;    // since the last checkpoint
+  std::vector<Lane> adopted_;  // sealed lanes that our first object covers: their WALs go
+  // Sealed lanes of other brokers, covered as far as they were left to us, with the lanes before
+  // each that go with it: they go when all who share them say so.
+  std::map<Lane, std::vector<Lane>> shared_;
+  // Done marks that are not written: the lane, and whose share of it our objects will cover.
+  std::vector<std::pair<Lane, Lane>> unmarked_;
+  std::vector<std::pair<Lane, Lane>> covered_;  // by a committed checkpoint, and not written yet
+  bool inherited_ = false;                      // something to cover though nothing was appended
+  uint64_t delta_count_ = 0;                    // since the last checkpoint
   uint64_t delta_bytes_ = 0;
   uint64_t checkpoint_bytes_ = 0;
   env::Instant last_checkpoint_;
-  env::Instant started_;
+  env::Instant inherited_at_;
   std::optional<env::Instant> dirty_since_;
   uint64_t requested_ = 0;  // upload_now() calls
   uint64_t completed_ = 0;

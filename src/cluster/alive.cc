@@ -1,0 +1,67 @@
+#include <map>
+
+#include "base/log.h"
+#include "cluster/member.h"
+
+// The backstop of all notice: a key with a lease for each registered lane. Whoever sees one gone
+// ends that incarnation; a wrong guess costs a leader's move, never data.
+
+namespace paceline::cluster {
+namespace {
+
+constexpr env::Duration kLook = std::chrono::milliseconds(500);
+constexpr env::Duration kRetryAfter = std::chrono::milliseconds(200);
+
+}  // namespace
+
+// Tells that we live, for as long as we do.
+Task<void> Member::stay_alive(env::Gate::Pass) {
+  const env::Duration pause = env::Duration(options_.lease) / 4;
+  std::optional<meta::Lease> lease;
+  while (!stopping_) {
+    Result<void> done;
+    if (lease) {
+      done = co_await store_.keep_alive(shard_, lease->id);
+      if (!done && done.error().code == Code::not_found) lease.reset();
+    } else {
+      auto granted = co_await store_.grant(shard_, options_.lease);
+      if (granted) {
+        meta::Transaction transaction = guarded();
+        transaction.put(meta::alive_key(registration_.lane), "", granted->id);
+        auto put = co_await store_.commit(shard_, std::move(transaction));
+        if (put) lease = *granted;
+        if (!put) done = fail(put.error());
+      } else {
+        done = fail(granted.error());
+      }
+    }
+    if (stopping_) break;
+    co_await stop_.wait_until(shard_.now() + (done ? pause : kRetryAfter));
+  }
+  // A planned end is known at once.
+  if (lease) (void)co_await store_.revoke(shard_, lease->id);
+}
+
+Task<void> Member::watch_others(env::Gate::Pass) {
+  // Since when a registered lane has had no key. One that nobody has ever seen gets the time of a
+  // lease to make its own.
+  std::map<Lane, env::Instant> silent;
+  while (!stopping_) {
+    std::map<Lane, env::Instant> now_silent;
+    for (const auto& [lane, at] : model_.registered()) {
+      if (lane.broker == options_.broker || model_.is_alive(lane)) continue;
+      const auto known = silent.find(lane);
+      const env::Instant since = known == silent.end() ? shard_.now() : known->second;
+      now_silent.emplace(lane, since);
+      if (!model_.was_alive(lane) && shard_.now() < since + env::Duration(options_.lease)) continue;
+      log_warn("lane {}: its lease has ended", lane.to_string());
+      auto fenced = co_await end_incarnation(lane);
+      if (!fenced && !stopping_)
+        log_warn("lane {} is not fenced: {}", lane.to_string(), fenced.error().to_string());
+    }
+    silent = std::move(now_silent);
+    if (!stopping_) co_await seen_.wait_until(shard_.now() + kLook);
+  }
+}
+
+}  // namespace paceline::cluster
