@@ -36,7 +36,6 @@ struct TopicImage {
 struct BrokerImage {
   BrokerId id;
   Incarnation incarnation;
-  Revision registered_at;  // of its record
   std::vector<meta::Endpoint> endpoints;
   std::string rack;
 };

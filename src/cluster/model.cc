@@ -229,8 +229,8 @@ std::shared_ptr<const Image> Model::make_image(Revision revision) {
   image->brokers.clear();
   for (const auto& [id, broker] : brokers_)
     if (broker.record.registered)
-      image->brokers.push_back({id, broker.record.incarnation, broker.modified,
-                                broker.record.endpoints, broker.record.rack});
+      image->brokers.push_back(
+          {id, broker.record.incarnation, broker.record.endpoints, broker.record.rack});
   if (all_dirty_ || !image->heirs) {
     auto heirs = std::make_shared<std::map<Lane, std::vector<Lane>>>();
     for (const auto& [lane, record] : lanes_)

@@ -115,8 +115,8 @@ void Core::settle(Lane lane) {
   const auto found = estates_.find(lane);
   if (found == estates_.end() || !found->second->recovery || !*found->second->recovery) return;
   Recovery& recovery = **found->second->recovery;
-  // Streams of others, and of topics that are gone.
-  recovery.image = {};
+  // Streams of others, and of topics that are gone. How many were damaged still counts.
+  recovery.image.streams.clear();
   if (recovery.damaged.empty()) uploader->inherit(lane, recovery);
 }
 

@@ -50,6 +50,11 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
     unmarked_.emplace_back(lane, core.options.lane);
     adopted_.push_back(lane);
   }
+  share_inherited(recovery);
+}
+
+// What came under a recovered lane from others.
+void Uploader::share_inherited(const Recovery& recovery) {
   for (const auto& [left, heir] : recovery.inherited) {
     unmarked_.emplace_back(left, heir);
     shared_.try_emplace(left);
@@ -62,10 +67,7 @@ void Uploader::inherit(Lane lane, const Recovery& recovery) {
   if (recovery.image.new_offline_count == 0) {
     unmarked_.emplace_back(lane, core_.options.lane);
     shared_[lane] = recovery.replayed;
-    for (const auto& [left, heir] : recovery.inherited) {
-      unmarked_.emplace_back(left, heir);
-      shared_.try_emplace(left);
-    }
+    share_inherited(recovery);
   }
   wake_.notify_all();
 }
