@@ -7,7 +7,6 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "clients"))
-os.environ.setdefault("PACELINE_PORTS", "21400-21599")
 
 from harness import Broker, Failed, check, free_port  # noqa: E402,F401
 

@@ -23,6 +23,7 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PR_SET_PDEATHSIG = 1
+PORTS = 20000, 31999
 # What tests want different from the defaults: no wait for a first member, four partitions for
 # a topic nobody created, and room for values of 1 MiB together with their batch.
 SETTINGS = {"num.partitions": "4", "group.initial.rebalance.delay.ms": "0",
@@ -70,19 +71,26 @@ def binary():
     sys.exit(f"no broker to test: {', '.join(candidates)}; build one or set PACELINE_BINARY")
 
 
+_claims = []  # sockets that hold the names of ports given away
+
+
 def free_port():
     """A port below the range from which the kernel takes the ports of outgoing connections, so
-    that nobody else sits on it while a broker restarts."""
-    first, last = map(int, os.environ.get("PACELINE_PORTS", "20000-31999").split("-"))
+    that nobody else sits on it while a broker restarts; given once, to whatever test asks, as
+    long as this process lives: most ports are asked for before anybody listens."""
     while True:
-        port = random.randint(first, last)
+        port = random.randint(*PORTS)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                claim.bind(f"\0paceline-test-port-{port}")
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
+                claim.close()
                 continue
+        _claims.append(claim)
+        return port
 
 
 def die_with_parent():

@@ -8,7 +8,6 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "torture"))
-os.environ.setdefault("PACELINE_PORTS", "23000-24999")
 
 from rig import PARTITIONS, Feeder, House, Table, create_topic, read_and_judge  # noqa: E402,F401
 from wire import Silent, Wire, error_name  # noqa: E402,F401

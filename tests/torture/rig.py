@@ -15,7 +15,6 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 for folder in ("clients", "crash"):
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
-os.environ.setdefault("PACELINE_PORTS", "25000-25999")
 
 from clients import QUICK, value_of  # noqa: E402
 from harness import SETTINGS, Broker, Failed, binary, check, free_port, run_check  # noqa: E402,F401
