@@ -67,6 +67,16 @@ Result<void> read_endpoint(S3Location& location, const std::string& value) {
   return {};
 }
 
+// At least one whole part: 5 MiB is the smallest that S3 takes.
+Result<uint64_t> read_parts_from(const std::string& value) {
+  uint64_t bytes = 0;
+  const char* end = value.data() + value.size();
+  const auto [stopped, error] = std::from_chars(value.data(), end, bytes);
+  if (error != std::errc{} || stopped != end || bytes < (5ull << 20) || bytes > (5ull << 30))
+    return refuse("partsFrom of an s3:// URL is a number of bytes, 5242880 to 5368709120");
+  return bytes;
+}
+
 // What the parameters say that others depend on.
 struct Seen {
   std::optional<bool> path_style;
@@ -88,6 +98,8 @@ Result<void> read_parameter(S3Location& location, Seen& seen, const std::string&
     TRY_VOID(read_sse(location, value));
   } else if (name == "checksum") {
     TRY(location.checksum, read_flag(name, value));
+  } else if (name == "partsFrom") {
+    TRY(location.parts_from, read_parts_from(value));
   } else if (name == "signPayload") {
     TRY(const bool sign, read_flag(name, value));
     location.sign_payload = sign ? S3Location::SignPayload::always : S3Location::SignPayload::never;
@@ -102,7 +114,7 @@ Result<void> read_parameter(S3Location& location, Seen& seen, const std::string&
   } else {
     return refuse(fmt::format(
         "an s3:// URL has no parameter '{}'; there are region, endpoint, pathStyle, caFile, sse, "
-        "checksum, signPayload, credentials, accessKey, secretKey and sessionToken",
+        "checksum, partsFrom, signPayload, credentials, accessKey, secretKey and sessionToken",
         name.substr(0, 40)));
   }
   return {};
@@ -253,6 +265,7 @@ std::string S3Location::redacted() const {
   if (sse == Sse::s3) out += "&sse=AES256";
   if (sse == Sse::kms) out += kms_key.empty() ? "&sse=aws:kms" : "&sse=aws:kms:" + kms_key;
   if (!checksum) out += "&checksum=false";
+  if (parts_from) out += fmt::format("&partsFrom={}", *parts_from);
   if (sign_payload != SignPayload::automatic)
     out += sign_payload == SignPayload::always ? "&signPayload=true" : "&signPayload=false";
   if (!credentials.empty()) out += "&credentials=" + credentials;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,7 @@ struct S3Location {
   Sse sse = Sse::none;
   std::string kms_key;  // empty: the bucket's own
   bool checksum = true;
+  std::optional<uint64_t> parts_from;  // bytes from which on a body goes in parts
   SignPayload sign_payload = SignPayload::automatic;
   std::string credentials;  // the source asked for: env, profile:NAME, web-identity, ...
   std::string access_key;   // as written: may be file:PATH or env:NAME
@@ -37,10 +39,10 @@ struct S3Location {
   std::string redacted() const;
 };
 
-// s3://bucket/prefix?region=&endpoint=&pathStyle=&caFile=&sse=&checksum=&signPayload=&credentials=
-// &accessKey=&secretKey=&sessionToken=. The region defaults to AWS_REGION and AWS_DEFAULT_REGION,
-// the endpoint to AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and Amazon's own. invalid_argument, with
-// one sentence that holds no secret.
+// s3://bucket/prefix?region=&endpoint=&pathStyle=&caFile=&sse=&checksum=&partsFrom=&signPayload=
+// &credentials=&accessKey=&secretKey=&sessionToken=. The region defaults to AWS_REGION and
+// AWS_DEFAULT_REGION, the endpoint to AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and Amazon's own.
+// invalid_argument, with one sentence that holds no secret.
 Result<S3Location> parse_s3_url(std::string_view url, const Environment& environment);
 
 // %41 to A; nothing if it is cut off or no number. '+' stays.

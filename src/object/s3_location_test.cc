@@ -50,6 +50,13 @@ TEST(S3Location, DefaultsOfAmazonAndOfACustomEndpoint) {
   EXPECT_TRUE(named && named->region == "eu-north-1" && named->host == "minio" && !named->tls);
 }
 
+TEST(S3Location, PartsFromIsANumberOfBytes) {
+  auto location = parse_s3_url("s3://bucket?region=a&partsFrom=5242880", {});
+  ASSERT_TRUE(location);
+  EXPECT_EQ(location->parts_from, 5242880u);
+  EXPECT_NE(location->redacted().find("&partsFrom=5242880"), std::string::npos);
+}
+
 TEST(S3Location, WhatIsWrongIsOneSentenceWithoutASecret) {
   for (const char* bad : {"http://bucket/",
                           "s3://",
@@ -62,6 +69,8 @@ TEST(S3Location, WhatIsWrongIsOneSentenceWithoutASecret) {
                           "s3://bucket?region=a&region=b",
                           "s3://bucket?region=a&pathStyle=yes",
                           "s3://bucket?region=a&sse=hunter2",
+                          "s3://bucket?region=a&partsFrom=5242879",
+                          "s3://bucket?region=a&partsFrom=8MiB",
                           "s3://bucket?region",
                           "s3://bucket",
                           "s3://bucket?region=a/../b",

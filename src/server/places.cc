@@ -13,6 +13,12 @@ Result<object::S3Options> s3_options(const Places& places) {
   object::S3Options options;
   TRY(options.location, object::parse_s3_url(places.objects, places.environment));
   options.environment = places.environment;
+  if (options.location.parts_from) {
+    options.multipart_bytes_min = *options.location.parts_from;
+    // Two parts at least, none below what S3 takes.
+    options.part_bytes =
+        std::clamp(options.multipart_bytes_min / 2, uint64_t{5} << 20, options.part_bytes);
+  }
   return options;
 }
 

@@ -26,9 +26,10 @@ class StoreHouse(House):
 
     def __init__(self, world, folder, prefix, settings=None):
         self.admin = free_port()
-        super().__init__(folder, {**SETTINGS, "paceline.admin.listen": f"127.0.0.1:{self.admin}", **(settings or {})})
+        super().__init__(folder, {**SETTINGS, "paceline.admin.listen": f"127.0.0.1:{self.admin}"})
         self.world, self.prefix = world, prefix
         world.put_before(self, prefix)
+        self.settings.update(settings or {})
 
     def metric(self, name):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as page:
@@ -89,7 +90,7 @@ class Watched:
 class Play:
     """One case: a broker under a producer. `fault` lasts, then all must go on and be there."""
 
-    def __init__(self, world, folder, name, seed, settings=None, rate=1000):
+    def __init__(self, world, folder, name, seed, settings=None, rate=1000, value_bytes=0):
         self.world, self.proxy = world, world.proxy
         world.proxy.outage("")
         world.proxy.rules()
@@ -97,7 +98,7 @@ class Play:
         self.house = StoreHouse(world, folder, re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + f"-{seed}", settings)
         self.house.start()
         create_topic(self.house.address)
-        self.feeder = Feeder(self.house.address, seed, pause=1 / rate)
+        self.feeder = Feeder(self.house.address, seed, value_bytes, pause=1 / rate)
         self.watched = Watched(self.house)
 
     def __enter__(self):

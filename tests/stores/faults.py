@@ -114,6 +114,20 @@ def outcome_unknown(play, seconds):
     return f"{acked} records acknowledged in {2 * seconds} s"
 
 
+def in_parts(play, seconds):
+    """15 for bodies in parts: a part, the beginning or the end of an upload fails or is not heard."""
+    with play.proxy.under({**INTERNAL, "kind": "part", "p": 0.1}, {"fault": "reset", "kind": "part", "p": 0.1},
+                          {"fault": "lose", "kind": "part", "p": 0.1}, {"fault": "lose", "kind": "multipart", "p": 0.15},
+                          {**INTERNAL, "kind": "multipart", "p": 0.1}):
+        acked = play.acked_meanwhile(4 * seconds)
+        check(all(play.proxy.fired()), f"not every fault happened: {play.proxy.fired()}")
+    parts = play.proxy.total("requests", kinds=("part",))
+    check(acked > 0 and parts > 0, f"{acked} records acknowledged, {parts} parts")
+    took = play.goes_on()
+    play.whole("15, in parts")
+    return f"{acked} records acknowledged, {parts} parts; goes on after {took:.1f} s"
+
+
 def slow(play, seconds):
     """Ten times slower, and one in a hundred takes five seconds: a second request on another connection does not."""
     took, wrong = [], []
@@ -356,6 +370,18 @@ def strangers(world, folder):
     return "; ".join(told)
 
 
+# Only where the store keeps the condition when parts are put together: Ceph does not.
+KEEPS_CONDITION = ("versity",)
+IN_PARTS = "15 bodies in parts, unheard"
+
+
+def play_in_parts(world, folder, seed, seconds):
+    url = world.store.url("in-parts", port=world.proxy.port) + "&partsFrom=5242880"
+    settings = {"paceline.upload.bytes": "12000000", "paceline.upload.age.ms": "5000", "paceline.objects": url}
+    with Play(world, os.path.join(folder, "broker"), IN_PARTS, seed, settings, value_bytes=20000) as play:
+        return in_parts(play, seconds)
+
+
 STARTS = {"25 stores that no broker may run on": careless_stores, "21, 22 strangers and no bucket": strangers}
 
 
@@ -378,6 +404,10 @@ def main():
                 with Play(world, os.path.join(folder, "broker"), title, options.seed) as one:
                     return body(one, seconds)
             table.case(title, play)
+            shutil.rmtree(folder, ignore_errors=True)
+        if options.store in KEEPS_CONDITION and options.only in IN_PARTS:
+            folder = scratch("faults")
+            table.case(IN_PARTS, lambda folder=folder: play_in_parts(world, folder, options.seed, seconds))
             shutil.rmtree(folder, ignore_errors=True)
         for title, body in STARTS.items():
             if options.only not in title:
