@@ -89,6 +89,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one small round of everything: does it run at all")
     parser.add_argument("--long", action="store_true", help="ten minutes of the open loop instead of one")
     parser.add_argument("--stores", action="store_true", help="a broker without a disk beside a real store instead")
+    parser.add_argument("--cluster", action="store_true", help="several brokers on one etcd and a shared folder instead")
     parser.add_argument("--gib", type=float, default=4, help="what --stores reads when it catches up")
     parser.add_argument("--only", default="", metavar="PATTERN", help="the rows whose name the expression finds")
     parser.add_argument("--list", action="store_true", help="the names of the rows")
@@ -98,6 +99,9 @@ def main():
     if args.stores:
         import rows_stores
         rows = rows_stores.ROWS
+    if args.cluster:
+        import rows_cluster
+        rows = rows_cluster.ROWS
     if args.list:
         print("\n".join(name for name, _ in rows))
         return 0
@@ -131,7 +135,8 @@ def main():
     if bench.table.rows:
         print(f"{len(bench.table.rows)} rows, {len(missed)} missed, {time.monotonic() - began:.0f} s"
               + "".join(f"\n  missed: {one}" for one in missed))
-    name = "bench-kafka.json" if args.peer else "bench-stores.json" if args.stores else "bench.json"
+    name = next((f"bench-{kind}.json" for kind, asked in (("kafka", args.peer), ("stores", args.stores), ("cluster", args.cluster))
+                 if asked), "bench.json")
     with open(os.path.join(servers.ROOT, "build", name), "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)
     return 1 if any("failed" in row for row in bench.table.rows) else 0
