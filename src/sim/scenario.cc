@@ -120,7 +120,9 @@ class Run {
     clients_.shard.spawn(read_committed_offsets(clients_, kGroup));
     if (!finish("final polls", [&] { return polled_; })) return;
     if (!finish("a former process hears of its end", [&] { return !site_.former(); })) return;
-    if (site_.broker().running()) site_.broker().begin_stop();
+    // One that the former process has fenced has just been started again.
+    if (!finish("the broker serves", [&] { return site_.broker().serving(); })) return;
+    site_.broker().begin_stop();
     if (!finish("the broker stops", [&] { return !site_.broker().running(); }, false)) return;
     trouble_.step_done("stopped");
     bool checked = false;
