@@ -28,6 +28,7 @@ from harness import Broker, Failed, binary, check, die_with_parent, run_check  #
 from world import BAD_DAY, STORES, World, lose_disk  # noqa: E402
 
 TOPIC = "crash"
+GROUP = "crash-group"
 PARTITIONS = 6
 MEMBERS = (1, 2)
 # A run with fewer acknowledged records than this a round has not tested anything.
@@ -164,7 +165,7 @@ class Run:
         check(self.group_has_reached(ends), "the group has not read everything within 120 s")
         open(os.path.join(self.folder, "stop-member"), "w").close()
         for client in self.clients[1:]:
-            self.end_client(client, 60, "a member")
+            self.end_member(client)
 
     def group_has_reached(self, ends):
         look = self.look()
@@ -183,6 +184,23 @@ class Run:
             client.kill()
             raise Failed(f"{what} did not come to its end within {timeout} s") from None
         check(status == 0, f"{what} ended with {status}; see clients.log in {self.folder}")
+
+    def end_member(self, member):
+        try:
+            self.end_client(member, 60, "a member")
+        except Failed as failed:
+            raise Failed(f"{failed}; to the broker the group is {self.group()}") from None
+
+    def group(self):
+        """What the broker says of it: whose members are gone has let them go, and their end is theirs."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+        admin = AdminClient({"bootstrap.servers": self.broker.address})
+        try:
+            groups = admin.list_groups(GROUP, 10)
+        except KafkaException as unknown:
+            return f"unknown: {unknown}"
+        return ", ".join(f"{group.state} with {len(group.members)} members" for group in groups) or "not there"
 
     def close(self):
         for client in self.clients:
