@@ -44,11 +44,15 @@ uint16_t Address::port() const {
   return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
 }
 
+std::string Address::host() const {
+  char text[NI_MAXHOST] = "?";
+  ::getnameinfo(get(), size, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  return text;
+}
+
 std::string Address::to_string() const {
-  char host[NI_MAXHOST] = "?";
-  ::getnameinfo(get(), size, host, sizeof host, nullptr, 0, NI_NUMERICHOST);
-  return family() == AF_INET6 ? fmt::format("[{}]:{}", host, port())
-                              : fmt::format("{}:{}", host, port());
+  return family() == AF_INET6 ? fmt::format("[{}]:{}", host(), port())
+                              : fmt::format("{}:{}", host(), port());
 }
 
 Result<std::vector<Address>> resolve(const std::string& host, uint16_t port) {

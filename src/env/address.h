@@ -18,6 +18,7 @@ struct Address {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
   int family() const { return storage.ss_family; }
   uint16_t port() const;
+  std::string host() const;       // "1.2.3.4", "::1"
   std::string to_string() const;  // "1.2.3.4:5", "[::1]:5"
 };
 

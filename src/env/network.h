@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -43,6 +44,9 @@ class Network {
   // io_error (unreachable, or a lack of our own), invalid_argument (unknown host).
   virtual Task<Result<std::unique_ptr<Socket>>> connect(const std::string& host, uint16_t port,
                                                         Instant deadline) = 0;
+  // The addresses of `host` in numbers, so that a later connect() asks nobody. Errors of names as
+  // connect() gives them.
+  virtual Task<Result<std::vector<std::string>>> look_up(const std::string& host) = 0;
 };
 
 }  // namespace paceline::env

@@ -159,20 +159,11 @@ Result<std::unique_ptr<Listener>> RealNetwork::listen(const std::string& host, u
 Task<Result<std::unique_ptr<Socket>>> RealNetwork::connect(const std::string& host, uint16_t port,
                                                            Instant deadline) {
   RealShard& shard = shard_;
-  auto addresses = resolve_number(host, port);
-  if (!addresses) {
-    auto look_up = [host, port] { return resolve(host, port); };
-    addresses = co_await offload(shard, std::move(look_up));
-  }
-  if (!addresses) {
-    Error error = std::move(addresses).error();
-    if (error.code == Code::unavailable) error.code = Code::io_error;  // the resolver, not the host
-    co_return fail(std::move(error));
-  }
+  CO_TRY(const auto addresses, co_await addresses_of(host, port));
   Result<std::unique_ptr<Socket>> outcome =
       fail(Code::invalid_argument, fmt::format("host '{}' has no address", host));
   std::optional<Error> not_refused;
-  for (const Address& address : *addresses) {
+  for (const Address& address : addresses) {
     if (shard.now() >= deadline)
       co_return fail(Code::timed_out,
                      fmt::format("cannot connect to {}:{}: timed out", host, port));
@@ -183,6 +174,25 @@ Task<Result<std::unique_ptr<Socket>>> RealNetwork::connect(const std::string& ho
   // Refused by the host only if by each of its addresses.
   if (not_refused) co_return fail(std::move(*not_refused));
   co_return outcome;
+}
+
+Task<Result<std::vector<Address>>> RealNetwork::addresses_of(std::string host, uint16_t port) {
+  auto addresses = resolve_number(host, port);
+  if (addresses) co_return addresses;
+  auto asking = [host, port] { return resolve(host, port); };
+  addresses = co_await offload(shard_, std::move(asking));
+  if (addresses || addresses.error().code != Code::unavailable) co_return addresses;
+  co_return fail(Code::io_error, addresses.error().message);  // the resolver, not the host
+}
+
+Task<Result<std::vector<std::string>>> RealNetwork::look_up(const std::string& host) {
+  CO_TRY(const auto addresses, co_await addresses_of(host, 0));
+  std::vector<std::string> numbers;
+  for (const Address& address : addresses) {
+    std::string number = address.host();
+    if (std::ranges::find(numbers, number) == numbers.end()) numbers.push_back(std::move(number));
+  }
+  co_return numbers;
 }
 
 }  // namespace paceline::env

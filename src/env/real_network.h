@@ -1,5 +1,6 @@
 #pragma once
 
+#include "env/address.h"
 #include "env/network.h"
 #include "env/real_shard.h"
 
@@ -12,8 +13,12 @@ class RealNetwork final : public Network {
   Result<std::unique_ptr<Listener>> listen(const std::string& host, uint16_t port) override;
   Task<Result<std::unique_ptr<Socket>>> connect(const std::string& host, uint16_t port,
                                                 Instant deadline) override;
+  Task<Result<std::vector<std::string>>> look_up(const std::string& host) override;
 
  private:
+  // Only a name that is no number costs a thread's time.
+  Task<Result<std::vector<Address>>> addresses_of(std::string host, uint16_t port);
+
   RealShard& shard_;
 };
 

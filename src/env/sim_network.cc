@@ -160,4 +160,10 @@ Task<Result<std::unique_ptr<Socket>>> SimNetwork::connect(const std::string& hos
   co_return std::make_unique<SimSocket>(std::move(endpoint));
 }
 
+Task<Result<std::vector<std::string>>> SimNetwork::look_up(const std::string& host) {
+  if (!links_.find_host(host, shard_.life().host().index()))
+    co_return fail(Code::invalid_argument, fmt::format("cannot resolve host '{}'", host));
+  co_return std::vector{host};
+}
+
 }  // namespace paceline::env

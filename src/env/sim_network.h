@@ -14,6 +14,8 @@ class SimNetwork final : public Network {
   Result<std::unique_ptr<Listener>> listen(const std::string& host, uint16_t port) override;
   Task<Result<std::unique_ptr<Socket>>> connect(const std::string& host, uint16_t port,
                                                 Instant deadline) override;
+  // Names are the numbers of this world.
+  Task<Result<std::vector<std::string>>> look_up(const std::string& host) override;
 
  private:
   SimEvents& events_;
