@@ -8,7 +8,7 @@
 namespace paceline::peer {
 namespace {
 
-// Parents' words are kept for brokers that we do not know yet: a registration may be followed
+// Guardians' words are kept for brokers that we do not know yet: a registration may be followed
 // later than it is over. A bound against senseless ids.
 constexpr size_t kEndedMax = 4096;
 constexpr size_t kWitnessesMax = 5;  // asked at once
@@ -19,7 +19,7 @@ int64_t ms(env::Duration duration) {
 
 // In the words of waitpid(), without its macros: they are the real world's.
 std::string status_words(int32_t status) {
-  if (status == kStatusUnknown) return "";
+  if (status == kStatusNotYet || status == kStatusUnplanned) return "";
   const int signal = status & 0x7f;
   if (signal != 0) return fmt::format(" by signal {}", signal);
   return fmt::format(" with status {}", (status >> 8) & 0xff);
@@ -71,7 +71,7 @@ void Detector::on(env::Instant now, const Living& event) {
   for (auto& [id, peer] : peers_) {
     const auto end = ended_.find(id);
     if (end != ended_.end() && end->second.incarnation == peer.lane.incarnation)
-      parent_said(now, peer, end->second.status);
+      guardian_said(now, peer, end->second.status);
   }
 }
 
@@ -126,8 +126,8 @@ void Detector::on(env::Instant, const SaidGoodbye& event) {
   tell(PeerEvent::Kind::leaving, peer->lane, "it said goodbye: a planned stop");
 }
 
-void Detector::on(env::Instant now, const ParentSaid& event) {
-  if (Known* peer = find(event.peer)) parent_said(now, *peer, event.status);
+void Detector::on(env::Instant now, const GuardianSaid& event) {
+  if (Known* peer = find(event.peer)) guardian_said(now, *peer, event.status);
   if (!ended_.contains(event.peer.broker) && ended_.size() >= kEndedMax) return;
   End& end = ended_[event.peer.broker];
   if (event.peer.incarnation >= end.incarnation) end = {event.peer.incarnation, event.status};
@@ -232,19 +232,20 @@ void Detector::on(env::Instant now, const Answered& event) {
   std::get<Notice>(actions_.back()).confirmed_by = witness;
 }
 
-void Detector::parent_said(env::Instant now, Known& peer, int32_t status) {
+void Detector::guardian_said(env::Instant now, Known& peer, int32_t status) {
   if (peer.dead_for_good) return;
   // Whether a planned stop went as planned is known with its status: that is told next.
-  if (peer.leaving && status == kStatusUnknown) return;
+  if (peer.leaving && status == kStatusNotYet) return;
   peer.dead_for_good = true;
   if (peer.leaving && status == 0) {
     peer.dead = true;
-    tell(PeerEvent::Kind::leaving, peer.lane, "its parent process says that it ended as planned");
+    tell(PeerEvent::Kind::leaving, peer.lane, "its guardian says that it ended as planned");
     return;
   }
-  notify(now, peer, Evidence::told_by_parent,
-         fmt::format("its parent process says that it has ended{}", status_words(status)));
-  if (status != kStatusUnknown) std::get<Notice>(actions_.back()).exit_status = status;
+  notify(now, peer, Evidence::told_by_guardian,
+         fmt::format("its guardian says that it has ended{}", status_words(status)));
+  if (status != kStatusNotYet && status != kStatusUnplanned)
+    std::get<Notice>(actions_.back()).exit_status = status;
 }
 
 void Detector::forget_questions(Lane about) {

@@ -49,7 +49,7 @@ class Detector {
   struct SaidGoodbye {
     Lane peer;
   };
-  struct ParentSaid {
+  struct GuardianSaid {
     Lane peer;
     int32_t status;
   };
@@ -63,7 +63,7 @@ class Detector {
   };
   struct Tick {};
   using Event = std::variant<Living, Reached, Unreached, Refused, Came, Went, Heard, SaidGoodbye,
-                             ParentSaid, Met, Answered, Tick>;
+                             GuardianSaid, Met, Answered, Tick>;
   // Actions.
   struct Ask {
     uint64_t question;
@@ -125,7 +125,7 @@ class Detector {
   void on(env::Instant now, const Went& event);
   void on(env::Instant now, const Heard& event);
   void on(env::Instant now, const SaidGoodbye& event);
-  void on(env::Instant now, const ParentSaid& event);
+  void on(env::Instant now, const GuardianSaid& event);
   void on(env::Instant now, const Met& event);
   void on(env::Instant now, const Answered& event);
   void on(env::Instant now, const Tick& event);
@@ -134,7 +134,7 @@ class Detector {
   void judge_refusal(env::Instant now, Known& peer);
   void judge_silence(env::Instant now, Known& peer);
   void ask_witnesses(env::Instant now, Known& peer);
-  void parent_said(env::Instant now, Known& peer, int32_t status);
+  void guardian_said(env::Instant now, Known& peer, int32_t status);
   void forget_questions(Lane about);
   void tell(PeerEvent::Kind kind, Lane peer, std::string words);
   void tell_unconfirmed(Known& peer, std::string why);
@@ -145,7 +145,7 @@ class Detector {
   env::Instant tick_due_;
   std::map<BrokerId, Known> peers_;  // living ones
   std::map<Lane, uint32_t> came_;    // standing connections to us, of anybody
-  std::map<BrokerId, End> ended_;    // told by parents, also of those we do not know yet
+  std::map<BrokerId, End> ended_;    // told by guardians, also of those we do not know yet
   std::map<uint64_t, Asked> asked_;  // questions without an answer yet
   uint64_t last_question_ = 0;
   std::vector<Action> actions_;

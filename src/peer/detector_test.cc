@@ -321,20 +321,20 @@ TEST(Detector, ALaterIncarnationAtItsAddressEndsTheOneBefore) {
   EXPECT_EQ(p.detector.health(p.now)[0].state, PeerHealth::State::unheard);
 }
 
-TEST(Detector, AParentsWordIsEvidenceAtOnceAndForGood) {
+TEST(Detector, AGuardiansWordIsEvidenceAtOnceAndForGood) {
   Player p;
   p.reach({kX, kY});
-  p.feed(D::ParentSaid{lane(2, 6), 0});  // of a life that is over
+  p.feed(D::GuardianSaid{lane(2, 6), 0});  // of a life that is over
   EXPECT_TRUE(p.notices.empty());
-  p.feed(D::ParentSaid{kX, 9});
+  p.feed(D::GuardianSaid{kX, 9});
   ASSERT_EQ(p.notices.size(), 1u);
-  EXPECT_EQ(p.notices[0].evidence, Evidence::told_by_parent);
+  EXPECT_EQ(p.notices[0].evidence, Evidence::told_by_guardian);
   EXPECT_EQ(p.notices[0].exit_status, 9);
-  EXPECT_EQ(p.notices[0].words, "its parent process says that it has ended by signal 9");
+  EXPECT_EQ(p.notices[0].words, "its guardian says that it has ended by signal 9");
   p.feed(D::Heard{kX});  // its last bytes are read after its death
   p.feed(D::Unreached{kX});
   p.feed(D::Refused{kX});
-  p.feed(D::ParentSaid{kX, 9});
+  p.feed(D::GuardianSaid{kX, 9});
   EXPECT_EQ(p.notices.size(), 1u);
   EXPECT_EQ(p.count(Kind::recovered), 0);
 }
@@ -342,12 +342,12 @@ TEST(Detector, AParentsWordIsEvidenceAtOnceAndForGood) {
 TEST(Detector, AParentMaySpeakBeforeTheRegistrationIsFollowed) {
   Player p;
   const Lane later = lane(2, 8);
-  p.feed(D::ParentSaid{later, 256});
+  p.feed(D::GuardianSaid{later, 256});
   EXPECT_TRUE(p.notices.empty());
   p.feed(D::Living{{later, kY}});
   ASSERT_EQ(p.notices.size(), 1u);
   EXPECT_EQ(p.notices[0].peer, later);
-  EXPECT_EQ(p.notices[0].words, "its parent process says that it has ended with status 1");
+  EXPECT_EQ(p.notices[0].words, "its guardian says that it has ended with status 1");
   EXPECT_EQ(p.notices[0].silent_for, 0ns);
 }
 
@@ -358,35 +358,37 @@ TEST(Detector, AGoodbyeIsNoDeath) {
   p.feed(D::Unreached{kX});
   p.feed(D::Refused{kX});
   p.pass(10s, {kY});
-  p.feed(D::ParentSaid{kX, 0});
+  p.feed(D::GuardianSaid{kX, 0});
   EXPECT_TRUE(p.notices.empty());
   EXPECT_TRUE(p.asks.empty());
   EXPECT_EQ(p.count(Kind::leaving), 2);
   EXPECT_EQ(p.count(Kind::disconnected), 0);
 }
 
-TEST(Detector, WhoDiesAfterItsGoodbyeIsDeadByItsParentsWord) {
+TEST(Detector, WhoDiesAfterItsGoodbyeIsDeadByItsGuardiansWord) {
   Player p;
   p.reach({kX});
   p.feed(D::SaidGoodbye{kX});
-  p.feed(D::ParentSaid{kX, 11});
+  p.feed(D::GuardianSaid{kX, 11});
   EXPECT_EQ(p.notices.size(), 1u);
 }
 
 TEST(Detector, AnEndIsToldBeforeItsStatusIsKnown) {
   Player p;
   p.reach({kX, kY});
-  p.feed(D::ParentSaid{kX, kStatusUnknown});
+  p.feed(D::GuardianSaid{kX, kStatusNotYet});
   ASSERT_EQ(p.notices.size(), 1u);
   EXPECT_EQ(p.notices[0].exit_status, std::nullopt);
-  EXPECT_EQ(p.notices[0].words, "its parent process says that it has ended");
-  p.feed(D::ParentSaid{kX, 9});
+  EXPECT_EQ(p.notices[0].words, "its guardian says that it has ended");
+  p.feed(D::GuardianSaid{kX, 9});
   EXPECT_EQ(p.notices.size(), 1u);
   p.feed(D::SaidGoodbye{kY});
-  p.feed(D::ParentSaid{kY, kStatusUnknown});  // as planned, or not: its status will tell
+  p.feed(D::GuardianSaid{kY, kStatusNotYet});  // as planned, or not: its status will tell
   EXPECT_EQ(p.notices.size(), 1u);
-  p.feed(D::ParentSaid{kY, 9});
-  EXPECT_EQ(p.notices.size(), 2u);
+  p.feed(D::GuardianSaid{kY, kStatusUnplanned});
+  ASSERT_EQ(p.notices.size(), 2u);
+  EXPECT_EQ(p.notices[1].exit_status, std::nullopt);
+  EXPECT_EQ(p.notices[1].words, "its guardian says that it has ended");
 }
 
 TEST(Detector, TwoVanishAtOnceAndNeitherIsAWitnessOfTheOther) {
@@ -479,9 +481,9 @@ TEST(Detector, NoOrderOfEventsMakesAFalseNotice) {
           p.feed(D::SaidGoodbye{kX});
           break;
         case parent:
-          if (!a.fatal) allowed = Evidence::told_by_parent;
+          if (!a.fatal) allowed = Evidence::told_by_guardian;
           a.fatal = true;
-          p.feed(D::ParentSaid{kX, 9});
+          p.feed(D::GuardianSaid{kX, 9});
           ASSERT_EQ(p.notices.size(), allowed ? 1u : 0u) << sequence;
           break;
         case tick:
@@ -516,7 +518,7 @@ TEST(Detector, NoOrderOfEventsMakesAFalseNotice) {
   }
   EXPECT_GT(notices_seen[static_cast<int>(Evidence::refused)], 0);
   EXPECT_GT(notices_seen[static_cast<int>(Evidence::silent)], 0);
-  EXPECT_GT(notices_seen[static_cast<int>(Evidence::told_by_parent)], 0);
+  EXPECT_GT(notices_seen[static_cast<int>(Evidence::told_by_guardian)], 0);
 }
 
 }  // namespace

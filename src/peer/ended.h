@@ -7,9 +7,12 @@
 
 namespace paceline::peer {
 
-// What a parent process sends, alone on a fresh connection to the peer port of every other broker,
-// when the broker that it has started is no more. `status` as waitpid() gives it;
-// -1 when it is not known yet, and then it is told again with it.
+// Instead of a status as waitpid() gives it.
+inline constexpr int32_t kStatusNotYet = -1;  // the process is not gone yet: another word follows
+inline constexpr int32_t kStatusUnplanned = -2;  // it is not known, but the end was no planned one
+
+// What a broker's guardian sends, alone on a fresh connection to the peer port of every other
+// broker, when the broker is no more.
 std::string encode_ended(const Uuid& cluster_id, Lane lane, int32_t status);
 
 }  // namespace paceline::peer

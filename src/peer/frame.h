@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "env/shard.h"
+#include "peer/ended.h"
 
 // What brokers say to each other: docs/format/peer.md. Pure.
 
@@ -31,7 +32,7 @@ enum class FrameKind : uint8_t {
   pong = 5,       // with the same number
   question = 6,   // "do you hear X.i?", answered by
   hearsay = 7,    // with the same number
-  ended = 8,      // the first and only frame of a parent process
+  ended = 8,      // the first and only frame of a guardian
   goodbye = 9,    // of either side: it stops as planned
   call = 10,      // answered by
   reply = 11,     // with the same number, or
@@ -82,11 +83,10 @@ struct Hearsay {
   std::optional<env::Duration> heard_ago;
   bool operator==(const Hearsay&) const = default;
 };
-inline constexpr int32_t kStatusUnknown = -1;  // it is told before the process is gone
 struct Ended {
   Uuid cluster_id;
   Lane lane;
-  int32_t status = 0;  // as waitpid() gives it, or kStatusUnknown
+  int32_t status = 0;  // as waitpid() gives it, kStatusNotYet or kStatusUnplanned
   bool operator==(const Ended&) const = default;
 };
 struct Words {  // of `unserved`

@@ -156,9 +156,14 @@ Task<void> Mesh::tick_loop(Mesh& mesh, env::Gate::Pass) {
 }
 
 Result<std::unique_ptr<Peers>> Peers::open(env::Shard& shard, Options options) {
+  TRY(auto listener, shard.network().listen(options.listen.host, options.listen.port));
+  return open(shard, std::move(options), std::move(listener));
+}
+
+std::unique_ptr<Peers> Peers::open(env::Shard& shard, Options options,
+                                   std::unique_ptr<env::Listener> listener) {
   CHECK(options.bounds.ping_every >= 1ms && options.bounds.silent_after > 0ms);
   options.call_bytes_max = std::min(options.call_bytes_max, kCallBytesMax);
-  TRY(auto listener, shard.network().listen(options.listen.host, options.listen.port));
   // What is posted may find us gone: that needs a shared owner, which the caller need not see.
   class Owner final : public Peers {
    public:

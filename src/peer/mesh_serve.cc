@@ -51,7 +51,7 @@ std::shared_ptr<Mesh::Caller> Mesh::greet(const Frame& frame, std::shared_ptr<Wi
   if (frame.header.kind == FrameKind::ended) {
     const auto ended = decode_ended(frame.body.bytes());
     if (ended && ended->cluster_id == options_.cluster_id)
-      feed(Detector::ParentSaid{ended->lane, ended->status});
+      feed(Detector::GuardianSaid{ended->lane, ended->status});
     return nullptr;
   }
   if (frame.header.kind != FrameKind::hello) return nullptr;

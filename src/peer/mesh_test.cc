@@ -274,7 +274,7 @@ Task<void> say(env::Shard& shard, std::string host, std::string text) {
   }
 }
 
-TEST(Peers, AParentsWordIsTakenFromItsOwnClusterOnly) {
+TEST(Peers, AGuardiansWordIsTakenFromItsOwnClusterOnly) {
   Cluster c(3);
   c.connect();
   const Lane dead = c.node(1).lane;
@@ -283,7 +283,7 @@ TEST(Peers, AParentsWordIsTakenFromItsOwnClusterOnly) {
   c.run(c.node(1), say(c.node(1).host->shard(0), "b2", encode_ended(kCluster, dead, 9)));
   c.world.run_for(1s);
   ASSERT_EQ(c.notice_count(), 1u);
-  EXPECT_EQ(c.node(2).notices[0].second.evidence, Evidence::told_by_parent);
+  EXPECT_EQ(c.node(2).notices[0].second.evidence, Evidence::told_by_guardian);
   EXPECT_EQ(c.node(2).notices[0].second.exit_status, 9);
 }
 

@@ -8,8 +8,8 @@ std::string_view evidence_name(Evidence evidence) {
       return "refused";
     case Evidence::replaced:
       return "replaced";
-    case Evidence::told_by_parent:
-      return "told_by_parent";
+    case Evidence::told_by_guardian:
+      return "told_by_guardian";
     case Evidence::silent:
       return "silent";
   }

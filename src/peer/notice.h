@@ -28,10 +28,10 @@ struct Bounds {
 };
 
 enum class Evidence : uint8_t {
-  refused,         // its connection broke and a new one was refused: no process there
-  replaced,        // a later incarnation of it answers
-  told_by_parent,  // its parent process said that it has ended
-  silent,          // nothing heard within the bound, and another broker confirms it
+  refused,           // its connection broke and a new one was refused: no process there
+  replaced,          // a later incarnation of it answers
+  told_by_guardian,  // its guardian said that it has ended
+  silent,            // nothing heard within the bound, and another broker confirms it
 };
 std::string_view evidence_name(Evidence evidence);
 
@@ -41,8 +41,9 @@ struct Notice {
   Evidence evidence = Evidence::silent;
   std::string words;                          // one sentence, with the figures
   std::optional<BrokerId> confirmed_by = {};  // of `silent`
-  std::optional<int32_t> exit_status = {};  // of `told_by_parent`, as waitpid() gives it, if known
-  env::Duration silent_for{0};              // since it was heard last; 0: it never was
+  std::optional<int32_t> exit_status =
+      {};                       // of `told_by_guardian`, as waitpid() gives it, if known
+  env::Duration silent_for{0};  // since it was heard last; 0: it never was
 };
 
 // What is worth a line in the timeline but no reason to fence.

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "env/network.h"
 #include "env/shard.h"
 #include "peer/notice.h"
 
@@ -28,7 +29,7 @@ struct Peer {
 struct Options {
   Uuid cluster_id;
   Lane self;
-  Address listen;  // port 0: any
+  Address listen = {};  // port 0: any; not used with a port that is bound already
   Bounds bounds = {};
   uint32_t call_bytes_max = 64u << 20;   // one call's body, one answer's; at most 128 MiB
   uint32_t calls_max = 64;               // under way on one connection
@@ -44,6 +45,9 @@ class Peers {
   virtual ~Peers() = default;
   // Listens, and connects to nobody yet. in_use, permission_denied, invalid_argument.
   static Result<std::unique_ptr<Peers>> open(env::Shard& shard, Options options);
+  // With a port that was bound before `self` was known. `listener` is of `shard`.
+  static std::unique_ptr<Peers> open(env::Shard& shard, Options options,
+                                     std::unique_ptr<env::Listener> listener);
 
   // REQUIRES of these three: before set_living().
   virtual void on_dead(std::function<void(const Notice&)> listener) = 0;
