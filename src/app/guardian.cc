@@ -1,6 +1,7 @@
 #include "app/guardian.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -8,16 +9,16 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstring>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <thread>
 
@@ -30,17 +31,11 @@ namespace paceline::app {
 namespace {
 
 constexpr size_t kNewsBytesMax = 60'000;  // a message of the socket pair is whole or not at all
-constexpr char kLocked = 'L';
-constexpr int kTellMs = 300;  // at most; who cannot be reached in it learns otherwise
-constexpr int32_t kStatusUnknown = -1;
-constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+constexpr int kTellMs = 300;              // at most; who cannot be reached in it learns otherwise
+constexpr char kName[] = "paceline-guard";
 
-sigset_t forwarded_set() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (int signal : kForwarded) sigaddset(&set, signal);
-  return set;
-}
+// What a terminal or a supervisor sends to both is for the broker.
+constexpr int kIgnored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGUSR1, SIGUSR2, SIGPIPE};
 
 pthread_mutex_t* make_shared_mutex() {
   void* memory = ::mmap(nullptr, sizeof(pthread_mutex_t), PROT_READ | PROT_WRITE,
@@ -107,43 +102,21 @@ void tell_all(const GuardianNews& news, int32_t status) {
   for (const pollfd& one : waiting) ::close(one.fd);
 }
 
-// Ends as the child has ended.
-[[noreturn]] void end_like(int status) {
-  if (WIFSIGNALED(status)) {
-    const rlimit none{0, 0};
-    ::setrlimit(RLIMIT_CORE, &none);  // the child has left the one that matters
-    const int signal = WTERMSIG(status);
-    ::signal(signal, SIG_DFL);
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, signal);
-    ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
-    ::raise(signal);
-    ::_exit(128 + signal);
-  }
-  ::_exit(WEXITSTATUS(status));
-}
-
 class Guardian {
  public:
-  Guardian(pid_t child, int news, pthread_mutex_t* mutex)
-      : child_(child), news_(news), mutex_(mutex) {
-    const sigset_t set = forwarded_set();
-    signals_ = ::signalfd(-1, &set, SFD_CLOEXEC);
-    gone_ = ::eventfd(0, EFD_CLOEXEC);
-    ended_ = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));  // glibc 2.36: not for C++
-    CHECK(signals_ >= 0 && gone_ >= 0 && ended_ >= 0);
+  Guardian(int broker, int news, pthread_mutex_t* mutex)
+      : broker_(broker), news_(news), gone_(::eventfd(0, EFD_CLOEXEC)) {
+    CHECK(gone_ >= 0);
+    wait_for_mutex(mutex);
   }
 
   [[noreturn]] void watch() {
     for (;;) {
-      pollfd all[] = {
-          {ended_, POLLIN, 0}, {gone_, POLLIN, 0}, {news_, POLLIN, 0}, {signals_, POLLIN, 0}};
+      pollfd all[] = {{broker_, POLLIN, 0}, {gone_, POLLIN, 0}, {news_, POLLIN, 0}};
       if (::poll(all, std::size(all), -1) < 0) continue;
       if (all[2].revents) take_news();
-      if (all[1].revents) tell_gone();
-      if (all[3].revents) forward();
-      if (all[0].revents) end();
+      if (all[1].revents) dying();
+      if (all[0].revents) ended();
     }
   }
 
@@ -160,55 +133,66 @@ class Guardian {
         news_ = -1;  // poll passes it over
         return;
       }
-      const std::string_view message(text.data(), static_cast<size_t>(size));
-      if (message == std::string_view(&kLocked, 1)) {
-        wait_for_mutex();
-      } else if (auto news = decode_news(message)) {
-        latest_ = std::move(*news);
-      }
+      auto news = decode_news({text.data(), static_cast<size_t>(size)});
+      if (news) latest_ = std::move(*news);
     }
   }
 
   // Nothing but the death of its owner gives the mutex up.
-  void wait_for_mutex() {
-    std::thread([mutex = mutex_, gone = gone_] {
+  void wait_for_mutex(pthread_mutex_t* mutex) {
+    std::thread([mutex, gone = gone_] {
       const int outcome = ::pthread_mutex_lock(mutex);
       const uint64_t one = 1;
       if (outcome == EOWNERDEAD) (void)!::write(gone, &one, sizeof one);
     }).detach();
   }
 
-  void tell_gone() {
+  void dying() {
     uint64_t count = 0;
     (void)!::read(gone_, &count, sizeof count);
     take_news();
-    if (latest_) tell_all(*latest_, kStatusUnknown);
+    if (latest_) tell_all(*latest_, peer::kStatusNotYet);
   }
 
-  void forward() {
-    signalfd_siginfo info;
-    if (::read(signals_, &info, sizeof info) != sizeof info) return;
-    // A terminal's signal went to the whole group: the child has it already.
-    if (info.ssi_code == SI_KERNEL) return;
-    ::kill(child_, static_cast<int>(info.ssi_signo));
-  }
-
-  [[noreturn]] void end() {
-    int status = 0;
-    while (::waitpid(child_, &status, 0) < 0) CHECK(errno == EINTR);
+  // Only its parent learns with what status. As planned is what it has said itself.
+  [[noreturn]] void ended() {
     take_news();
-    if (latest_) tell_all(*latest_, status);
-    end_like(status);
+    const bool told = latest_ && !latest_->peers.empty();
+    if (told) tell_all(*latest_, peer::kStatusUnplanned);
+    ::_exit(told ? 1 : 0);
   }
 
-  const pid_t child_;
+  const int broker_;  // readable when the process has ended
   int news_;
-  pthread_mutex_t* const mutex_;
-  int signals_ = -1;
-  int gone_ = -1;
-  int ended_ = -1;
+  const int gone_;
   std::optional<GuardianNews> latest_;
 };
+
+// Among processes it must not look like a broker: `kill -9 $(pidof paceline)` would take both at
+// once.
+void take_name() {
+  ::prctl(PR_SET_NAME, kName);
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string words(std::istreambuf_iterator<char>(file), {});
+  if (words.size() < sizeof kName) return;
+  // The words of the command line follow each other in memory, and these bytes are what is shown.
+  std::memset(program_invocation_name, 0, words.size());
+  std::memcpy(program_invocation_name, kName, sizeof kName);
+}
+
+// Lets go of all that is the broker's: its terminal, its folder, whoever waits for its pipes to
+// end.
+void let_go(int first, int second) {
+  for (int signal : kIgnored) ::signal(signal, SIG_IGN);
+  (void)!::chdir("/");
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd < 3; ++fd) (void)::dup2(nothing, fd);
+  const auto [low, high] = std::minmax(first, second);
+  if (low > 3) ::close_range(3, static_cast<unsigned>(low) - 1, 0);
+  if (high > low + 1)
+    ::close_range(static_cast<unsigned>(low) + 1, static_cast<unsigned>(high) - 1, 0);
+  ::close_range(static_cast<unsigned>(high) + 1, ~0u, 0);
+}
 
 }  // namespace
 
@@ -231,7 +215,7 @@ Result<GuardianNews> decode_news(std::string_view text) {
     one.port = in.get<uint16_t>();
     news.peers.push_back(std::move(one));
   }
-  if (!in.done()) return fail(Code::corrupt, "the broker told its parent what does not decode");
+  if (!in.done()) return fail(Code::corrupt, "the broker told its guardian what does not decode");
   return news;
 }
 
@@ -244,32 +228,28 @@ Result<void> GuardianReport::send(const GuardianNews& news) {
   if (text.size() > kNewsBytesMax)
     return fail(Code::too_large, fmt::format("{} peers are too many to tell", news.peers.size()));
   if (::send(fd_, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-    return fail(Code::unavailable, "the parent process does not listen");
+    return fail(Code::unavailable, "the guardian does not listen");
   return {};
 }
 
-GuardianReport split_off_guardian() {
+std::unique_ptr<GuardianReport> start_guardian() {
   pthread_mutex_t* const mutex = make_shared_mutex();
+  CHECK(::pthread_mutex_lock(mutex) == 0);  // for ever
   int pair[2];
   CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
-  const sigset_t forwarded = forwarded_set();
-  sigset_t before;
-  ::sigprocmask(SIG_BLOCK, &forwarded, &before);
-  const pid_t parent = ::getpid();
-  const pid_t child = ::fork();
-  CHECK(child >= 0);
-  if (child > 0) {
-    ::close(pair[1]);
-    ::prctl(PR_SET_NAME, "paceline-guard");
-    Guardian(child, pair[0], mutex).watch();
+  const int self = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));  // no glibc for C++
+  CHECK(self >= 0);
+  ::signal(SIGCHLD, SIG_IGN);  // one that has been killed leaves nothing behind
+  const pid_t guardian = ::fork();
+  CHECK(guardian >= 0);
+  if (guardian == 0) {
+    let_go(pair[0], self);
+    take_name();
+    Guardian(self, pair[0], mutex).watch();
   }
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(1);  // it died before we asked
   ::close(pair[0]);
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
-  CHECK(::pthread_mutex_lock(mutex) == 0);  // for ever
-  CHECK(::send(pair[1], &kLocked, 1, MSG_NOSIGNAL) == 1);
-  return GuardianReport(pair[1]);
+  ::close(self);
+  return std::make_unique<GuardianReport>(pair[1], guardian);
 }
 
 }  // namespace paceline::app

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,43 +11,44 @@
 
 namespace paceline::app {
 
-// Whom a parent process tells of the end of its broker. Hosts are numeric: names would have to be
-// looked up at the worst moment.
+// Whom a guardian tells of the end of its broker. Hosts are numeric: names would have to be looked
+// up at the worst moment.
 struct GuardianNews {
   Uuid cluster_id;
   Lane self;
-  std::vector<peer::Address> peers;
+  std::vector<peer::Address> peers;  // none: nobody, the broker ends as planned
   bool operator==(const GuardianNews&) const = default;
 };
 std::string encode(const GuardianNews& news);
 Result<GuardianNews> decode_news(std::string_view text);
 
-// The broker's way to its parent process.
+// The broker's way to its guardian.
 class GuardianReport {
  public:
-  explicit GuardianReport(int fd) : fd_(fd) {}
+  GuardianReport(int fd, int pid) : fd_(fd), pid_(pid) {}
   GuardianReport(const GuardianReport&) = delete;
   GuardianReport& operator=(const GuardianReport&) = delete;
   ~GuardianReport();
-  // Replaces what was said before; it never waits. unavailable: the parent is behind, say it again;
+  // Replaces what was said before; it never waits. unavailable: the guardian is gone, or behind;
   // too_large: more peers than a message holds.
   Result<void> send(const GuardianNews& news);
+  int pid() const { return pid_; }  // of the guardian
 
  private:
   const int fd_;
+  const int pid_;
 };
 
-// Splits the process in two and returns in the child, which becomes the broker. The parent stays
-// tiny and watches: the kernel takes a dying process's memory down (66-85 ms a GiB) before it
-// closes its sockets, and a robust mutex that the broker's first thread holds is given up before
-// that. Then the parent tells all peers, waits for the child, tells them its status and ends with
-// it: by the same signal or with the same code, so that a supervisor sees one process. Signals that
-// are sent to the parent are passed on.
+// Starts a tiny child process that outlives the caller, which is the broker, by a moment. The
+// kernel takes a dying process's memory down (66-85 ms a GiB) before it closes its sockets, and a
+// robust mutex that the broker's first thread holds is given up before that. Then the guardian
+// tells all peers, and ends when the broker has ended wholly.
 //
-// A parent that is killed takes the broker along (PR_SET_PDEATHSIG): `kill -9` of what an operator
-// has started must end it, and nobody serves on behind a supervisor's back.
+// Nothing depends on it: the broker has the process id, the parent and the exit status that it
+// would have without, signals for both are the broker's alone, and a guardian that is killed is
+// missed only by peers that learn of the broker's end a little later.
 //
-// REQUIRES: one thread, which lives as long as the process, and no memory to speak of.
-GuardianReport split_off_guardian();
+// REQUIRES: the caller is the process's first thread, and no memory to speak of is in use yet.
+std::unique_ptr<GuardianReport> start_guardian();
 
 }  // namespace paceline::app

@@ -5,11 +5,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <fstream>
 #include <functional>
 
 #include "base/check.h"
@@ -46,15 +48,13 @@ class Listener {
     ::close(fd);
     return text;
   }
-  // The end with its status; before it perhaps the end alone. Which of the two the kernel shows
+  // That the broker dies, perhaps, and then that it is dead. Which of the two the kernel shows
   // first is a matter of microseconds for a small process.
-  bool hears_the_end(int status) {
+  bool hears_the_end() {
     std::string word = next();
-    early = word == peer::encode_ended(kCluster, kSelf, -1);
-    if (early) word = next();
-    return word == peer::encode_ended(kCluster, kSelf, status);
+    if (word == peer::encode_ended(kCluster, kSelf, peer::kStatusNotYet)) word = next();
+    return word == peer::encode_ended(kCluster, kSelf, peer::kStatusUnplanned);
   }
-  bool early = false;
   bool quiet() {
     pollfd waiting{fd_, POLLIN, 0};
     return ::poll(&waiting, 1, 0) == 0;
@@ -65,80 +65,101 @@ class Listener {
   uint16_t port_ = 0;
 };
 
-// A guardian and its broker, which runs `body`. The pipe is open as long as the broker is.
+// A broker, which runs `body`, and its guardian, which is ours once the broker is gone. The pipe is
+// open as long as the broker is.
 struct Pair {
   explicit Pair(const std::function<void(GuardianReport&)>& body) {
+    CHECK(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
     int ends[2];
     CHECK(::pipe(ends) == 0);
-    guardian = ::fork();
-    if (guardian == 0) {
+    broker = ::fork();
+    if (broker == 0) {
       ::close(ends[0]);
-      GuardianReport report = split_off_guardian();
-      body(report);
-      const pid_t self = ::getpid();
-      CHECK(::write(ends[1], &self, sizeof self) == sizeof self);
+      auto report = start_guardian();
+      const int pid = report->pid();
+      CHECK(::write(ends[1], &pid, sizeof pid) == sizeof pid);
+      body(*report);
+      CHECK(::write(ends[1], &pid, sizeof pid) == sizeof pid);
       for (;;) ::pause();
     }
     ::close(ends[1]);
     alive = ends[0];
-    if (::read(alive, &broker, sizeof broker) != sizeof broker) broker = 0;
+    int ready = 0;
+    CHECK(::read(alive, &guardian, sizeof guardian) == sizeof guardian);
+    (void)!::read(alive, &ready, sizeof ready);
   }
   ~Pair() {
-    if (!waited) ::kill(guardian, SIGKILL);
-    if (!waited) wait();
+    ::kill(broker, SIGKILL);
+    if (!waited) wait(broker);
     ::close(alive);
   }
-  int wait() {
+  int wait(pid_t whom) {
     int status = 0;
-    CHECK(::waitpid(guardian, &status, 0) == guardian);
-    waited = true;
+    CHECK(::waitpid(whom, &status, 0) == whom);
+    waited |= whom == broker;
     return status;
+  }
+  int end_of_guardian() {
+    const int status = wait(guardian);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   bool broker_ends() {  // in 20 s
     pollfd waiting{alive, POLLIN, 0};
     char rest;
     return ::poll(&waiting, 1, 20'000) == 1 && ::read(alive, &rest, 1) == 0;
   }
-  pid_t guardian = 0;
   pid_t broker = 0;
+  pid_t guardian = 0;
   int alive = -1;
   bool waited = false;
 };
 
-TEST(Guardian, TellsAllPeersOfAKilledBrokerAndEndsLikeIt) {
+TEST(Guardian, TellsAllPeersOfAKilledBrokerAndEnds) {
   Listener peers[3];
   Pair pair([&](GuardianReport& report) {
     CHECK(report.send({kCluster, kSelf, {peers[2].address()}}));  // replaced by what is said next
     CHECK(
         report.send({kCluster, kSelf, {{"no number", 1}, peers[0].address(), peers[1].address()}}));
   });
-  ASSERT_GT(pair.broker, 0);
   ::kill(pair.broker, SIGKILL);
-  for (Listener& peer : std::span(peers).first(2)) {
-    EXPECT_TRUE(peer.hears_the_end(SIGKILL));
-  }
-  EXPECT_TRUE(peers[2].quiet());
-  const int status = pair.wait();
+  const int status = pair.wait(pair.broker);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  for (Listener& peer : std::span(peers).first(2)) {
+    EXPECT_TRUE(peer.hears_the_end());
+  }
+  EXPECT_EQ(pair.end_of_guardian(), 1);
+  EXPECT_TRUE(peers[2].quiet());
 }
 
-TEST(Guardian, PassesSignalsOnAndTellsTheStatusOfAnExit) {
+TEST(Guardian, SignalsForBothAreTheBrokersAndItsStatusIsItsOwn) {
   Listener peer;
   Pair pair([&](GuardianReport& report) {
     CHECK(report.send({kCluster, kSelf, {peer.address()}}));
     ::signal(SIGTERM, [](int) { ::_exit(5); });
   });
-  ASSERT_GT(pair.broker, 0);
-  ::kill(pair.guardian, SIGTERM);
-  EXPECT_TRUE(peer.hears_the_end(5 << 8));
-  const int status = pair.wait();
+  for (int signal : {SIGINT, SIGHUP, SIGTERM}) ::kill(pair.guardian, signal);
+  ::kill(pair.broker, SIGTERM);
+  const int status = pair.wait(pair.broker);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 5) << status;
+  EXPECT_TRUE(peer.hears_the_end());
+  EXPECT_EQ(pair.end_of_guardian(), 1);
 }
 
-TEST(Guardian, ABrokerThatEndsBeforeItHasPeersEndsTheGuardianToo) {
+TEST(Guardian, NobodyIsToldOfAPlannedEnd) {
+  Listener peer;
+  Pair pair([&](GuardianReport& report) {
+    CHECK(report.send({kCluster, kSelf, {peer.address()}}));
+    CHECK(report.send({kCluster, kSelf, {}}));
+    ::_exit(0);
+  });
+  EXPECT_EQ(pair.end_of_guardian(), 0);
+  EXPECT_TRUE(peer.quiet());
+}
+
+TEST(Guardian, ABrokerThatEndsBeforeItHasPeersEndsItToo) {
   Pair pair([](GuardianReport&) { ::_exit(3); });
-  const int status = pair.wait();
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << status;
+  EXPECT_EQ(WEXITSTATUS(pair.wait(pair.broker)), 3);
+  EXPECT_EQ(pair.end_of_guardian(), 0);
 }
 
 TEST(Guardian, APeerThatDoesNotAnswerHoldsUpNobodyForLong) {
@@ -147,17 +168,33 @@ TEST(Guardian, APeerThatDoesNotAnswerHoldsUpNobodyForLong) {
     // An address of the documentation's network: nobody answers, or the system says so at once.
     CHECK(report.send({kCluster, kSelf, {{"192.0.2.1", 9}, {"::1", 1}, peer.address()}}));
   });
-  ASSERT_GT(pair.broker, 0);
   ::kill(pair.broker, SIGKILL);
-  EXPECT_TRUE(peer.hears_the_end(SIGKILL));
-  EXPECT_TRUE(WIFSIGNALED(pair.wait()));
+  EXPECT_TRUE(peer.hears_the_end());
+  EXPECT_EQ(pair.end_of_guardian(), 1);
 }
 
-TEST(Guardian, AGuardianThatIsKilledTakesTheBrokerAlong) {
+TEST(Guardian, OneThatIsKilledIsMissedByNobody) {
+  Pair pair([](GuardianReport& report) {
+    ::kill(report.pid(), SIGKILL);
+    while (::kill(report.pid(), 0) == 0) ::usleep(1000);  // nothing of it is left to be waited for
+    CHECK(!report.send({kCluster, kSelf, {}}));
+  });
+  pollfd waiting{pair.alive, POLLIN, 0};
+  EXPECT_EQ(::poll(&waiting, 1, 0), 0) << "the broker has ended";
+}
+
+TEST(Guardian, DoesNotLookLikeABrokerAndHoldsNothingOfIt) {
   Pair pair([](GuardianReport&) {});
-  ASSERT_GT(pair.broker, 0);
-  ::kill(pair.guardian, SIGKILL);
-  EXPECT_TRUE(pair.broker_ends());
+  const std::string proc = "/proc/" + std::to_string(pair.guardian);
+  std::string name;
+  std::ifstream(proc + "/comm") >> name;
+  for (int i = 0; i < 1000 && name != "paceline-guard"; ++i) {
+    ::usleep(1000);
+    std::ifstream(proc + "/comm") >> name;
+  }
+  EXPECT_EQ(name, "paceline-guard");
+  ::kill(pair.broker, SIGKILL);
+  EXPECT_TRUE(pair.broker_ends());  // no other process holds its end of the pipe
 }
 
 TEST(Guardian, TellsOfABigBrokerBeforeItsMemoryIsTakenDown) {
@@ -171,7 +208,6 @@ TEST(Guardian, TellsOfABigBrokerBeforeItsMemoryIsTakenDown) {
     ::madvise(memory, kResident, MADV_NOHUGEPAGE);
     for (size_t at = 0; at < kResident; at += 4096) static_cast<volatile char*>(memory)[at] = 1;
   });
-  ASSERT_GT(pair.broker, 0);
   const auto killed = std::chrono::steady_clock::now();
   auto passed = [killed] {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - killed)
@@ -180,8 +216,8 @@ TEST(Guardian, TellsOfABigBrokerBeforeItsMemoryIsTakenDown) {
   ::kill(pair.broker, SIGKILL);
   const std::string first = peer.next();
   const double told = passed();
-  EXPECT_TRUE(first == peer::encode_ended(kCluster, kSelf, -1) ||
-              first == peer::encode_ended(kCluster, kSelf, SIGKILL));
+  EXPECT_TRUE(first == peer::encode_ended(kCluster, kSelf, peer::kStatusNotYet) ||
+              first == peer::encode_ended(kCluster, kSelf, peer::kStatusUnplanned));
   EXPECT_TRUE(pair.broker_ends());
   std::printf("256 MiB resident: told after %.2f ms, descriptors closed after %.2f ms\n", told,
               passed());
