@@ -146,6 +146,10 @@ Result<std::vector<meta::Endpoint>> parse_listeners(std::string_view key, std::s
   return endpoints;
 }
 
+bool is_any_address(const std::string& host) {
+  return host.empty() || host == "0.0.0.0" || host == "::";
+}
+
 Result<void> read_listeners(Config& config, const Values& values, const ServeOptions& options) {
   std::map<std::string, std::string, std::less<>> protocols;
   for (std::string_view pair :
@@ -172,6 +176,9 @@ Result<void> read_listeners(Config& config, const Values& values, const ServeOpt
   });
   if (bound.empty()) return refuse("listeners: none is left for clients");
   for (const meta::Endpoint& endpoint : bound) {
+    if (endpoint.listener == meta::kPeerListener)
+      return refuse(fmt::format("listener {}: the name is taken; see paceline.peer.listen",
+                                endpoint.listener));
     auto mapped = protocols.find(endpoint.listener);
     const std::string protocol = mapped == protocols.end() ? endpoint.listener : mapped->second;
     if (protocol == "SSL" || protocol == "SASL_PLAINTEXT" || protocol == "SASL_SSL")
@@ -197,12 +204,39 @@ Result<void> read_listeners(Config& config, const Values& values, const ServeOpt
     if (told) continue;
     meta::Endpoint own = endpoint;
     // Clients cannot connect to "any address"; the machine itself can be reached at this one.
-    if (own.host.empty() || own.host == "0.0.0.0" || own.host == "::") own.host = "localhost";
+    if (is_any_address(own.host)) own.host = "localhost";
     advertised.push_back(own);
   }
   for (meta::Endpoint& endpoint : bound) {
     if (endpoint.host.empty()) endpoint.host = "0.0.0.0";
   }
+  return {};
+}
+
+// REQUIRES: the listeners have been read.
+Result<void> read_peer_port(Config& config, const Values& values) {
+  config.server.lease = std::chrono::ceil<std::chrono::seconds>(
+      std::chrono::milliseconds(values.number("paceline.lease.ms")));
+  const std::string listen = values.text("paceline.peer.listen").value_or("");
+  if (listen == "none" || config.server.places.metadata_is_local()) return {};
+  const broker::Settings& settings = config.server.settings;
+  server::PeerPort port;
+  port.listen.host = settings.listeners.front().host;
+  if (!listen.empty()) {
+    TRY(port.listen, parse_address(listen));
+  }
+  port.advertised.host = settings.advertised.front().host;
+  if (!is_any_address(port.listen.host) && !listen.empty()) port.advertised.host = port.listen.host;
+  if (port.listen.host.empty()) port.listen.host = "0.0.0.0";
+  if (const auto advertised = values.text("paceline.peer.advertised")) {
+    TRY(port.advertised, parse_address(*advertised));
+  }
+  const env::Duration ping = std::chrono::milliseconds(values.number("paceline.peer.ping.ms"));
+  port.bounds.ping_every = ping;
+  port.bounds.silent_after = std::chrono::milliseconds(values.number("paceline.peer.silence.ms"));
+  port.bounds.confirm_after = port.bounds.silent_after / 2;
+  port.bounds.late_after = 2 * ping;
+  config.server.peer = std::move(port);
   return {};
 }
 
@@ -257,7 +291,7 @@ void read_settings(Config& config, const Values& values) {
   config.forget_unsynced = values.flag("paceline.test.forget.unsynced");
 }
 
-Result<void> check_ranges(const Config& config) {
+Result<void> check_ranges(const Config& config, const Values& values) {
   const broker::Settings& settings = config.server.settings;
   auto at_least = [](std::string_view key, int64_t value, int64_t least) -> Result<void> {
     if (value >= least) return {};
@@ -275,6 +309,12 @@ Result<void> check_ranges(const Config& config) {
       at_least("paceline.upload.bytes", static_cast<int64_t>(config.server.upload_bytes), 1 << 10));
   TRY_VOID(at_least("paceline.upload.age.ms", config.server.upload_age_ms, 1));
   TRY_VOID(at_least("paceline.wal.window.ms", config.server.wal_window_ms, 0));
+  const int64_t ping = values.number("paceline.peer.ping.ms");
+  TRY_VOID(at_least("paceline.peer.ping.ms", ping, 10));
+  // A ping or two may be late without meaning anything; a witness is asked about half of it.
+  TRY_VOID(at_least("paceline.peer.silence.ms", values.number("paceline.peer.silence.ms"),
+                    std::max<int64_t>(4 * ping, 200)));
+  TRY_VOID(at_least("paceline.lease.ms", values.number("paceline.lease.ms"), 1000));
   return server::check_places(config.server.places);
 }
 
@@ -304,8 +344,9 @@ Result<Config> load_config(const ServeOptions& options, ReadFile read) {
   TRY_VOID(classify(config, options.strict));
   const Values values(config.server.given);
   read_settings(config, values);
-  TRY_VOID(check_ranges(config));
+  TRY_VOID(check_ranges(config, values));
   TRY_VOID(read_listeners(config, values, options));
+  TRY_VOID(read_peer_port(config, values));
   if (auto id = values.text("cluster.id")) {
     config.server.cluster_id = Uuid::parse(*id);
     if (!config.server.cluster_id)

@@ -1,8 +1,10 @@
 #include "app/serve.h"
 
 #include <csignal>
+#include <optional>
 #include <thread>
 
+#include "app/guardian.h"
 #include "base/log.h"
 #include "env/forgetting_disk.h"
 #include "env/real_env.h"
@@ -44,6 +46,18 @@ struct End {
   env::Event changed;
 };
 
+// Keeps the guardian's word for the case of our death.
+void keep_informed(server::Server& server, GuardianReport& guardian) {
+  auto tell = [&guardian, gone = false](const Uuid& cluster_id, Lane self,
+                                        const std::vector<peer::Address>& peers) mutable {
+    const auto told = guardian.send({cluster_id, self, peers});
+    if (!told && !std::exchange(gone, true))
+      log_warn("{}: others will notice a death of this broker a little later",
+               told.error().message);
+  };
+  server.on_peers(tell);
+}
+
 Task<void> run(env::RealEnv& env, server::Server& server, End& end, int& exit_code) {
   server.on_lost([&end](Error why) {
     end.lost = std::move(why);
@@ -72,6 +86,9 @@ Task<void> run(env::RealEnv& env, server::Server& server, End& end, int& exit_co
 }  // namespace
 
 int serve(const Config& config) {
+  // Before there is any thread.
+  std::unique_ptr<GuardianReport> guardian;
+  if (config.server.peer) guardian = start_guardian();
   for (const std::string& notice : config.notices) log_warn("{}", notice);
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   env::RealEnv env({.shards = config.shards ? config.shards : cores});
@@ -81,6 +98,7 @@ int serve(const Config& config) {
   std::unique_ptr<env::Disk> forgetting;
   if (config.forget_unsynced) forgetting = env::make_forgetting_disk(disk);
   server::Server server(shards, forgetting ? *forgetting : disk, config.server);
+  if (guardian) keep_informed(server, *guardian);
   End end(*shards.front());
   env.on_signal({SIGINT, SIGTERM}, [&end, &env] {
     end.asked = true;

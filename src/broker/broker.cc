@@ -24,10 +24,10 @@ struct Broker::ShardConnections {
 
 Broker::Broker(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::Storage& storage,
                std::vector<std::unique_ptr<env::Listener>> listeners, Settings settings,
-               TopicConfigs topic_configs)
+               TopicConfigs topic_configs, Surroundings surroundings)
     : shards_(std::move(shards)),
       node_(std::make_unique<Node>(shards_, cluster, storage, std::move(settings),
-                                   std::move(topic_configs))),
+                                   std::move(topic_configs), std::move(surroundings))),
       listeners_(std::move(listeners)) {
   for (env::Shard* shard : shards_)
     connections_.push_back(std::make_unique<ShardConnections>(*shard));

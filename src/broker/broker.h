@@ -5,6 +5,7 @@
 
 #include "broker/pace.h"
 #include "broker/settings.h"
+#include "broker/surroundings.h"
 #include "broker/topic_config.h"
 #include "cluster/cluster.h"
 #include "env/network.h"
@@ -20,7 +21,7 @@ class Broker {
  public:
   Broker(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::Storage& storage,
          std::vector<std::unique_ptr<env::Listener>> listeners, Settings settings,
-         TopicConfigs topic_configs);
+         TopicConfigs topic_configs, Surroundings surroundings);
   ~Broker();
 
   // Opens all partitions, then accepts connections on all listeners (settings.listeners names

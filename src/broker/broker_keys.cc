@@ -109,6 +109,18 @@ constexpr KeySpec kBrokerKeys[] = {
      "Where the WAL is: objects:, file:FOLDER; empty: in the data folder."},
     {"paceline.wal.window.ms", int32, "25", kHonour,
      "How long appends gather for one object of the WAL while others are on their way."},
+    {"paceline.peer.listen", string, "", kHonour,
+     "The port for other brokers, HOST:PORT or none; empty: the first listener's host and any "
+     "port. Used where metadata are shared."},
+    {"paceline.peer.advertised", string, "", kHonour,
+     "What other brokers are told, HOST:PORT; empty: the first advertised listener's host and the "
+     "port that was bound."},
+    {"paceline.peer.ping.ms", int32, "100", kHonour, "How often brokers ping each other."},
+    {"paceline.peer.silence.ms", int32, "1000", kHonour,
+     "How long a broker may be silent until others ask each other whether it is dead."},
+    {"paceline.lease.ms", int32, "5000", kHonour,
+     "Where metadata are shared: a broker that was not heard of for so long is fenced, whatever "
+     "else is known; whole seconds, rounded up."},
     // Of no meaning here.
     {"log.dir", string, "", kAccept, "Use --data; brokers own no data.", false},
     {"log.dirs", string, "", kAccept, "Use --data; brokers own no data.", false},
@@ -140,13 +152,13 @@ constexpr KeySpec kBrokerKeys[] = {
      false},
     {"controller.socket.timeout.ms", int32, "30000", kAccept, "Metadata is in SQLite or etcd."},
     {"inter.broker.protocol.version", string, "", kAccept,
-     "There is no protocol between brokers yet.", false},
+     "Brokers of all builds talk to each other.", false},
     {"log.message.format.version", string, "", kAccept, "Records are always stored as format 2.",
      false},
     {"controlled.shutdown.enable", boolean, "true", kAccept, "A stop is always a controlled one."},
     {"auto.leader.rebalance.enable", boolean, "true", kAccept, "One broker leads everything."},
-    {"broker.session.timeout.ms", int32, "9000", kAccept, "One broker leads everything."},
-    {"broker.heartbeat.interval.ms", int32, "2000", kAccept, "One broker leads everything."},
+    {"broker.session.timeout.ms", int32, "9000", kAccept, "See paceline.lease.ms."},
+    {"broker.heartbeat.interval.ms", int32, "2000", kAccept, "See paceline.peer.ping.ms."},
     {"max.incremental.fetch.session.cache.slots", int32, "1000", kAccept,
      "Fetch sessions are declined."},
     // Would promise what we do not do.

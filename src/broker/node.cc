@@ -29,12 +29,13 @@ Hosted* ShardHost::find(const Uuid& topic_id, int32_t index) {
 }
 
 Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::Storage& storage,
-           Settings settings, TopicConfigs topic_configs)
+           Settings settings, TopicConfigs topic_configs, Surroundings surroundings)
     : shard_(*shards.front()),
       cluster_(cluster),
       storage_(storage),
       settings_(std::move(settings)),
       topic_configs_(std::move(topic_configs)),
+      surroundings_(std::move(surroundings)),
       memory_(settings_.request_memory_bytes - settings_.request_memory_bytes / 8),
       modest_(settings_.request_memory_bytes / 8),
       big_frames_(settings_.request_memory_bytes / 2),

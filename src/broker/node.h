@@ -14,6 +14,7 @@
 #include "broker/complaints.h"
 #include "broker/metrics.h"
 #include "broker/settings.h"
+#include "broker/surroundings.h"
 #include "broker/topic_config.h"
 #include "cluster/cluster.h"
 #include "env/block_pool.h"
@@ -65,7 +66,7 @@ struct ShardHost {
 class Node {
  public:
   Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::Storage& storage,
-       Settings settings, TopicConfigs topic_configs);
+       Settings settings, TopicConfigs topic_configs, Surroundings surroundings);
 
   // Opens every partition this broker leads; returns when all are served or known to be offline.
   Task<void> start();
@@ -79,6 +80,7 @@ class Node {
   const TopicConfigs& topic_configs() const { return topic_configs_; }
   cluster::Cluster& cluster() { return cluster_; }
   stream::Storage& storage() { return storage_; }
+  const Surroundings& surroundings() const { return surroundings_; }
   env::Budget& memory() { return memory_; }
   const env::Budget& modest_memory() const { return modest_; }
   AnswerMemory& answers() { return answers_; }
@@ -142,6 +144,7 @@ class Node {
   stream::Storage& storage_;
   const Settings settings_;
   const TopicConfigs topic_configs_;
+  const Surroundings surroundings_;
   env::Budget memory_;  // of requests, with modest_
   env::Budget modest_;
   env::Budget big_frames_;  // a part of memory_, taken before it

@@ -36,8 +36,9 @@ struct TopicImage {
 struct BrokerImage {
   BrokerId id;
   Incarnation incarnation;
-  std::vector<meta::Endpoint> endpoints;
+  std::vector<meta::Endpoint> endpoints;  // for clients
   std::string rack;
+  std::optional<meta::Endpoint> peer;  // for brokers; those of before had none
 };
 
 // What this broker knows, at one metadata revision. Immutable: shared by all shards.
@@ -60,7 +61,7 @@ struct Image {
 
 struct Options {
   BrokerId broker;
-  std::vector<meta::Endpoint> endpoints;  // advertised
+  std::vector<meta::Endpoint> endpoints;  // advertised; meta::kPeerListener is for brokers
   std::string rack;
   std::optional<Uuid> cluster_id;  // demanded; refuse to run in another cluster
   // Beside other brokers: whoever is not heard of for so long is fenced by them. 0: alone.
@@ -110,8 +111,8 @@ class Cluster {
 
   // Ends an incarnation of another broker: its lane is sealed, and all who are registered now share
   // what it led. One transaction, whatever it led. Fine if somebody else was faster. unavailable:
-  // nothing is known, ask again.
-  virtual Task<Result<void>> fence(env::Shard& home, Lane lane) = 0;
+  // nothing is known, ask again. Returns whether it was this call that did it.
+  virtual Task<Result<bool>> fence(env::Shard& home, Lane lane) = 0;
   // The image once everything that was committed before this call is in it.
   virtual Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) = 0;
 

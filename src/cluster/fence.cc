@@ -12,20 +12,20 @@ constexpr int kAttemptsMax = 20;
 
 }  // namespace
 
-Task<Result<void>> Member::fence(env::Shard& home, Lane lane) {
+Task<Result<bool>> Member::fence(env::Shard& home, Lane lane) {
   co_return co_await env::call_on(shard_, home, [this, lane] { return end_incarnation(lane); });
 }
 
 // The record of the broker decides: whoever changes it first has ended the incarnation. The lane's
 // own record changes with each of its uploads, so a conflict may mean only that it still works.
-Task<Result<void>> Member::end_incarnation(Lane lane) {
+Task<Result<bool>> Member::end_incarnation(Lane lane) {
   const std::string broker_key = meta::broker_key(lane.broker);
   const std::string lane_key = meta::lane_key(lane);
   for (int attempt = 0; attempt < kAttemptsMax && !stopping_; ++attempt) {
     CO_TRY(auto registered, co_await store_.get(shard_, broker_key));
     if (!registered) co_return fail(Code::not_found, "there is no such broker");
     CO_TRY(auto broker, meta::decode<meta::BrokerRecord>(registered->value));
-    if (broker.incarnation != lane.incarnation || !broker.registered) co_return Result<void>{};
+    if (broker.incarnation != lane.incarnation || !broker.registered) co_return false;
     CO_TRY(auto entry, co_await store_.get(shard_, lane_key));
     if (!entry) co_return fail(Code::corrupt, fmt::format("{} has no record", lane.to_string()));
     CO_TRY(auto record, meta::decode<meta::LaneRecord>(entry->value));
@@ -50,7 +50,7 @@ Task<Result<void>> Member::end_incarnation(Lane lane) {
       log_warn("lane {} of broker {} is fenced, with {} successors", lane.to_string(),
                lane.broker.value, record.successors.size());
       co_await wait_seen(Part::lanes, *done);
-      co_return Result<void>{};
+      co_return true;
     }
     if (done.error().code != Code::conflict && done.error().code != Code::maybe_written)
       co_return fail(std::move(done).error());

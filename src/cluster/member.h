@@ -46,7 +46,7 @@ class Member final : public Cluster {
   Task<Result<void>> change_broker_configs(env::Shard& home, std::optional<BrokerId> id,
                                            ConfigChange change) override;
   Task<Result<int64_t>> next_producer_id(env::Shard& home) override;
-  Task<Result<void>> fence(env::Shard& home, Lane lane) override;
+  Task<Result<bool>> fence(env::Shard& home, Lane lane) override;
   Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) override;
   Task<Result<void>> materialise(env::Shard& home) override;
   Task<void> stop(env::Shard& home) override;
@@ -104,7 +104,7 @@ class Member final : public Cluster {
   Task<void> stay_alive(env::Gate::Pass pass);
   Task<void> watch_others(env::Gate::Pass pass);
   // fence.cc
-  Task<Result<void>> end_incarnation(Lane lane);
+  Task<Result<bool>> end_incarnation(Lane lane);
   Task<Result<std::shared_ptr<const Image>>> list_anew();
   // configs.cc
   Task<Result<void>> edit_topic_configs(std::string name, ConfigChange change);

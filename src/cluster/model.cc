@@ -30,6 +30,17 @@ std::optional<PageKey> parse_page_key(std::string_view key) {
   return PageKey{*topic, *page};
 }
 
+BrokerImage make_broker(BrokerId id, const meta::BrokerRecord& record) {
+  BrokerImage made{id, record.incarnation, {}, record.rack, {}};
+  for (const meta::Endpoint& endpoint : record.endpoints) {
+    if (endpoint.listener == meta::kPeerListener)
+      made.peer = endpoint;
+    else
+      made.endpoints.push_back(endpoint);
+  }
+  return made;
+}
+
 std::optional<BrokerId> parse_broker_key(std::string_view key) {
   key.remove_prefix(part_prefix(Part::brokers).size());
   const auto id = parse_hex<uint32_t>(key);
@@ -228,9 +239,7 @@ std::shared_ptr<const Image> Model::make_image(Revision revision) {
   image->revision = revision;
   image->brokers.clear();
   for (const auto& [id, broker] : brokers_)
-    if (broker.record.registered)
-      image->brokers.push_back(
-          {id, broker.record.incarnation, broker.record.endpoints, broker.record.rack});
+    if (broker.record.registered) image->brokers.push_back(make_broker(id, broker.record));
   if (all_dirty_ || !image->heirs) {
     auto heirs = std::make_shared<std::map<Lane, std::vector<Lane>>>();
     for (const auto& [lane, record] : lanes_)

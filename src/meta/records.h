@@ -29,6 +29,10 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
+// The listener under which a broker's record names its port for other brokers. Clients are never
+// told of it.
+inline constexpr std::string_view kPeerListener = "paceline.peer";
+
 // `brokers/<id>`: who is registered. Its incarnation only grows; the record stays when a broker is
 // fenced (registered = false), so that an incarnation is never used twice.
 struct BrokerRecord {

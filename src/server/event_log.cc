@@ -58,10 +58,10 @@ void EventLog::set_cause(std::string cause) {
   cause_ = std::move(cause);
 }
 
-void EventLog::record(std::string_view name, std::string_view detail) {
+void EventLog::record(std::string_view cause, std::string_view name, std::string_view detail) {
   std::string line = fmt::format(
       "{{\"id\":\"{}-{}\",\"cause\":{},\"event\":{},\"detail\":{},\"at_ms\":", cause_,
-      next_.fetch_add(1, std::memory_order_relaxed), quoted(cause_), quoted(name), quoted(detail));
+      next_.fetch_add(1, std::memory_order_relaxed), quoted(cause), quoted(name), quoted(detail));
   log_debug("event {}: {}", name, detail);
   shard_.post([this, text = std::move(line)]() mutable {
     text += fmt::format("{}}}\n", shard_.wall_ms());

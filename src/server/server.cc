@@ -6,6 +6,7 @@
 #include "object/metered.h"
 #include "server/event_log.h"
 #include "server/metrics_text.h"
+#include "server/peering.h"
 #include "server/stale_metadata.h"
 #include "wal/wal.h"
 
@@ -17,6 +18,7 @@ struct Server::Parts {
 
   env::Disk& disk;
   std::vector<std::unique_ptr<env::Listener>> listeners;
+  std::unique_ptr<env::Listener> peer_listener;
   std::unique_ptr<env::FileLock> lock;
   std::unique_ptr<EventLog> events;
   std::unique_ptr<meta::Store> metadata;
@@ -27,6 +29,7 @@ struct Server::Parts {
   std::shared_ptr<wal::ObjectWalCounters> slots;      // of a WAL among the objects
   std::unique_ptr<wal::Wal> wal;
   std::unique_ptr<cluster::Cluster> cluster;
+  std::unique_ptr<Peering> peering;
   std::unique_ptr<stream::Storage> storage;
   std::unique_ptr<broker::Broker> broker;
   std::unique_ptr<net::HttpServer> admin;
@@ -93,10 +96,17 @@ Task<Result<void>> Server::start() {
   CO_TRY_VOID(co_await open_places());
   CO_TRY_VOID(co_await probe_objects());
   CO_TRY_VOID(co_await join());
+  meet_peers();
   CO_TRY_VOID(co_await open_storage());
-  parts_->broker = std::make_unique<broker::Broker>(shards_, *parts_->cluster, *parts_->storage,
-                                                    std::move(parts_->listeners), options_.settings,
-                                                    broker::TopicConfigs(options_.given));
+  broker::Surroundings surroundings{
+      .calls = parts_->peering.get(),
+      .event = [log = parts_->events.get()](std::string_view cause, std::string_view name,
+                                            std::string detail) {
+        log->record(cause, name, detail);
+      }};
+  parts_->broker = std::make_unique<broker::Broker>(
+      shards_, *parts_->cluster, *parts_->storage, std::move(parts_->listeners), options_.settings,
+      broker::TopicConfigs(options_.given), std::move(surroundings));
   co_await parts_->broker->start();
   shard_.spawn(materialise());
   parts_->ready = true;
@@ -114,6 +124,12 @@ Result<void> Server::bind_ports() {
     endpoint.port = listener->port();
     parts_->listeners.push_back(std::move(listener));
   }
+  if (!options_.peer) return {};
+  PeerPort& port = *options_.peer;
+  TRY(parts_->peer_listener, shard_.network().listen(port.listen.host, port.listen.port));
+  port.listen.port = parts_->peer_listener->port();
+  if (port.advertised.port == 0) port.advertised.port = port.listen.port;
+  port.advertised.listener = meta::kPeerListener;
   return {};
 }
 
@@ -190,8 +206,10 @@ Task<Result<void>> Server::probe_objects() {
 Task<Result<void>> Server::join() {
   Parts& parts = *parts_;
   const broker::Settings& settings = options_.settings;
+  const bool alone = options_.places.metadata_is_local();
   cluster::Options options{settings.broker, settings.advertised, settings.rack, options_.cluster_id,
-                           std::chrono::seconds(options_.places.metadata_is_local() ? 0 : 5)};
+                           alone ? std::chrono::seconds(0) : options_.lease};
+  if (options_.peer) options.endpoints.push_back(options_.peer->advertised);
   CO_TRY(parts.cluster, co_await cluster::Cluster::join(shard_, *parts.metadata, options));
   parts.events->set_cause(parts.cluster->lane().to_string());
   // A fenced broker acknowledges nothing; it must not answer reads for ever either.
@@ -208,6 +226,25 @@ Task<Result<void>> Server::join() {
                  fmt::format("lane {} was fenced: others lead what it led", ours.to_string())});
   });
   co_return Result<void>{};
+}
+
+// From here on a death is noticed, ours as well as theirs, also while we recover.
+void Server::meet_peers() {
+  if (!options_.peer) return;
+  Parts& parts = *parts_;
+  const Uuid cluster_id = parts.cluster->cluster_id();
+  const Lane self = parts.cluster->lane();
+  auto peers = peer::Peers::open(
+      shard_, {.cluster_id = cluster_id, .self = self, .bounds = options_.peer->bounds},
+      std::move(parts.peer_listener));
+  auto heard = [this, cluster_id, self](const std::vector<peer::Address>& all) {
+    if (heard_peers_) heard_peers_(cluster_id, self, all);
+  };
+  parts.peering = std::make_unique<Peering>(shard_, *parts.cluster, *parts.events, std::move(peers),
+                                            std::move(heard));
+  parts.cluster->on_image(
+      [this](std::shared_ptr<const cluster::Image> image) { parts_->peering->follow(*image); });
+  parts.peering->follow(*parts.cluster->image());
 }
 
 void Server::lose(Error why) {
@@ -278,9 +315,12 @@ Task<void> Server::materialise() {
 Task<void> Server::stop() {
   parts_->ready = false;
   if (parts_->admin) parts_->admin->close();
+  if (parts_->peering) parts_->peering->on_call(nullptr);
   if (parts_->broker) co_await parts_->broker->stop();
   if (parts_->storage)
     co_await parts_->storage->stop(shard_, shard_.now() + std::chrono::seconds(10));
+  // Until here an end would have been a death. The lease is given up at once behind it.
+  if (parts_->peering) co_await parts_->peering->stop();
   if (parts_->cluster) co_await parts_->cluster->stop(shard_);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,9 +10,17 @@
 
 #include "broker/node.h"
 #include "object/object.h"
+#include "peer/peer.h"
 #include "server/places.h"
 
 namespace paceline::server {
+
+// The port for other brokers.
+struct PeerPort {
+  meta::Endpoint listen;      // port 0: any
+  meta::Endpoint advertised;  // what they are told; port 0: the one that was bound
+  peer::Bounds bounds = {};
+};
 
 struct Options {
   // A listener's port 0 asks for any; once started, these tell the real one.
@@ -28,6 +37,10 @@ struct Options {
   uint64_t wal_segment_bytes = 128ull << 20;
   std::map<std::string, std::string> given;  // configuration by Kafka's names
   int64_t wal_window_ms = 25;                // of a WAL among the objects
+  // Beside other brokers, where metadata are shared. No port: a death is noticed by the lease
+  // alone.
+  std::optional<PeerPort> peer;
+  std::chrono::seconds lease{5};
   // What a simulation puts in the places of metadata and objects.
   std::function<Result<std::unique_ptr<meta::Store>>(env::Shard&)> open_metadata;
   std::function<Result<std::unique_ptr<object::Store>>(env::Disk&)> open_objects;
@@ -50,6 +63,11 @@ class Server {
   // most once. REQUIRES: given before start().
   void on_lost(std::function<void(Error)> heard) { heard_lost_ = std::move(heard); }
 
+  // Where the other brokers listen for brokers, in numbers, each time that changes; before start().
+  using PeersHeard = std::function<void(const Uuid& cluster_id, Lane self,
+                                        const std::vector<peer::Address>& peers)>;
+  void on_peers(PeersHeard heard) { heard_peers_ = std::move(heard); }
+
   const Options& options() const { return options_; }
   // REQUIRES for the rest: start() has succeeded.
   broker::Node& node();
@@ -65,6 +83,7 @@ class Server {
   Task<Result<void>> open_places();
   Task<Result<void>> probe_objects();
   Task<Result<void>> join();
+  void meet_peers();
   Task<Result<void>> open_storage();
   void lose(Error why);
   Task<void> materialise();
@@ -73,6 +92,7 @@ class Server {
   env::Shard& shard_;
   Options options_;
   std::function<void(Error)> heard_lost_;
+  PeersHeard heard_peers_;
   std::unique_ptr<Parts> parts_;
 };
 

@@ -1,0 +1,155 @@
+#include "server/peering.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+
+namespace paceline::server {
+namespace {
+
+constexpr env::Duration kLookUpAgain = std::chrono::seconds(1);
+constexpr env::Duration kFirstPause = std::chrono::milliseconds(20);
+constexpr env::Duration kPauseMax = std::chrono::seconds(1);
+
+int64_t us(env::Duration duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
+}  // namespace
+
+Peering::Peering(env::Shard& shard, cluster::Cluster& cluster, EventLog& events,
+                 std::unique_ptr<peer::Peers> peers, AddressesHeard heard)
+    : shard_(shard),
+      cluster_(cluster),
+      events_(events),
+      peers_(std::move(peers)),
+      heard_(std::move(heard)),
+      stop_(shard),
+      background_(shard) {
+  peers_->on_event([this](const peer::PeerEvent& event) { note(event); });
+  peers_->on_dead([this](const peer::Notice& notice) {
+    if (!stopping_) shard_.spawn(fence(notice, background_.enter()));
+  });
+  peers_->on_call([this](Lane from, Slice body) { return serve(from, std::move(body)); });
+}
+
+bool Peering::knows(Lane lane) const {
+  const auto found = known_.find(lane.broker);
+  return found != known_.end() && found->second.lane == lane;
+}
+
+void Peering::follow(const cluster::Image& image) {
+  if (stopping_) return;
+  std::map<BrokerId, Known> before = std::exchange(known_, {});
+  bool changed = false;
+  std::vector<Lane> added;
+  for (const cluster::BrokerImage& broker : image.brokers) {
+    const Lane lane{broker.id, broker.incarnation};
+    if (broker.id == cluster_.lane().broker || !broker.peer) continue;
+    auto old = before.extract(broker.id);
+    if (old && old.mapped().lane == lane) {
+      known_.insert(std::move(old));
+      continue;
+    }
+    changed |= static_cast<bool>(old);
+    known_.emplace(broker.id, Known{lane, *broker.peer, {}, {}});
+    added.push_back(lane);
+  }
+  if (changed || !before.empty()) tell_addresses();
+  for (const Lane& lane : added) shard_.spawn(look_up(lane, background_.enter()));
+}
+
+// A name is looked up while all is well: at the moment of a death there is no time for it. One with
+// several addresses is connected to by name, because not all of them need lead there.
+Task<void> Peering::look_up(Lane lane, env::Gate::Pass) {
+  while (!stopping_ && knows(lane)) {
+    const meta::Endpoint at = known_.at(lane.broker).at;
+    const auto numbers = co_await shard_.network().look_up(at.host);
+    if (stopping_ || !knows(lane)) co_return;
+    Known& known = known_.at(lane.broker);
+    const bool first = !known.address;
+    if (numbers)
+      for (const std::string& number : *numbers) known.numbers.push_back({number, at.port});
+    if (first)
+      known.address =
+          known.numbers.size() == 1 ? known.numbers.front() : peer::Address{at.host, at.port};
+    if (first && !numbers) log_warn("broker {}: {}", lane.to_string(), numbers.error().message);
+    if (first || numbers) tell_addresses();
+    if (numbers) co_return;
+    co_await stop_.wait_until(shard_.now() + kLookUpAgain);
+  }
+}
+
+void Peering::tell_addresses() {
+  std::vector<peer::Peer> living;
+  std::vector<peer::Address> numbers;
+  for (const auto& [id, known] : known_) {
+    if (known.address) living.push_back({known.lane, *known.address});
+    numbers.insert(numbers.end(), known.numbers.begin(), known.numbers.end());
+  }
+  peers_->set_living(std::move(living));
+  if (heard_) heard_(numbers);
+}
+
+void Peering::note(const peer::PeerEvent& event) {
+  events_.record(event.peer.to_string(), fmt::format("peer.{}", peer::event_name(event.kind)),
+                 fmt::format("broker={} {}", event.peer.to_string(), event.words));
+}
+
+bool Peering::believed_dead(Lane lane) const {
+  return knows(lane) && std::ranges::any_of(peers_->health(), [&](const peer::PeerHealth& one) {
+           return one.peer == lane && one.state == peer::PeerHealth::State::dead;
+         });
+}
+
+// All who notice a death do this; the transaction decides who was first. While the metadata store
+// does not answer it is tried again, unless the dead one is heard; the lease goes on beside.
+Task<void> Peering::fence(peer::Notice notice, env::Gate::Pass) {
+  const Lane lane = notice.peer;
+  const env::Instant noticed = shard_.now();
+  std::string detail =
+      fmt::format("lane={} evidence={}", lane.to_string(), peer::evidence_name(notice.evidence));
+  if (notice.confirmed_by) detail += fmt::format(" confirmed_by={}", notice.confirmed_by->value);
+  if (notice.silent_for.count() > 0) detail += fmt::format(" silent_us={}", us(notice.silent_for));
+  events_.record(lane.to_string(), "failover.noticed", detail + ": " + notice.words);
+  for (env::Duration pause = kFirstPause;; pause = std::min(2 * pause, kPauseMax)) {
+    const auto fenced = co_await cluster_.fence(shard_, lane);
+    if (fenced) {
+      events_.record(lane.to_string(), "failover.fenced",
+                     fmt::format("lane={} by_us={} took_us={}", lane.to_string(), *fenced,
+                                 us(shard_.now() - noticed)));
+      co_return;
+    }
+    log_warn("broker {} is dead and not fenced: {}", lane.to_string(), fenced.error().message);
+    events_.record(lane.to_string(), "failover.not_fenced",
+                   fmt::format("lane={}: {}", lane.to_string(), fenced.error().message));
+    if (!stopping_) co_await stop_.wait_until(shard_.now() + pause);
+    if (stopping_ || !believed_dead(lane)) co_return;
+  }
+}
+
+Task<Result<Slice>> Peering::call(env::Shard& home, BrokerId to, Slice body,
+                                  env::Instant deadline) {
+  auto calling = [this, to, moved = std::move(body), deadline] {
+    return peers_->call(to, moved, deadline);
+  };
+  co_return co_await env::call_on(shard_, home, std::move(calling));
+}
+
+Task<Result<Slice>> Peering::serve(Lane from, Slice body) {
+  if (!serve_) co_return fail(Code::unavailable, "no calls are served here now");
+  co_return co_await serve_(from, std::move(body));
+}
+
+Task<void> Peering::stop() {
+  stopping_ = true;
+  stop_.notify_all();
+  co_await peers_->stop();
+  co_await background_.wait_empty();
+  if (heard_) heard_({});  // an end from here on is the planned one
+}
+
+}  // namespace paceline::server
