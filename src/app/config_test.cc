@@ -126,6 +126,53 @@ TEST(Config, AMistypedKeyIsNamedWithTheOneThatWasMeant) {
   EXPECT_EQ(config->notices[0], "unknown key 'lgo.retention.ms', did you mean 'log.retention.ms'?");
 }
 
+constexpr std::string_view kShared = "paceline.metadata=etcd://127.0.0.1:2379/x\n";
+
+TEST(Config, ABrokerAloneHasNoPortForOthers) {
+  auto config = load("paceline.peer.listen=127.0.0.1:9645\n");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_FALSE(config->server.peer);
+}
+
+TEST(Config, ThePortForOtherBrokersIsWhereClientsAreUnlessToldOtherwise) {
+  const auto of = [](std::string text) {
+    auto config = load(std::string(kShared) + text);
+    return config && config->server.peer
+               ? fmt::format("{}:{} as {}:{}", config->server.peer->listen.host,
+                             config->server.peer->listen.port, config->server.peer->advertised.host,
+                             config->server.peer->advertised.port)
+               : "none";
+  };
+  EXPECT_EQ(of(""), "127.0.0.1:0 as 127.0.0.1:0");
+  EXPECT_EQ(of("listeners=PLAINTEXT://:9092\n"), "0.0.0.0:0 as localhost:0");
+  EXPECT_EQ(of("listeners=PLAINTEXT://:9092\nadvertised.listeners=PLAINTEXT://b1.example:9092\n"
+               "paceline.peer.listen=:9645\n"),
+            "0.0.0.0:9645 as b1.example:0");
+  EXPECT_EQ(
+      of("advertised.listeners=PLAINTEXT://outside:9092\npaceline.peer.listen=10.0.0.5:9645\n"),
+      "10.0.0.5:9645 as 10.0.0.5:0");
+  EXPECT_EQ(of("paceline.peer.listen=0.0.0.0:9645\npaceline.peer.advertised=inside:19645\n"),
+            "0.0.0.0:9645 as inside:19645");
+  EXPECT_EQ(of("paceline.peer.listen=none\n"), "none");
+}
+
+TEST(Config, BoundsOfNotice) {
+  auto config = load(std::string(kShared) +
+                     "paceline.peer.ping.ms=50\npaceline.peer.silence.ms=600\n"
+                     "paceline.lease.ms=2500\n");
+  ASSERT_TRUE(config) << config.error().message;
+  const peer::Bounds& bounds = config->server.peer->bounds;
+  EXPECT_EQ(bounds.ping_every, std::chrono::milliseconds(50));
+  EXPECT_EQ(bounds.silent_after, std::chrono::milliseconds(600));
+  EXPECT_EQ(bounds.confirm_after, std::chrono::milliseconds(300));
+  EXPECT_EQ(config->server.lease, std::chrono::seconds(3));
+  EXPECT_NE(refusal("paceline.peer.silence.ms=300\n").find("at least 400"), std::string::npos);
+  EXPECT_NE(refusal("paceline.peer.ping.ms=1\n").find("at least 10"), std::string::npos);
+  EXPECT_NE(refusal("paceline.lease.ms=500\n").find("at least 1000"), std::string::npos);
+  EXPECT_NE(refusal("listeners=paceline.peer://:9092\n").find("the name is taken"),
+            std::string::npos);
+}
+
 TEST(Config, Addresses) {
   EXPECT_EQ(parse_address("127.0.0.1:9092")->port, 9092);
   EXPECT_EQ(parse_address("[::1]:80")->host, "::1");

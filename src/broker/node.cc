@@ -92,8 +92,10 @@ Task<void> Node::apply_images() {
       continue;
     }
     auto image = newest_;
-    inherit(*image);
+    const std::vector<Lane> left = inherit(*image);
+    const env::Instant began = shard_.now();
     co_await apply(image);
+    tell_served(*image, left, shard_.now() - began);
     applied_ = image;
     applied_event_.notify_all();
     if (!unsettled_.empty()) co_await settle_estates();
@@ -101,11 +103,29 @@ Task<void> Node::apply_images() {
 }
 
 // Lanes of other brokers that were sealed with ours as a successor.
-void Node::inherit(const cluster::Image& image) {
+std::vector<Lane> Node::inherit(const cluster::Image& image) {
+  std::vector<Lane> fresh;
   for (const Lane& lane : image.left_to(cluster_.lane())) {
     if (!estates_.insert(lane).second) continue;
     unsettled_.insert(lane);
     storage_.inherit(lane);
+    fresh.push_back(lane);
+  }
+  return fresh;
+}
+
+// The end of a failover for clients: everything that came to us is open, or known to be offline.
+void Node::tell_served(const cluster::Image& image, const std::vector<Lane>& left,
+                       env::Duration took) {
+  for (const Lane& lane : left) {
+    size_t count = 0;
+    for (const auto& [name, topic] : image.topics)
+      for (const cluster::PartitionImage& partition : topic->partitions)
+        count += partition.lane == cluster_.lane() && partition.from == lane;
+    surroundings_.event(
+        lane.to_string(), "failover.served",
+        fmt::format("lane={} partitions={} took_us={}", lane.to_string(), count,
+                    std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
   }
 }
 

@@ -127,7 +127,9 @@ class Node {
   void follow(std::shared_ptr<const cluster::Image> image);
   Task<void> apply_images();
   Task<void> apply(std::shared_ptr<const cluster::Image> image);
-  void inherit(const cluster::Image& image);
+  // Returns those that are new.
+  std::vector<Lane> inherit(const cluster::Image& image);
+  void tell_served(const cluster::Image& image, const std::vector<Lane>& left, env::Duration took);
   Task<void> settle_estates();
   Task<void> open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
                      uint32_t index, std::shared_ptr<const cluster::Image> image);

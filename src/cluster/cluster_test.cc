@@ -144,7 +144,8 @@ class ClusterTest : public testing::TestWithParam<PlaceParam> {
   Result<std::unique_ptr<Cluster>> try_join(std::optional<Uuid> demanded = {}, int32_t broker = 1) {
     Options options;
     options.broker = BrokerId(broker);
-    options.endpoints = {{"PLAIN", "localhost", 9092}};
+    options.endpoints = {{"PLAIN", "localhost", 9092},
+                         {std::string(meta::kPeerListener), "localhost", 9645}};
     options.rack = "a";
     options.cluster_id = demanded;
     return wait(Cluster::join(world_.shard(0), *store_, options));
@@ -212,6 +213,29 @@ TEST_P(ClusterTest, AJoinSealsTheLaneBeforeItAndOpensItsOwn) {
   EXPECT_FALSE(meta::decode<meta::LaneRecord>(get(meta::lane_key(second.lane()))->value)->sealed);
   ASSERT_EQ(second.image()->brokers.size(), 1u);
   EXPECT_EQ(second.image()->brokers[0].incarnation, Incarnation(2));
+}
+
+TEST_P(ClusterTest, ThePortForBrokersIsNotForClients) {
+  const auto image = join().image();
+  ASSERT_EQ(image->brokers.size(), 1u);
+  ASSERT_EQ(image->brokers[0].endpoints.size(), 1u);
+  EXPECT_EQ(image->brokers[0].endpoints[0].port, 9092);
+  ASSERT_TRUE(image->brokers[0].peer);
+  EXPECT_EQ(image->brokers[0].peer->port, 9645);
+}
+
+TEST_P(ClusterTest, OfAllWhoFenceADeadBrokerOneIsTold) {
+  members_.push_back(*try_join());
+  members_.push_back(*try_join({}, 2));
+  members_.push_back(*try_join({}, 3));
+  const Lane dead = members_[0]->lane();
+  leave(members_[0]);
+  EXPECT_EQ(wait(members_[1]->fence(world_.shard(0), dead)), true);
+  EXPECT_EQ(wait(members_[2]->fence(world_.shard(0), dead)), false);
+  const auto record = meta::decode<meta::LaneRecord>(get(meta::lane_key(dead))->value);
+  ASSERT_TRUE(record && record->sealed);
+  ASSERT_EQ(record->successors.size(), 2u);
+  EXPECT_EQ(members_[1]->image()->brokers.size(), 2u);
 }
 
 TEST_P(ClusterTest, AnotherClusterIsRefused) {

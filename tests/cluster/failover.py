@@ -1,29 +1,29 @@
 #!/usr/bin/python3
-"""Three brokers on one etcd and one shared folder: each in turn gets kill -9 under an idempotent producer and comes back.
-Others take over what it led, with everything acknowledged: each record once, at the offset that was told.
+"""Three brokers on one etcd and one shared folder, an idempotent producer, and the death of a broker: by kill -9, in silence,
+without its guardian. Others take over what it led, with everything acknowledged: each record once, at the offset that was told.
 
-  failover.py [--rounds N]
+  failover.py [--rounds N] [--only WORD]
 """
 import argparse
 import os
-import shutil
+import signal
+import struct
 import sys
-import tempfile
+import threading
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-for folder in ("clients", "stores", "torture"):
-    sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
+from brokers import Brokers, guardian_of, now_ms, wait_until_gone
+from confluent_kafka import Consumer, Producer, TopicPartition
+from harness import binary, check
+from rig import Table, create_topic
+from wire import Silent, Wire
 
-from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: E402
-from confluent_kafka.admin import AdminClient  # noqa: E402
-from etcd import Etcd  # noqa: E402
-from harness import binary, check  # noqa: E402
-from rig import House, Table, create_topic  # noqa: E402
-
-BROKERS, PARTITIONS, TOPIC = (1, 2, 3), 12, "moved"
-# A lease of 5 s, which etcd may take a second longer to end, and then a takeover.
+PARTITIONS, TOPIC = 12, "moved"
+# The lease, which etcd may take a second longer to end, and then a takeover: whatever notices fails.
 BACK_WITHIN_S = 20
+STOPPED_S = 5
+ASKED = b"asked by hand"  # by no producer, so in no order with theirs
+AT_ONCE = {"refused", "told_by_guardian"}
 
 
 class Load:
@@ -59,11 +59,6 @@ class Load:
         return time.monotonic() - began
 
 
-def leaders(addresses):
-    topic = AdminClient({"bootstrap.servers": addresses}).list_topics(TOPIC, timeout=10).topics[TOPIC]
-    return {index: partition.leader for index, partition in topic.partitions.items()}
-
-
 def read_all(addresses, acked):
     """What a consumer gets, by place, until it has come to every acknowledged offset."""
     last = {}
@@ -77,57 +72,165 @@ def read_all(addresses, acked):
             if message.error() is None:
                 got[message.partition(), message.offset()] = message.value()
     consumer.close()
-    return got
+    return {place: value for place, value in got.items() if value != ASKED}
 
 
-def killed_in_turn(rounds):
-    folder = tempfile.mkdtemp(prefix="paceline-cluster-")
-    houses, load = {}, None
-    with Etcd(1) as etcd:
-        try:
-            for number in BROKERS:
-                houses[number] = House(os.path.join(folder, str(number)), {
-                    "node.id": number, "paceline.metadata": etcd.url("cluster"), "paceline.admin.listen": "none",
-                    "paceline.objects": f"file:{folder}/objects", "paceline.wal": f"file:{folder}/wal"})
-                houses[number].start()
-            addresses = ",".join(house.address for house in houses.values())
-            create_topic(houses[1].address, TOPIC, PARTITIONS)
-            check(set(leaders(addresses).values()) == set(BROKERS), f"not everybody leads: {leaders(addresses)}")
-            load, slowest = Load(addresses), 0.0
-            for turn in range(rounds):
-                victim = BROKERS[turn % len(BROKERS)]
-                load.run(1)
-                houses[victim].kill()
-                load.run(1)
-                slowest = max(slowest, load.settle())
-                now = leaders(addresses)
-                check(victim not in now.values(), f"broker {victim} is dead and leads: {now}")
-                houses[victim].start()
+def judge(brokers, load):
+    load.settle()
+    got = read_all(brokers.addresses, load.acked)
+    wrong = [place for place, value in load.acked.items() if got.get(place) != value]
+    check(not wrong, f"{len(wrong)} acknowledged records are not there: {wrong[:3]}")
+    check(len(set(got.values())) == len(got), "a record is there twice")
+    for partition in range(PARTITIONS):
+        values = [value for place, value in sorted(got.items()) if place[0] == partition]
+        check(values == sorted(values), f"partition {partition} is out of order")
+    for house in brokers.houses.values():
+        house.expect_alive("in the end")
+
+
+def begin(brokers):
+    create_topic(brokers.address(1), TOPIC, PARTITIONS)
+    now = brokers.leaders(TOPIC)
+    check(set(now.values()) == set(brokers.numbers), f"not everybody leads: {now}")
+    return Load(brokers.addresses)
+
+
+def expect_evidence(brokers, victim, since, wanted):
+    """Somebody has noticed, by evidence of that kind, and one has fenced, before others noticed or not. The evidence."""
+    others = [number for number in brokers.numbers if number != victim]
+
+    def fences():
+        return [event["detail"] for number in others for event in brokers.events(number, "failover.fenced", since)
+                if "by_us=true" in event["detail"]]
+    end = time.monotonic() + 5
+    while not fences() and time.monotonic() < end:
+        time.sleep(0.02)
+    notices = brokers.notices(others, since)
+    check(notices, f"nobody has noticed the end of broker {victim}")
+    seen = {notice["evidence"] for notice in notices}
+    check(seen <= wanted, f"the evidence was {seen}")
+    check(len(fences()) == 1, f"fenced {len(fences())} times: {fences()}")
+    return notices
+
+
+def killed_in_turn(options):
+    with Brokers() as brokers:
+        load, slowest, seen = begin(brokers), 0.0, []
+        for turn in range(options.rounds):
+            victim = brokers.numbers[turn % len(brokers.numbers)]
+            house = brokers.houses[victim]
             load.run(1)
-            load.settle()
-            got = read_all(addresses, load.acked)
-            wrong = [place for place, value in load.acked.items() if got.get(place) != value]
-            check(not wrong, f"{len(wrong)} acknowledged records are not there: {wrong[:3]}")
-            check(len(set(got.values())) == len(got), "a record is there twice")
-            for partition in range(PARTITIONS):
-                values = [value for place, value in sorted(got.items()) if place[0] == partition]
-                check(values == sorted(values), f"partition {partition} is out of order")
-            for house in houses.values():
-                house.expect_alive("in the end")
-            return f"{len(load.acked)} records, {rounds} brokers killed; all answered {slowest:.1f} s after a death's load at most"
-        finally:
-            for house in houses.values():
-                house.kill()
-            shutil.rmtree(folder, ignore_errors=True)
+            since, guardian = now_ms(), guardian_of(house)
+            check(guardian is not None, f"broker {victim} has no guardian")
+            house.kill()
+            load.run(1)
+            slowest = max(slowest, load.settle())
+            wait_until_gone(guardian)
+            seen += expect_evidence(brokers, victim, since, AT_ONCE)
+            now = brokers.leaders(TOPIC, victim % 3 + 1)
+            check(victim not in now.values(), f"broker {victim} is dead and leads: {now}")
+            house.start()
+        load.run(1)
+        judge(brokers, load)
+        kinds = sorted({notice["evidence"] for notice in seen})
+        return (f"{len(load.acked)} records, {options.rounds} brokers killed, evidence: {', '.join(kinds)}; "
+                f"all answered {slowest:.1f} s after a death's load at most")
+
+
+def silent(_options):
+    """SIGSTOP: a second broker confirms the silence. Whoever wakes up has been fenced: it says so, acknowledges nothing, ends."""
+    with Brokers() as brokers:
+        load, victim = begin(brokers), 2
+        house = brokers.houses[victim]
+        load.run(1)
+        partition = next(index for index, leader in brokers.leaders(TOPIC).items() if leader == victim)
+        since, answers = now_ms(), []
+        with Wire(house.address, STOPPED_S + BACK_WITHIN_S) as wire:
+            os.kill(house.child.pid, signal.SIGSTOP)
+            asking = threading.Thread(target=lambda: answers.append(ask(wire, partition)))
+            asking.start()
+            load.run(STOPPED_S)
+            notices = expect_evidence(brokers, victim, since, {"silent"})
+            check(all(notice["confirmed_by"] not in ("", str(victim)) for notice in notices), f"not confirmed: {notices}")
+            now = brokers.leaders(TOPIC, 1)
+            check(victim not in now.values(), f"the silent broker leads: {now}")
+            with Wire(brokers.address(now[partition])) as other:
+                check(ask(other, partition) == 0, "its successor does not serve")
+            # Requests that are on their way to it wait for it, or for their time-out.
+            os.kill(house.child.pid, signal.SIGCONT)
+            asking.join()
+        slowest = load.settle()
+        check(answers[0] != 0, "a fenced broker acknowledged a record")
+        status = house.child.wait(BACK_WITHIN_S)
+        check(status == 1, f"the fenced broker ended with {status}")
+        check("fenced" in house.said(), f"it does not say that it was fenced: {house.tail()}")
+        house.child = None
+        house.start()
+        load.run(1)
+        judge(brokers, load)
+        silence = max(int(notice["silent_us"]) for notice in notices) / 1000
+        return f"{len(load.acked)} records; noticed after {silence:.0f} ms of silence, answered {slowest:.1f} s after it woke up"
+
+
+def ask(wire, partition):
+    """The error of one produce request; None if nothing came."""
+    try:
+        return wire.produce(TOPIC, partition, [(b"", ASKED)])[0]
+    except (Silent, struct.error):
+        return None
+
+
+def without_guardian(_options):
+    """A guardian that dies is missed by nobody; then the broken connection and a refused one are the evidence."""
+    with Brokers() as brokers:
+        load, victim = begin(brokers), 1
+        house = brokers.houses[victim]
+        guardian = guardian_of(house)
+        os.kill(guardian, signal.SIGKILL)
+        wait_until_gone(guardian)
+        load.run(1)
+        load.settle()
+        house.expect_alive("without its guardian")
+        since = now_ms()
+        house.kill()
+        load.run(1)
+        slowest = load.settle()
+        expect_evidence(brokers, victim, since, {"refused"})
+        house.start()
+        judge(brokers, load)
+        return f"{len(load.acked)} records, answered {slowest:.1f} s after the load"
+
+
+def stopped_as_planned(_options):
+    """SIGTERM is no death: a goodbye, and the lease is given up."""
+    with Brokers() as brokers:
+        load, victim = begin(brokers), 3
+        load.run(1)
+        since = now_ms()
+        brokers.houses[victim].stop()
+        load.run(1)
+        slowest = load.settle()
+        notices = brokers.notices((1, 2), since)
+        check(not notices, f"a planned stop was taken for a death: {notices}")
+        brokers.houses[victim].start()
+        judge(brokers, load)
+        return f"{len(load.acked)} records, answered {slowest:.1f} s after the load"
+
+
+CASES = {"each broker in turn by kill -9": killed_in_turn, "five seconds of silence": silent,
+         "a broker without its guardian": without_guardian, "a planned stop": stopped_as_planned}
 
 
 def main():
     parser = argparse.ArgumentParser(description="leadership is taken from dead brokers")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="cases whose title contains this")
     options = parser.parse_args()
     began, table = time.monotonic(), Table("failover")
     print(f"failover: {binary()}", flush=True)
-    table.case("each broker in turn", lambda: killed_in_turn(options.rounds))
+    for title, case in CASES.items():
+        if options.only in title:
+            table.case(title, lambda body=case: body(options))
     return table.finish(began)
 
 

@@ -1,0 +1,105 @@
+"""Some brokers on one etcd, with log and objects in one folder that all of them reach."""
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+for folder in ("clients", "stores", "torture"):
+    sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
+
+from confluent_kafka.admin import AdminClient  # noqa: E402
+from etcd import Etcd  # noqa: E402
+from harness import check  # noqa: E402
+from rig import House  # noqa: E402
+
+
+class Brokers:
+    """`with Brokers() as brokers:`; brokers.houses are by node id, from 1."""
+
+    def __init__(self, count=3, settings=None, base=None):
+        self.numbers = tuple(range(1, count + 1))
+        self.settings = settings or {}
+        self.folder = tempfile.mkdtemp(prefix="paceline-cluster-", dir=base)
+        self.etcd = Etcd(1)
+        self.houses = {}
+
+    def __enter__(self):
+        self.etcd.start()
+        try:
+            for number in self.numbers:
+                self.houses[number] = House(os.path.join(self.folder, str(number)), {
+                    "node.id": number, "paceline.metadata": self.etcd.url("cluster"), "paceline.admin.listen": "none",
+                    "paceline.objects": f"file:{self.folder}/objects", "paceline.wal": f"file:{self.folder}/wal",
+                    **self.settings})
+                self.houses[number].start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *unused):
+        for house in self.houses.values():
+            house.kill()
+        self.etcd.close()
+        if os.environ.get("PACELINE_KEEP"):
+            print(f"     kept {self.folder}", flush=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def addresses(self):
+        return ",".join(house.address for house in self.houses.values())
+
+    def address(self, number):
+        return self.houses[number].address
+
+    def leaders(self, topic, asked=None):
+        """Partition -> leader, as one of them says."""
+        address = self.addresses if asked is None else self.address(asked)
+        listed = AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(topic, timeout=10).topics[topic]
+        return {index: partition.leader for index, partition in listed.partitions.items()}
+
+    def events(self, number, name=None, since_ms=0):
+        """What a broker wrote down since then."""
+        found = []
+        for file_name in ("events.old.jsonl", "events.jsonl"):
+            path = os.path.join(self.houses[number].data, file_name)
+            if os.path.exists(path):
+                with open(path, encoding="utf-8") as lines:
+                    # The last line may be on its way.
+                    found += [json.loads(line) for line in lines if line.endswith("\n")]
+        return [one for one in found if one["at_ms"] >= since_ms and name in (None, one["event"])]
+
+    def notices(self, others, since_ms):
+        """The evidence by which `others` took somebody for dead since then."""
+        said = [event["detail"] for number in others for event in self.events(number, "failover.noticed", since_ms)]
+        return [dict(word.split("=", 1) for word in detail.split(": ")[0].split(" ")) for detail in said]
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def guardian_of(house):
+    """The process id of a broker's guardian."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
+                name, rest = file.read().rsplit(")", 1)
+        except OSError:
+            continue
+        if int(rest.split()[1]) == house.child.pid and name.endswith("(paceline-guard"):
+            return int(entry)
+    return None
+
+
+def wait_until_gone(pid, seconds=5):
+    end = time.monotonic() + seconds
+    while os.path.exists(f"/proc/{pid}"):
+        check(time.monotonic() < end, f"process {pid} is still there {seconds} s later")
+        time.sleep(0.01)
