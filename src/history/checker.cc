@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "history/epochs.h"
 #include "history/lines.h"
 
 namespace paceline::history {
@@ -41,22 +42,6 @@ uint64_t at(int64_t offset) {
   return static_cast<uint64_t>(std::max<int64_t>(0, offset));
 }
 
-// The greatest value told before an instant: what a later operation must not fall below.
-class Rising {
- public:
-  void told(Time when, int64_t value) {
-    if (!steps_.empty() && value <= steps_.back().second) return;
-    steps_.emplace_back(when, value);
-  }
-  int64_t before(Time when) const {
-    auto after = std::ranges::lower_bound(steps_, when, {}, [](const auto& s) { return s.first; });
-    return after == steps_.begin() ? -1 : std::prev(after)->second;
-  }
-
- private:
-  std::vector<std::pair<Time, int64_t>> steps_;  // both grow
-};
-
 class Judge {
  public:
   Judge(const History& history, size_t max) : history_(history), max_(max) {
@@ -73,7 +58,7 @@ class Judge {
       judge_send_order(key, log);
     }
     for (const Poll& poll : history_.polls()) judge_poll(poll);
-    judge_order_of_time();
+    judge_leaders();
     judge_commits();
     judge_groups();
     return std::move(found_);
@@ -109,8 +94,10 @@ class Judge {
         log.read.add(run);
         log.covered.add(at(run.offset), at(run.end()));
         if (poll.last) log.last.add(run.value, run.value_end());
+        if (run.epoch >= 0) written_[poll.key].add(run);
       }
     }
+    for (auto& [key, written] : written_) written.settle();
     collect_early();
     for (auto& [key, log] : logs_) {
       log.told.settle();
@@ -253,34 +240,14 @@ class Judge {
     }
   }
 
-  // What must never fall, in the order of real time.
-  void judge_order_of_time() {
-    std::map<Key, Rising> high, start, epochs;
-    auto rise = [this](Rising& line, const Event& event, Key key, int64_t value, const char* name,
-                       const char* what) {
-      const int64_t before = line.before(event.invoked);
-      if (value >= 0 && value < before)
-        report({name, key, fmt::format("{} {} after {}", what, value, before)});
-      line.told(event.told, value);
-    };
+  void judge_leaders() {
+    const Report to = [this](Anomaly anomaly) { report(std::move(anomaly)); };
+    judge_rising(history_, by_time_, written_, to);
+    judge_epochs(history_, by_time_, written_, to);
     for (const Event* event : by_time_) {
-      if (event->kind == Event::Kind::send) {
-        // Whoever asks after a record was acknowledged must see it.
-        const Send& send = history_.send(*event);
-        if (send.outcome == Outcome::ok && send.base >= 0)
-          high[send.key].told(event->told, send.base + send.count);
-      } else if (event->kind == Event::Kind::poll) {
-        const Poll& poll = history_.poll(*event);
-        rise(high[poll.key], *event, poll.key, poll.high_watermark, "offset-regress",
-             "high watermark");
-        rise(start[poll.key], *event, poll.key, poll.log_start, "offset-regress", "log start");
-      } else if (event->kind == Event::Kind::epoch) {
-        const EpochSeen& seen = history_.epoch(*event);
-        rise(epochs[seen.key], *event, seen.key, seen.epoch, "epoch-regress", "leader epoch");
-      } else if (event->kind == Event::Kind::violation) {
-        const Violation& seen = history_.violation(*event);
-        report({"violation", seen.key, seen.what});
-      }
+      if (event->kind != Event::Kind::violation) continue;
+      const Violation& seen = history_.violation(*event);
+      report({"violation", seen.key, seen.what});
     }
   }
 
@@ -353,6 +320,7 @@ class Judge {
   const size_t max_;
   std::vector<const Event*> by_time_;
   std::map<Key, Log> logs_;
+  std::map<Key, Written> written_;  // of keys whose records tell their epochs
   std::map<std::string, size_t> counts_;
   std::vector<Anomaly> found_;
 };

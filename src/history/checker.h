@@ -21,8 +21,13 @@ namespace paceline::history {
 //   nonmonotonic-poll      offsets of one answer do not grow, or lie below what was asked
 //   nonmonotonic-send      records of one idempotent producer landed out of its order
 //   offset-regress         a high watermark fell, or lay below what had been acknowledged; or a log
-//                          start fell
-//   epoch-regress          a leader epoch fell
+//                          start fell; along the epochs of the leaders that told them
+//   epoch-regress          a leader epoch fell, as one broker told it
+//   epoch-reuse            two brokers led in one epoch
+//   epoch-order            a record was written under an earlier epoch than one before it, or under
+//                          two
+//   epoch-end              an epoch does not end where a leader said that it does
+//   ack-after-fence        a batch was acknowledged where a later leader has put another one
 //   commit-regress         a group's offset went back behind an acknowledged commit
 //   group-skip             a group has committed past a record that no member was given
 //   violation              found by the client itself

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 // One small history for each breach; each is fine but for the one thing.
 
 namespace paceline::history {
@@ -199,6 +201,114 @@ TEST(Checker, ALeaderEpochThatFalls) {
   history.add(EpochSeen{0, 3}, at(7), at(8));
   add_final(history);
   EXPECT_EQ(names(history), Names{"epoch-regress"});
+}
+
+// What leaders told that follow each other: values 10, 11 under epoch 4, 12 under epoch 6.
+Run written(int64_t offset, Value value, int32_t epoch) {
+  return {offset, value, 1, epoch};
+}
+void add_final_of_two_leaders(History& history) {
+  Poll last = polled(0, {written(0, 10, 4), written(1, 11, 4), written(2, 12, 6)}, 3, true);
+  last.epoch = 6;
+  history.add(last, at(900), at(901));
+}
+
+TEST(Checker, OneBrokersMetadataMayBeOlderThanAnothersButNeverGoBack) {
+  for (bool same : {false, true}) {
+    History history;
+    add_sound(history);
+    const Teller one = history.teller("broker 1");
+    const Teller other = history.teller("broker 2");
+    history.add(EpochSeen{0, 4, 1, one}, at(5), at(6));
+    history.add(EpochSeen{0, 3, 2, same ? one : other}, at(7), at(8));
+    add_final(history);
+    EXPECT_EQ(names(history), same ? Names{"epoch-regress"} : Names{});
+  }
+}
+
+TEST(Checker, TwoBrokersThatLeadInOneEpoch) {
+  History history;
+  add_sound(history);
+  history.add(EpochSeen{0, 4, 1, history.teller("broker 1")}, at(5), at(6));
+  history.add(EpochSeen{0, 4, 2, history.teller("broker 2")}, at(7), at(8));
+  add_final(history);
+  EXPECT_EQ(names(history), Names{"epoch-reuse"});
+}
+
+TEST(Checker, ARecordOfAnEarlierEpochAboveALaterOne) {
+  History history;
+  add_sound(history);
+  history.add(polled(0, {written(0, 10, 4), written(1, 11, 6), written(2, 12, 4)}, 3, true), at(9),
+              at(10));
+  EXPECT_EQ(names(history), Names{"epoch-order"});
+}
+
+TEST(Checker, ARecordThatWasWrittenUnderTwoEpochs) {
+  History history;
+  add_sound(history);
+  history.add(polled(0, {written(0, 10, 4), written(1, 11, 5)}, 3), at(5), at(6));
+  add_final_of_two_leaders(history);
+  EXPECT_EQ(names(history), Names{"epoch-order"});
+}
+
+TEST(Checker, AnEpochThatEndsBelowWhatWasWrittenUnderIt) {
+  History history;
+  add_sound(history);
+  history.add(EpochEnd{0, 4, 2, 6, 0}, at(5), at(6));
+  history.add(EpochEnd{0, 5, 2, 6, 0}, at(5), at(6));  // nothing was written under it
+  history.add(EpochEnd{0, 6, 2, 6, 0}, at(2), at(3));  // still open, and shorter then
+  add_final_of_two_leaders(history);
+  EXPECT_EQ(names(history), Names{});
+  history.add(EpochEnd{0, 4, 1, 6, history.teller("broker 3")}, at(7), at(8));
+  EXPECT_EQ(names(history), Names{"epoch-end"});
+}
+
+TEST(Checker, AnEpochThatEndsAboveWhatALaterOneWrote) {
+  History history;
+  add_sound(history);
+  history.add(EpochEnd{0, 4, 3, 5, 0}, at(5), at(6));
+  add_final_of_two_leaders(history);
+  EXPECT_EQ(names(history), Names{"epoch-end"});
+}
+
+TEST(Checker, ABatchAcknowledgedWhereALaterLeaderHasPutAnother) {
+  History history;
+  add_sound(history);
+  Send fenced = sent(20, 1, 2, 2);
+  fenced.epoch = 4;
+  fenced.by = history.teller("broker 1");
+  history.add(fenced, at(5), at(6));
+  add_final_of_two_leaders(history);
+  const Names found = names(history);
+  EXPECT_NE(std::ranges::find(found, "ack-after-fence"), found.end());
+}
+
+TEST(Checker, AFormerLeaderMayNotKnowHowFarALaterOneHasCome) {
+  for (int32_t epoch : {4, 6}) {
+    History history;
+    for (Send send : {sent(10, 2, 0, 0), sent(12, 1, 2, 1)}) {
+      send.epoch = 4;  // as its client thought
+      history.add(send, at(1), at(2));
+    }
+    Poll late = polled(0, {written(0, 10, 4)}, 2);
+    late.epoch = epoch;
+    history.add(late, at(5), at(6));
+    add_final_of_two_leaders(history);
+    EXPECT_EQ(names(history), epoch == 4 ? Names{} : Names{"offset-regress"});
+  }
+}
+
+TEST(Checker, ALeaderMustKnowWhatItHasAcknowledgedItself) {
+  History history;
+  Send send = sent(10, 2, 0, 0);
+  send.epoch = 4;
+  history.add(send, at(1), at(2));
+  history.add(sent(12, 1, 2, 1), at(7), at(8));
+  Poll late = polled(0, {}, 1);
+  late.epoch = 4;
+  history.add(late, at(5), at(6));
+  add_final_of_two_leaders(history);
+  EXPECT_EQ(names(history), Names{"offset-regress"});
 }
 
 TEST(Checker, ACommittedOffsetThatGoesBack) {

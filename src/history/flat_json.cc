@@ -171,6 +171,10 @@ Result<std::string> FlatJson::text(std::string_view name) {
   return field->text;
 }
 
+Result<std::string> FlatJson::text_or(std::string_view name, std::string_view otherwise) {
+  return find(name) ? text(name) : Result<std::string>(otherwise);
+}
+
 Result<std::vector<int64_t>> FlatJson::numbers_or_none(std::string_view name, int64_t inner) {
   Field* field = find(name);
   if (!field) return std::vector<int64_t>();

@@ -32,6 +32,7 @@ class FlatJson {
   Result<int64_t> number_or(std::string_view name, int64_t least, int64_t most, int64_t otherwise);
   Result<bool> flag_or(std::string_view name, bool otherwise);
   Result<std::string> text(std::string_view name);
+  Result<std::string> text_or(std::string_view name, std::string_view otherwise);
   // Empty if there is no such field. `inner`: 0 for plain numbers, else the length of each array.
   Result<std::vector<int64_t>> numbers_or_none(std::string_view name, int64_t inner);
   // An error if a field was never asked for.

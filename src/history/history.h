@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 // What clients asked and what they were told. Clients write it, the checker reads it; neither knows
@@ -16,6 +17,9 @@ using Time = std::chrono::nanoseconds;
 using Key = uint32_t;
 // Unique per key for the whole history: nobody sends the same one twice on purpose. Below 2^63.
 using Value = uint64_t;
+
+// Who answered: one life of one broker process, by a name that the history keeps. 0: not said.
+using Teller = uint32_t;
 
 // fail: certainly not in the log. unknown: it may be there, now or later. README.md tells which
 // answers are which.
@@ -34,6 +38,10 @@ struct Send {
   int64_t base = -1;  // the offset of `first`; -1 if it was not told
   // Answers after the first one to the same batch, e.g. to a retry: each must be `base`.
   std::vector<int64_t> repeated_bases;
+  // The leader epoch that its client knew when it sent it for the last time; -1: none. What
+  // acknowledged it led in that epoch or in a later one.
+  int32_t epoch = -1;
+  Teller by = 0;  // who acknowledged it
 };
 
 // Records in a row: value+i is at offset+i.
@@ -41,6 +49,8 @@ struct Run {
   int64_t offset = 0;
   Value value = 0;
   uint64_t count = 1;
+  int32_t epoch =
+      -1;  // the leader epoch that the records say they were written under; -1: not told
 
   int64_t end() const { return offset + static_cast<int64_t>(count); }
   Value value_end() const { return value + count; }
@@ -56,8 +66,12 @@ struct Poll {
   int64_t high_watermark = -1;
   int64_t log_start = -1;
   bool last = false;  // of the final polls, after all faults have ended
+  // Its client named this leader epoch and was not refused: whoever answered led in it, or thought
+  // so. -1: it named none.
+  int32_t epoch = -1;
+  Teller by = 0;
 
-  void add(int64_t offset, Value value);  // one record more
+  void add(int64_t offset, Value value, int32_t written_under = -1);  // one record more
 };
 
 // A group's offset of one key.
@@ -66,17 +80,30 @@ struct Commit {
   Key key = 0;
   int64_t offset = 0;
   Outcome outcome = Outcome::unknown;
+  Teller by = 0;
 };
 struct CommittedRead {
   uint32_t group = 0;
   Key key = 0;
   int64_t offset = -1;  // -1: none
+  Teller by = 0;
 };
 
 // A leader epoch that a broker gave for a key.
 struct EpochSeen {
   Key key = 0;
   int32_t epoch = -1;
+  int32_t leader = -1;  // the broker that leads in it, if that was told
+  Teller by = 0;
+};
+
+// Where an epoch ends, as a leader answered who asks for it.
+struct EpochEnd {
+  Key key = 0;
+  int32_t epoch = -1;    // asked for
+  int64_t end = -1;      // everything written under it, or before it, lies below
+  int32_t current = -1;  // the epoch in which the one who answered led
+  Teller by = 0;
 };
 
 // Something that no client may ever see, found by the client itself, e.g. a checksum.
@@ -86,7 +113,7 @@ struct Violation {
 };
 
 struct Event {
-  enum class Kind : uint8_t { send, poll, commit, committed_read, epoch, violation };
+  enum class Kind : uint8_t { send, poll, commit, committed_read, epoch, epoch_end, violation };
   Kind kind;
   size_t index = 0;  // in the list of that kind
   Time invoked{};
@@ -100,7 +127,12 @@ class History {
   void add(Commit commit, Time invoked, Time told);
   void add(CommittedRead read, Time invoked, Time told);
   void add(EpochSeen seen, Time invoked, Time told);
+  void add(EpochEnd end, Time invoked, Time told);
   void add(Violation violation, Time told);
+  // The number of a name; a new one for a new name.
+  Teller teller(std::string_view name);
+  // Empty for 0.
+  const std::string& name_of(Teller teller) const { return tellers_[teller]; }
 
   // In the order in which they were added.
   const std::vector<Event>& events() const { return events_; }
@@ -109,6 +141,7 @@ class History {
   const Commit& commit(const Event& event) const { return commits_[event.index]; }
   const CommittedRead& committed_read(const Event& event) const { return reads_[event.index]; }
   const EpochSeen& epoch(const Event& event) const { return epochs_[event.index]; }
+  const EpochEnd& epoch_end(const Event& event) const { return epoch_ends_[event.index]; }
   const Violation& violation(const Event& event) const { return violations_[event.index]; }
   const std::vector<Send>& sends() const { return sends_; }
   const std::vector<Poll>& polls() const { return polls_; }
@@ -120,7 +153,9 @@ class History {
   std::vector<Commit> commits_;
   std::vector<CommittedRead> reads_;
   std::vector<EpochSeen> epochs_;
+  std::vector<EpochEnd> epoch_ends_;
   std::vector<Violation> violations_;
+  std::vector<std::string> tellers_{""};
 };
 
 }  // namespace paceline::history

@@ -19,6 +19,11 @@ std::string_view word(Outcome outcome) {
   return kOutcomes[static_cast<size_t>(outcome)];
 }
 
+// Who answered, if that is known.
+std::string by(const History& history, Teller teller) {
+  return teller == 0 ? std::string() : R"(,"by":)" + json_text(history.name_of(teller));
+}
+
 std::string send_line(const Send& send) {
   std::string line = fmt::format(
       R"("send","producer":{},"key":{},"first":{},"count":{},"order":{},"outcome":"{}")",
@@ -27,6 +32,7 @@ std::string send_line(const Send& send) {
   if (send.base >= 0) line += fmt::format(R"(,"base":{})", send.base);
   if (!send.repeated_bases.empty())
     line += fmt::format(R"(,"repeats":[{}])", fmt::join(send.repeated_bases, ","));
+  if (send.epoch >= 0) line += fmt::format(R"(,"epoch":{})", send.epoch);
   return line;
 }
 
@@ -39,32 +45,48 @@ std::string poll_line(const Poll& poll) {
                    run.value, run.count);
   }
   line += "]";
+  if (std::ranges::any_of(poll.seen, [](const Run& run) { return run.epoch >= 0; })) {
+    std::vector<int32_t> epochs;
+    for (const Run& run : poll.seen) epochs.push_back(run.epoch);
+    line += fmt::format(R"(,"written_under":[{}])", fmt::join(epochs, ","));
+  }
   if (poll.group != 0) line += fmt::format(R"(,"group":{})", poll.group);
   if (poll.high_watermark >= 0) line += fmt::format(R"(,"high_watermark":{})", poll.high_watermark);
   if (poll.log_start >= 0) line += fmt::format(R"(,"log_start":{})", poll.log_start);
   if (poll.last) line += R"(,"last":true)";
+  if (poll.epoch >= 0) line += fmt::format(R"(,"epoch":{})", poll.epoch);
   return line;
 }
 
 std::string event_line(const Event& event, const History& history) {
   switch (event.kind) {
     case Event::Kind::send:
-      return send_line(history.send(event));
+      return send_line(history.send(event)) + by(history, history.send(event).by);
     case Event::Kind::poll:
-      return poll_line(history.poll(event));
+      return poll_line(history.poll(event)) + by(history, history.poll(event).by);
     case Event::Kind::commit: {
       const Commit& commit = history.commit(event);
       return fmt::format(R"("commit","group":{},"key":{},"offset":{},"outcome":"{}")", commit.group,
-                         commit.key, commit.offset, word(commit.outcome));
+                         commit.key, commit.offset, word(commit.outcome)) +
+             by(history, commit.by);
     }
     case Event::Kind::committed_read: {
       const CommittedRead& read = history.committed_read(event);
       return fmt::format(R"("committed","group":{},"key":{},"offset":{})", read.group, read.key,
-                         read.offset);
+                         read.offset) +
+             by(history, read.by);
     }
     case Event::Kind::epoch: {
       const EpochSeen& seen = history.epoch(event);
-      return fmt::format(R"("epoch","key":{},"epoch":{})", seen.key, seen.epoch);
+      std::string line = fmt::format(R"("epoch","key":{},"epoch":{})", seen.key, seen.epoch);
+      if (seen.leader >= 0) line += fmt::format(R"(,"leader":{})", seen.leader);
+      return line + by(history, seen.by);
+    }
+    case Event::Kind::epoch_end: {
+      const EpochEnd& end = history.epoch_end(event);
+      return fmt::format(R"("epoch_end","key":{},"epoch":{},"end":{},"current":{})", end.key,
+                         end.epoch, end.end, end.current) +
+             by(history, end.by);
     }
     case Event::Kind::violation: {
       const Violation& seen = history.violation(event);
@@ -91,7 +113,17 @@ Result<Outcome> outcome(FlatJson& json) {
   return fail(Code::corrupt, fmt::format("'{}' is no outcome", given));
 }
 
-Result<Send> read_send(FlatJson& json) {
+Result<Teller> teller(FlatJson& json, History& to) {
+  TRY(const std::string name, json.text_or("by", ""));
+  return to.teller(name);
+}
+
+Result<int32_t> small_or_none(FlatJson& json, std::string_view name) {
+  TRY(const int64_t epoch, json.number_or(name, 0, std::numeric_limits<int32_t>::max(), -1));
+  return static_cast<int32_t>(epoch);
+}
+
+Result<Send> read_send(FlatJson& json, History& to) {
   Send send;
   TRY(send.producer, small(json, "producer"));
   TRY(send.key, small(json, "key"));
@@ -104,12 +136,14 @@ Result<Send> read_send(FlatJson& json) {
   TRY(send.idempotent, json.flag_or("idempotent", true));
   TRY(send.base, json.number_or("base", 0, kMost - send.count, -1));
   TRY(send.repeated_bases, json.numbers_or_none("repeats", 0));
+  TRY(send.epoch, small_or_none(json, "epoch"));
+  TRY(send.by, teller(json, to));
   if (send.base >= 0 && send.outcome != Outcome::ok)
     return fail(Code::corrupt, "a send that was not acknowledged has a 'base'");
   return send;
 }
 
-Result<Poll> read_poll(FlatJson& json) {
+Result<Poll> read_poll(FlatJson& json, History& to) {
   Poll poll;
   TRY(poll.reader, small(json, "reader"));
   TRY(const int64_t group, json.number_or("group", 1, kSmallMost, 0));
@@ -127,32 +161,56 @@ Result<Poll> read_poll(FlatJson& json) {
                   fmt::format("[{},{},{}] is no run of records", offset, value, count));
     poll.seen.push_back({offset, static_cast<Value>(value), static_cast<uint64_t>(count)});
   }
+  TRY(const std::vector<int64_t> epochs, json.numbers_or_none("written_under", 0));
+  if (!epochs.empty() && epochs.size() != poll.seen.size())
+    return fail(Code::corrupt, "'written_under' does not tell an epoch for each of the 'runs'");
+  for (size_t i = 0; i < epochs.size(); ++i) {
+    if (epochs[i] < -1 || epochs[i] > std::numeric_limits<int32_t>::max())
+      return fail(Code::corrupt, fmt::format("{} is no epoch", epochs[i]));
+    poll.seen[i].epoch = static_cast<int32_t>(epochs[i]);
+  }
+  TRY(poll.epoch, small_or_none(json, "epoch"));
+  TRY(poll.by, teller(json, to));
   return poll;
 }
 
-Result<Commit> read_commit(FlatJson& json) {
+Result<Commit> read_commit(FlatJson& json, History& to) {
   Commit commit;
   TRY(commit.group, small(json, "group"));
   TRY(commit.key, small(json, "key"));
   TRY(commit.offset, json.number("offset", 0, kMost));
   TRY(commit.outcome, outcome(json));
+  TRY(commit.by, teller(json, to));
   return commit;
 }
 
-Result<CommittedRead> read_committed(FlatJson& json) {
+Result<CommittedRead> read_committed(FlatJson& json, History& to) {
   CommittedRead read;
   TRY(read.group, small(json, "group"));
   TRY(read.key, small(json, "key"));
   TRY(read.offset, json.number("offset", -1, kMost));
+  TRY(read.by, teller(json, to));
   return read;
 }
 
-Result<EpochSeen> read_epoch(FlatJson& json) {
+Result<EpochSeen> read_epoch(FlatJson& json, History& to) {
   EpochSeen seen;
   TRY(seen.key, small(json, "key"));
   TRY(const int64_t epoch, json.number("epoch", -1, std::numeric_limits<int32_t>::max()));
   seen.epoch = static_cast<int32_t>(epoch);
+  TRY(seen.leader, small_or_none(json, "leader"));
+  TRY(seen.by, teller(json, to));
   return seen;
+}
+
+Result<EpochEnd> read_epoch_end(FlatJson& json, History& to) {
+  EpochEnd end;
+  TRY(end.key, small(json, "key"));
+  TRY(end.epoch, small_or_none(json, "epoch"));
+  TRY(end.end, json.number("end", 0, kMost));
+  TRY(end.current, small_or_none(json, "current"));
+  TRY(end.by, teller(json, to));
+  return end;
 }
 
 Result<void> read_header(FlatJson& json) {
@@ -175,11 +233,12 @@ Result<void> read_event(FlatJson& json, History& to) {
     to.add(std::move(*what), times.invoked, times.told);
     return {};
   };
-  if (event == "send") return add(read_send(json));
-  if (event == "poll") return add(read_poll(json));
-  if (event == "commit") return add(read_commit(json));
-  if (event == "committed") return add(read_committed(json));
-  if (event == "epoch") return add(read_epoch(json));
+  if (event == "send") return add(read_send(json, to));
+  if (event == "poll") return add(read_poll(json, to));
+  if (event == "commit") return add(read_commit(json, to));
+  if (event == "committed") return add(read_committed(json, to));
+  if (event == "epoch_end") return add(read_epoch_end(json, to));
+  if (event == "epoch") return add(read_epoch(json, to));
   if (event != "violation") return fail(Code::corrupt, fmt::format("'{}' is no event", event));
   TRY(const uint32_t key, small(json, "key"));
   TRY(std::string what, json.text("what"));

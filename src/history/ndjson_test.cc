@@ -25,11 +25,15 @@ TEST(Ndjson, WhatIsWrittenIsReadAgain) {
   send.outcome = Outcome::ok;
   send.base = 11;
   send.repeated_bases = {11, 12};
+  send.epoch = 6;
+  send.by = history.teller("broker-2, life 3");
   history.add(send, Time(1), Time(2));
   history.add(Send{}, Time(1), Time(2));
   Poll poll;
   poll.group = 4;
-  poll.seen = {{0, 10, 5}, {7, 20, 1}};
+  poll.seen = {{0, 10, 5, 3}, {7, 20, 1}};
+  poll.epoch = 4;
+  poll.by = history.teller("broker-1, life 1");
   poll.high_watermark = 8;
   poll.log_start = 0;
   poll.last = true;
@@ -38,6 +42,8 @@ TEST(Ndjson, WhatIsWrittenIsReadAgain) {
   history.add(Commit{1, 2, 3, Outcome::fail}, Time(5), Time(6));
   history.add(CommittedRead{1, 2, -1}, Time(5), Time(6));
   history.add(EpochSeen{1, 9}, Time(5), Time(6));
+  history.add(EpochSeen{1, 9, 2, send.by}, Time(5), Time(6));
+  history.add(EpochEnd{1, 8, 70, 9, poll.by}, Time(5), Time(6));
   history.add(Violation{1, "a \"sum\"\\\n"}, Time(7));
 
   std::string written;

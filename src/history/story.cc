@@ -33,22 +33,31 @@ struct About {
   }
 };
 
-std::string line_of(const Send& send) {
+std::string told_by(const History& history, Teller by) {
+  return by == 0 ? std::string() : " by " + history.name_of(by);
+}
+
+std::string line_of(const Send& send, const History& history) {
   std::string line = fmt::format("producer {} sent values {} to {}, {}", send.producer, send.first,
-                                 send.first + send.count - 1, word(send.outcome));
+                                 send.first + send.count - 1, word(send.outcome)) +
+                     told_by(history, send.by);
   if (send.base >= 0) line += fmt::format(" at offset {}", send.base);
   for (int64_t base : send.repeated_bases) line += fmt::format(", again at {}", base);
+  if (send.epoch >= 0) line += fmt::format(", knowing epoch {}", send.epoch);
   return line;
 }
 
-std::string line_of(const Poll& poll, const About& about) {
+std::string line_of(const Poll& poll, const About& about, const History& history) {
   std::string line =
       fmt::format("reader {}{} asked from {}", poll.reader, poll.last ? " (final)" : "", poll.from);
   for (const Run& run : poll.seen)
     if (about.touches(run))
       line += fmt::format(", got offsets {} to {} with values {} to {}", run.offset, run.end() - 1,
-                          run.value, run.value_end() - 1);
-  return line + fmt::format(", high watermark {}", poll.high_watermark);
+                          run.value, run.value_end() - 1) +
+              (run.epoch < 0 ? std::string() : fmt::format(" of epoch {}", run.epoch));
+  line += fmt::format(", high watermark {}", poll.high_watermark);
+  if (poll.epoch >= 0) line += fmt::format(" in epoch {}", poll.epoch);
+  return line + told_by(history, poll.by);
 }
 
 // Empty if the event has nothing to do with it.
@@ -57,14 +66,14 @@ std::string line_of(const Event& event, const History& history, Key key, const A
     case Event::Kind::send: {
       const Send& send = history.send(event);
       if (send.key != key || !about.touches({send.base, send.first, send.count})) return {};
-      return line_of(send);
+      return line_of(send, history);
     }
     case Event::Kind::poll: {
       const Poll& poll = history.poll(event);
       const bool touched =
           std::ranges::any_of(poll.seen, [&](const Run& run) { return about.touches(run); });
       if (poll.key != key || !touched) return {};
-      return line_of(poll, about);
+      return line_of(poll, about, history);
     }
     default:
       return {};
@@ -76,12 +85,14 @@ std::string group_line_of(const Event& event, const History& history, Key key) {
     const Commit& commit = history.commit(event);
     if (commit.key != key) return {};
     return fmt::format("group {} commits {}, {}", commit.group, commit.offset,
-                       word(commit.outcome));
+                       word(commit.outcome)) +
+           told_by(history, commit.by);
   }
   if (event.kind == Event::Kind::committed_read) {
     const CommittedRead& read = history.committed_read(event);
     if (read.key != key) return {};
-    return fmt::format("group {} is told that {} is committed", read.group, read.offset);
+    return fmt::format("group {} is told that {} is committed", read.group, read.offset) +
+           told_by(history, read.by);
   }
   return {};
 }
