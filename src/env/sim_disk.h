@@ -58,6 +58,8 @@ class SimDisk final : public Disk {
   void forget_handles();
   // How long the calls since the last take_delay() have taken.
   Duration take_delay() { return std::exchange(delay_, Duration(0)); }
+  // The calls since have taken longer: what they asked for lies elsewhere.
+  void add_delay(Duration delay) { delay_ += delay; }
   // Bit rot: flips one bit of what is stored, durable or not. not_found, out_of_range.
   Result<void> flip_stored_bit(const std::string& path, uint64_t bit);
 

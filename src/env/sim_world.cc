@@ -69,6 +69,12 @@ void SimWorld::after(Duration delay, Callback callback) {
   events_->add(now() + delay, nullptr, SimEvents::Kind::world, 0, std::move(callback));
 }
 
+const std::string& SimWorld::acting() const {
+  static const std::string nobody;
+  const SimEvents::Owner* owner = events_->owner();
+  return owner ? const_cast<SimLife*>(static_cast<const SimLife*>(owner))->host().name() : nobody;
+}
+
 void SimWorld::trace(std::string_view what) {
   events_->note(what);
 }

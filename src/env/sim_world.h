@@ -54,6 +54,9 @@ class SimWorld {
   // An event of the world itself: a fault, at its time.
   void after(Duration delay, Callback callback);
 
+  // Whose event runs now; empty between events, and in those of the world itself.
+  const std::string& acting() const;
+
   void trace(std::string_view what);  // mixed into the trace
   // Of everything that has happened: equal for two runs of one seed, different otherwise.
   uint64_t trace_hash() const;

@@ -25,7 +25,8 @@ void BrokerHost::start() {
   ++life_;
   refused_.reset();
   stopping_ = false;
-  server_ = std::make_unique<server::Server>(host_.start(shard_count_), host_.disk(), options_);
+  server_ = std::make_unique<server::Server>(host_.start(shard_count_),
+                                             used_disk_ ? *used_disk_ : host_.disk(), options_);
   shard().spawn(run());
 }
 

@@ -3,8 +3,9 @@
 #include <charconv>
 
 #include "protocol/gen/create_topics.h"
-#include "protocol/gen/metadata.h"
+#include "protocol/gen/offset_for_leader_epoch.h"
 #include "record/kafka_error.h"
+#include "sim/router.h"
 
 namespace paceline::sim {
 
@@ -12,8 +13,6 @@ using namespace std::chrono_literals;
 using record::KafkaError;
 
 namespace {
-
-constexpr auto kPatience = 10s;
 
 // Mixes a value into the length of its text, so that texts differ in size as well.
 size_t padding_of(Value value) {
@@ -35,22 +34,32 @@ std::optional<Value> parse_value(std::string_view text) {
   return value;
 }
 
+std::string group_name(uint32_t group) {
+  return fmt::format("group-{}", group);
+}
+
+std::string Clients::told_by(const Link& link) const {
+  return link.teller() == 0 ? std::string() : " by " + history.name_of(link.teller());
+}
+
 Task<WireClient*> Link::get() {
-  while (!client_ || client_->broken()) {
-    client_.reset();
-    host_ = clients_.host;
-    auto connected = co_await WireClient::connect(clients_.shard, host_, 9092, kPatience);
-    if (connected) {
-      client_ = std::move(*connected);
-    } else {
-      co_await env::sleep_for(clients_.shard, clients_.between(10ms, 100ms));
-    }
-  }
+  while (!co_await reach()) co_await env::sleep_for(clients_.shard, clients_.between(10ms, 100ms));
   co_return client_.get();
 }
 
+Task<bool> Link::reach() {
+  if (client_ && !client_->broken()) co_return true;
+  client_.reset();
+  host_ = fixed_.empty() ? clients_.host : fixed_;
+  auto connected = co_await WireClient::connect(clients_.shard, host_, 9092, patience_);
+  if (!connected) co_return false;
+  client_ = std::move(*connected);
+  if (clients_.cluster()) teller_ = clients_.history.teller(clients_.life_of(host_));
+  co_return true;
+}
+
 Task<void> create_topic(Clients& clients) {
-  Link link(clients);
+  Router router(clients);
   for (;;) {
     protocol::CreateTopicsRequest request;
     auto& topic = request.topics.emplace_back();
@@ -58,10 +67,12 @@ Task<void> create_topic(Clients& clients) {
     topic.num_partitions = static_cast<int32_t>(clients.partition_count);
     topic.replication_factor = 1;
     request.timeout_ms = 5000;
-    WireClient* client = co_await link.get();
-    auto answer = co_await client->call<protocol::CreateTopicsResponse>(7, request);
-    if (answer) {
-      const auto error = static_cast<KafkaError>(answer->topics.at(0).error_code);
+    Link* link = co_await router.any();
+    if (link) {
+      auto answer = co_await link->current()->call<protocol::CreateTopicsResponse>(7, request);
+      if (!answer) link->drop();
+      const auto error = answer ? static_cast<KafkaError>(answer->topics.at(0).error_code)
+                                : KafkaError::network_exception;
       if (error == KafkaError::none || error == KafkaError::topic_already_exists) {
         clients.topic_made = true;
         co_return;
@@ -71,22 +82,47 @@ Task<void> create_topic(Clients& clients) {
   }
 }
 
+namespace {
+
+// Asks the leader where an epoch ends, one that it should know.
+Task<void> ask_for_end(Clients& clients, Router& router, Key key) {
+  Link* link = co_await router.leader(key);
+  const int32_t current = router.epoch(key);
+  if (!link || current < 0) co_return;
+  protocol::OffsetForLeaderEpochRequest request;
+  request.replica_id = -1;
+  auto& topic = request.topics.emplace_back();
+  topic.topic = clients.topic;
+  auto& partition = topic.partitions.emplace_back();
+  partition.partition = static_cast<int32_t>(key);
+  partition.current_leader_epoch = current;
+  partition.leader_epoch =
+      static_cast<int32_t>(clients.random.below(static_cast<uint64_t>(current) + 1));
+  const history::Time asked = clients.now();
+  auto answer = co_await link->current()->call<protocol::OffsetForLeaderEpochResponse>(4, request);
+  if (!answer) {
+    link->drop();
+    router.doubt(key);
+    co_return;
+  }
+  const auto& told = answer->topics.at(0).partitions.at(0);
+  if (told.error_code != 0) router.doubt(key);
+  if (told.error_code != 0 || told.end_offset < 0) co_return;
+  clients.history.add(
+      EpochEnd{key, partition.leader_epoch, told.end_offset, current, link->teller()}, asked,
+      clients.now());
+}
+
+}  // namespace
+
 Task<void> run_watcher(Clients& clients) {
-  Link link(clients);
+  Router router(clients, 3s);
   for (;;) {
     co_await env::sleep_for(clients.shard, clients.between(50ms, 500ms));
-    protocol::MetadataRequest request;
-    request.topics.emplace().emplace_back().name = clients.topic;
-    request.allow_auto_topic_creation = false;
-    WireClient* client = co_await link.get();
-    const history::Time asked = clients.now();
-    auto answer = co_await client->call<protocol::MetadataResponse>(12, request);
-    if (!answer || answer->topics.empty() || link.to_former()) continue;
-    for (const auto& partition : answer->topics.front().partitions) {
-      clients.history.add(
-          EpochSeen{static_cast<Key>(partition.partition_index), partition.leader_epoch}, asked,
-          clients.now());
-    }
+    co_await router.look();
+    if (clients.topic_made)
+      co_await ask_for_end(clients, router,
+                           static_cast<Key>(clients.random.below(clients.partition_count)));
   }
 }
 

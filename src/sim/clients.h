@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@ namespace paceline::sim {
 
 using history::Commit;
 using history::CommittedRead;
+using history::EpochEnd;
 using history::EpochSeen;
 using history::History;
 using history::Key;
@@ -21,6 +23,9 @@ using history::Poll;
 using history::Send;
 using history::Value;
 using history::Violation;
+
+class Link;
+class Router;
 
 // What all simulated clients of one run share: where the broker is, one topic, the history.
 struct Clients {
@@ -32,7 +37,10 @@ struct Clients {
         partition_count(partitions) {}
 
   env::Shard& shard;
-  std::string host;  // may change: a broker that is started elsewhere
+  std::string host;  // the broker, where there is one; may change: it is started elsewhere
+  std::vector<std::string> brokers;  // more than one: those that a client may ask first
+  std::function<std::string(const std::string&)> life_of;  // who runs on a host
+  bool cluster() const { return brokers.size() > 1; }
   History& history;
   env::Random random;
   const std::string topic = "orders";
@@ -47,26 +55,36 @@ struct Clients {
   env::Duration between(env::Duration low, env::Duration high) {
     return env::Duration(static_cast<int64_t>(random.between(low.count(), high.count())));
   }
+  std::string told_by(const Link& link) const;  // " by ...", or nothing where there is one broker
   void violation(Key key, std::string what) { history.add(Violation{key, std::move(what)}, now()); }
 };
 
 // A connection that comes back. Each client has its own.
 class Link {
  public:
-  explicit Link(Clients& clients) : clients_(clients) {}
+  // To the one broker there is, wherever it runs; or to `host`, if that is not empty.
+  Link(Clients& clients, std::string host, env::Duration patience)
+      : clients_(clients), fixed_(std::move(host)), patience_(patience) {}
   // A live connection, however long it takes. REQUIRES: asked again after every failed call.
   Task<WireClient*> get();
+  // One attempt.
+  Task<bool> reach();
   void drop() { client_.reset(); }
   WireClient* current() { return client_.get(); }  // REQUIRES: got and not dropped since
   // It is to a process that has been replaced and may not know it. What such a one says is true but
   // may be old: an earlier high watermark, never records that are not there.
-  bool to_former() const { return host_ != clients_.host; }
+  bool to_former() const { return !clients_.cluster() && host_ != clients_.host; }
   // It stays open; the next get() makes another one.
   std::unique_ptr<WireClient> release() { return std::move(client_); }
+  // The life of the broker at the other end; 0 where nobody has to be told from anybody.
+  history::Teller teller() const { return teller_; }
 
  private:
   Clients& clients_;
+  const std::string fixed_;
+  const env::Duration patience_;
   std::string host_;  // that client_ is connected to
+  history::Teller teller_ = 0;
   std::unique_ptr<WireClient> client_;
 };
 
@@ -77,6 +95,8 @@ Task<void> create_topic(Clients& clients);
 std::string value_text(Value value);
 // Nothing if it is no such text, whole.
 std::optional<Value> parse_value(std::string_view text);
+
+std::string group_name(uint32_t group);
 
 // One fetch, written down. The next offset to ask for; nothing if it brought none, because the
 // connection broke (then the link is dropped) or the broker sent an error.
@@ -94,7 +114,7 @@ struct FetchAnswer {
   int64_t high_watermark = 0;
   int64_t log_start = 0;
 };
-Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchPlan plan);
+Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Router& router, FetchPlan plan);
 
 // The clients. Each runs until its shard ends; producers also end when finishing and settled.
 //
@@ -105,7 +125,7 @@ Task<void> run_idempotent_producer(Clients& clients);
 Task<void> run_plain_producer(Clients& clients);
 // Follows one key, now and then from an earlier offset again.
 Task<void> run_reader(Clients& clients, Key key);
-// Asks for metadata now and then.
+// Asks for metadata, and where epochs end, now and then.
 Task<void> run_watcher(Clients& clients);
 // A consumer of the group, with rebalances, heartbeats and commits.
 Task<void> run_member(Clients& clients, uint32_t group);

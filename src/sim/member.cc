@@ -6,7 +6,7 @@
 #include "protocol/gen/offset_fetch.h"
 #include "protocol/gen/sync_group.h"
 #include "record/kafka_error.h"
-#include "sim/clients.h"
+#include "sim/router.h"
 
 namespace paceline::sim {
 
@@ -15,12 +15,8 @@ using record::KafkaError;
 
 namespace {
 
-std::string group_name(uint32_t group) {
-  return fmt::format("group-{}", group);
-}
-
 // Reads the group's committed offsets of some keys into `offsets` and the history.
-Task<bool> fetch_offsets(Clients& clients, Link& link, uint32_t group, std::vector<Key> keys,
+Task<bool> fetch_offsets(Clients& clients, Router& router, uint32_t group, std::vector<Key> keys,
                          std::map<Key, int64_t>& offsets) {
   protocol::OffsetFetchRequest request;
   const std::string name = group_name(group);
@@ -29,22 +25,27 @@ Task<bool> fetch_offsets(Clients& clients, Link& link, uint32_t group, std::vect
   auto& topic = asked.topics.emplace().emplace_back();
   topic.name = clients.topic;
   for (Key key : keys) topic.partition_indexes.push_back(static_cast<int32_t>(key));
-  WireClient* client = co_await link.get();
+  Link* link = co_await router.coordinator(group);
+  if (!link) co_return false;
   const history::Time invoked = clients.now();
-  auto answer = co_await client->call<protocol::OffsetFetchResponse>(8, request);
+  auto answer = co_await link->current()->call<protocol::OffsetFetchResponse>(8, request);
   if (!answer) {
-    link.drop();
+    link->drop();
+    router.doubt_coordinator();
     co_return false;
   }
   const auto& got = answer->groups.at(0);
-  if (got.error_code != 0) co_return false;
+  if (got.error_code != 0) {
+    router.doubt_coordinator();
+    co_return false;
+  }
   for (const auto& one : got.topics) {
     for (const auto& partition : one.partitions) {
       if (partition.error_code != 0) co_return false;
       const auto key = static_cast<Key>(partition.partition_index);
       offsets[key] = partition.committed_offset;
-      clients.history.add(CommittedRead{group, key, partition.committed_offset}, invoked,
-                          clients.now());
+      clients.history.add(CommittedRead{group, key, partition.committed_offset, link->teller()},
+                          invoked, clients.now());
     }
   }
   co_return true;
@@ -54,7 +55,7 @@ class Member {
  public:
   Member(Clients& clients, uint32_t group)
       : clients_(clients),
-        link_(clients),
+        router_(clients),
         group_(group),
         name_(group_name(group)),
         reader_(clients.next_client++) {}
@@ -66,7 +67,7 @@ class Member {
         continue;
       }
       std::map<Key, int64_t> positions;
-      if (!co_await fetch_offsets(clients_, link_, group_, keys_, positions)) continue;
+      if (!co_await fetch_offsets(clients_, router_, group_, keys_, positions)) continue;
       while (co_await consume(positions) && co_await commit(positions) && co_await heartbeat()) {
         co_await env::sleep_for(clients_.shard, clients_.between(20ms, 400ms));
       }
@@ -88,16 +89,15 @@ class Member {
     auto& strategy = request.protocols.emplace_back();
     strategy.name = "range";
     strategy.metadata = as_bytes(metadata);
-    WireClient* client = co_await link_.get();
-    auto answer = co_await client->call<protocol::JoinGroupResponse>(7, request);
+    Link* link = co_await router_.coordinator(group_);
+    if (!link) co_return false;
+    auto answer = co_await link->current()->call<protocol::JoinGroupResponse>(7, request);
     if (!answer) {
-      link_.drop();
+      lose(*link);
       co_return false;
     }
     if (!answer->member_id.empty()) id_ = answer->member_id;
-    const auto error = static_cast<KafkaError>(answer->error_code);
-    if (error == KafkaError::unknown_member_id) id_.clear();
-    if (error != KafkaError::none) co_return false;
+    if (!accepted(answer->error_code)) co_return false;
     generation_ = answer->generation_id;
     members_.clear();
     for (const auto& member : answer->members) members_.push_back(member.member_id);
@@ -123,9 +123,10 @@ class Member {
       given.member_id = members_[i];
       given.assignment = as_bytes(shares[i]);
     }
-    WireClient* client = co_await link_.get();
-    auto answer = co_await client->call<protocol::SyncGroupResponse>(3, request);
-    if (!answer) link_.drop();
+    Link* link = co_await router_.coordinator(group_);
+    if (!link) co_return false;
+    auto answer = co_await link->current()->call<protocol::SyncGroupResponse>(3, request);
+    if (!answer) lose(*link);
     if (!answer || !accepted(answer->error_code)) co_return false;
     keys_.clear();
     auto share = protocol::ConsumerAssignment::decode_versioned(as_bytes(answer->assignment));
@@ -144,7 +145,7 @@ class Member {
       plan.from = std::max<int64_t>(0, positions[key]);
       plan.bytes_max = static_cast<int32_t>(1) << clients_.random.between(8, 16);
       plan.wait_ms = 20;
-      auto answer = co_await fetch_once(clients_, link_, plan);
+      auto answer = co_await fetch_once(clients_, router_, plan);
       if (answer) positions[key] = answer->next;
     }
     co_return true;
@@ -164,15 +165,16 @@ class Member {
       partition.committed_offset = positions[key];
     }
     if (topic.partitions.empty()) co_return true;
-    WireClient* client = co_await link_.get();
+    Link* link = co_await router_.coordinator(group_);
+    if (!link) co_return false;
     const history::Time invoked = clients_.now();
-    auto answer = co_await client->call<protocol::OffsetCommitResponse>(7, request);
-    if (!answer) link_.drop();
+    auto answer = co_await link->current()->call<protocol::OffsetCommitResponse>(7, request);
+    if (!answer) lose(*link);
     int16_t first_error = 0;
     for (size_t i = 0; i < topic.partitions.size(); ++i) {
       const auto& asked = topic.partitions[i];
       Commit commit{group_, static_cast<Key>(asked.partition_index), asked.committed_offset,
-                    Outcome::unknown};
+                    Outcome::unknown, link->teller()};
       if (answer) {
         const int16_t error = answer->topics.at(0).partitions.at(i).error_code;
         commit.outcome = outcome_of(error);
@@ -202,10 +204,11 @@ class Member {
     request.group_id = name_;
     request.generation_id = generation_;
     request.member_id = id_;
-    WireClient* client = co_await link_.get();
-    auto answer = co_await client->call<protocol::HeartbeatResponse>(3, request);
+    Link* link = co_await router_.coordinator(group_);
+    if (!link) co_return true;  // the session lives on: the next commit will tell
+    auto answer = co_await link->current()->call<protocol::HeartbeatResponse>(3, request);
     if (!answer) {
-      link_.drop();
+      lose(*link);
       co_return true;  // the session lives on: the next commit will tell
     }
     co_return accepted(answer->error_code);
@@ -215,22 +218,29 @@ class Member {
     protocol::LeaveGroupRequest request;
     request.group_id = name_;
     request.members.emplace_back().member_id = id_;
-    WireClient* client = co_await link_.get();
-    auto answer = co_await client->call<protocol::LeaveGroupResponse>(3, request);
-    if (!answer) link_.drop();
+    Link* link = co_await router_.coordinator(group_);
+    if (!link) co_return;  // its session ends by itself
+    auto answer = co_await link->current()->call<protocol::LeaveGroupResponse>(3, request);
+    if (!answer) lose(*link);
     id_.clear();
     co_await env::sleep_for(clients_.shard, clients_.between(100ms, 2s));
   }
 
+  void lose(Link& link) {
+    link.drop();
+    router_.doubt_coordinator();
+  }
   bool accepted(int16_t code) {
     const auto error = static_cast<KafkaError>(code);
+    if (error == KafkaError::not_coordinator || error == KafkaError::coordinator_not_available)
+      router_.doubt_coordinator();
     if (error == KafkaError::unknown_member_id || error == KafkaError::illegal_generation)
       id_.clear();
     return error == KafkaError::none;
   }
 
   Clients& clients_;
-  Link link_;
+  Router router_;
   const uint32_t group_;
   const std::string name_;
   const uint32_t reader_;
@@ -248,11 +258,11 @@ Task<void> run_member(Clients& clients, uint32_t group) {
 }
 
 Task<void> read_committed_offsets(Clients& clients, uint32_t group) {
-  Link link(clients);
+  Router router(clients);
   std::vector<Key> keys;
   for (Key key = 0; key < clients.partition_count; ++key) keys.push_back(key);
   std::map<Key, int64_t> offsets;
-  while (!co_await fetch_offsets(clients, link, group, keys, offsets))
+  while (!co_await fetch_offsets(clients, router, group, keys, offsets))
     co_await env::sleep_for(clients.shard, 50ms);
 }
 

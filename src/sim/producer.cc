@@ -1,7 +1,9 @@
+#include <algorithm>
+
 #include "protocol/gen/init_producer_id.h"
 #include "protocol/gen/produce.h"
 #include "record/kafka_error.h"
-#include "sim/clients.h"
+#include "sim/router.h"
 
 namespace paceline::sim {
 
@@ -28,7 +30,7 @@ struct Batch {
 class Producer {
  public:
   Producer(Clients& clients, bool idempotent)
-      : clients_(clients), link_(clients), idempotent_(idempotent) {}
+      : clients_(clients), router_(clients, 3s), idempotent_(idempotent) {}
 
   Task<void> run() {
     ++clients_.busy;
@@ -60,14 +62,16 @@ class Producer {
     protocol::InitProducerIdRequest request;
     request.transactional_id.reset();
     request.transaction_timeout_ms = 60'000;
-    WireClient* client = co_await link_.get();
-    auto answer = co_await client->call<protocol::InitProducerIdResponse>(4, request);
-    if (answer && answer->error_code == 0) {
-      new_session(record::ProducerId(answer->producer_id), answer->producer_epoch);
-    } else {
-      link_.drop();
-      co_await env::sleep_for(clients_.shard, 20ms);
+    Link* link = co_await router_.any();
+    if (link) {
+      auto answer = co_await link->current()->call<protocol::InitProducerIdResponse>(4, request);
+      if (answer && answer->error_code == 0) {
+        new_session(record::ProducerId(answer->producer_id), answer->producer_epoch);
+        co_return;
+      }
+      link->drop();
     }
+    co_await env::sleep_for(clients_.shard, 20ms);
   }
   void new_session(record::ProducerId id, int16_t epoch) {
     id_ = id;
@@ -117,68 +121,99 @@ class Producer {
     return batch;
   }
 
+  // What is open of the keys that one broker leads.
+  struct Share {
+    Link* link;
+    std::vector<Key> keys;
+    std::vector<WireClient::Begun> begun;
+  };
+
   // Sends what is open and hears all answers. Now and then a client that waits no longer sends it
   // all again on a new connection, though it is still on its way on the first.
   Task<void> round() {
     const auto version = static_cast<int16_t>(clients_.random.between(7, 12));
-    if (idempotent_ && clients_.random.chance(0.05)) {
-      WireClient* first = co_await link_.get();
-      begin_all(*first, version);
-      co_await env::sleep_for(clients_.shard, clients_.between(0ms, 3ms));
-      forgotten_ = link_.release();
+    std::vector<Share> shares;
+    for (auto& [key, batches] : open_) {
+      if (batches.empty()) continue;
+      Link* link = co_await router_.leader(key);
+      if (!link) continue;
+      auto share = std::ranges::find(shares, link, &Share::link);
+      if (share == shares.end()) share = shares.insert(share, Share{link, {}, {}});
+      share->keys.push_back(key);
     }
-    WireClient* client = co_await link_.get();
-    std::vector<WireClient::Begun> begun = begin_all(*client, version);
-    co_await hear_all(begun);
+    for (Share& share : shares) {
+      if (idempotent_ && clients_.random.chance(0.05)) {
+        if (!co_await share.link->reach()) continue;
+        begin_all(share, version);
+        co_await env::sleep_for(clients_.shard, clients_.between(0ms, 3ms));
+        forgotten_ = share.link->release();
+      }
+      if (co_await share.link->reach()) share.begun = begin_all(share, version);
+    }
+    for (Share& share : shares) {
+      if (share.begun.empty()) {
+        for (Key key : share.keys) router_.doubt(key);
+      } else {
+        co_await hear_all(share);
+      }
+    }
     settle();
   }
 
   // The j-th batch of every key in the j-th request.
-  std::vector<WireClient::Begun> begin_all(WireClient& client, int16_t version) {
+  std::vector<WireClient::Begun> begin_all(Share& share, int16_t version) {
     std::vector<WireClient::Begun> begun;
     for (size_t depth = 0; depth < kInFlightMax; ++depth) {
       protocol::ProduceRequest request;
       request.acks = -1;
       request.timeout_ms = 5000;
-      for (auto& [key, batches] : open_) {
+      for (Key key : share.keys) {
+        auto& batches = open_[key];
         if (depth >= batches.size()) continue;
         if (request.topic_data.empty()) request.topic_data.emplace_back().name = clients_.topic;
         auto& partition = request.topic_data.front().partition_data.emplace_back();
         partition.index = static_cast<int32_t>(key);
         partition.records = as_bytes(batches[depth].bytes);
       }
-      if (!request.topic_data.empty()) begun.push_back(client.begin(version, request));
+      if (!request.topic_data.empty())
+        begun.push_back(share.link->current()->begin(version, request));
     }
-    for (auto& [key, batches] : open_)
-      for (Batch& batch : batches) batch.sent_before = true;
+    for (Key key : share.keys)
+      for (Batch& batch : open_[key]) {
+        batch.sent_before = true;
+        if (batch.send.outcome != Outcome::ok && clients_.cluster())
+          batch.send.epoch = router_.epoch(key);
+      }
     return begun;
   }
 
-  Task<void> hear_all(std::vector<WireClient::Begun>& begun) {
+  Task<void> hear_all(Share& share) {
     std::map<Key, size_t> answered;  // of open_[key], in order
     std::map<Key, bool> missing;     // a batch before was not accepted in this round
-    for (auto& one : begun) {
-      auto answer = co_await link_.current()->end<protocol::ProduceResponse>(std::move(one));
+    for (auto& one : share.begun) {
+      auto answer = co_await share.link->current()->end<protocol::ProduceResponse>(std::move(one));
       if (!answer) {
         if (answer.error().code == Code::corrupt) clients_.violation(0, answer.error().message);
-        link_.drop();
+        share.link->drop();
+        for (Key key : share.keys) router_.doubt(key);
         break;
       }
       for (const auto& topic : answer->responses)
         for (const auto& partition : topic.partition_responses) {
           const auto key = static_cast<Key>(partition.index);
-          hear(key, open_[key].at(answered[key]++), partition, missing[key]);
+          hear(key, open_[key].at(answered[key]++), partition, missing[key], *share.link);
         }
     }
   }
 
   void hear(Key key, Batch& batch, const protocol::ProduceResponse::Topic::Partition& answer,
-            bool& missing) {
+            bool& missing, const Link& link) {
     const auto error = static_cast<KafkaError>(answer.error_code);
     if (error == KafkaError::none) {
       if (batch.send.outcome != Outcome::ok) {
         batch.send.outcome = Outcome::ok;
         batch.send.base = answer.base_offset;
+        batch.send.by = link.teller();
         batch.ask_again = idempotent_ && clients_.random.chance(0.1);
       } else {
         batch.send.repeated_bases.push_back(answer.base_offset);
@@ -186,6 +221,9 @@ class Producer {
       }
       return;
     }
+    router_.doubt(key);
+    clients_.last_error = fmt::format("produce to partition {}: error {}{}", key, answer.error_code,
+                                      clients_.told_by(link));
     const bool retriable =
         error == KafkaError::not_leader_or_follower || error == KafkaError::leader_not_available ||
         error == KafkaError::unknown_topic_or_partition || error == KafkaError::request_timed_out ||
@@ -193,8 +231,9 @@ class Producer {
         (error == KafkaError::out_of_order_sequence_number && missing);
     if (!retriable)
       clients_.violation(
-          key, fmt::format("the batch of value {} was refused with {}: {}", batch.send.first,
-                           answer.error_code, answer.error_message.value_or("")));
+          key, fmt::format("the batch of value {} was refused with {}{}: {}", batch.send.first,
+                           answer.error_code, clients_.told_by(link),
+                           answer.error_message.value_or("")));
     clients_.last_error = fmt::format("produce to partition {}: error {} {}", key,
                                       answer.error_code, answer.error_message.value_or(""));
     missing = true;
@@ -214,7 +253,7 @@ class Producer {
   }
 
   Clients& clients_;
-  Link link_;
+  Router router_;
   std::unique_ptr<WireClient> forgotten_;  // a connection whose answers nobody hears
   const bool idempotent_;
   std::optional<record::ProducerId> id_;

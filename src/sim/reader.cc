@@ -1,6 +1,6 @@
 #include "protocol/gen/fetch.h"
 #include "record/kafka_error.h"
-#include "sim/clients.h"
+#include "sim/router.h"
 
 namespace paceline::sim {
 
@@ -33,14 +33,14 @@ std::optional<std::string> read_records(const std::vector<Slice>& slices, int64_
       if (offset < from) continue;  // the head of a batch that was asked for in its middle
       auto value = parse_value((*next)->value.value_or(""));
       if (!value) return fmt::format("the record at {} is not what anybody sent", offset);
-      poll.add(offset, *value);
+      poll.add(offset, *value, (*batch)->partition_leader_epoch().value);
     }
   }
 }
 
 }  // namespace
 
-Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchPlan plan) {
+Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Router& router, FetchPlan plan) {
   protocol::FetchRequest request;
   request.max_wait_ms = plan.wait_ms;
   request.min_bytes = 1;
@@ -51,14 +51,20 @@ Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchP
   wanted.partition = static_cast<int32_t>(plan.key);
   wanted.fetch_offset = plan.from;
   wanted.partition_max_bytes = plan.bytes_max;
-  const int16_t version = clients.random.chance(0.5) ? 12 : 6;
+  const int16_t version = clients.cluster() || clients.random.chance(0.5) ? 12 : 6;
 
-  WireClient* client = co_await link.get();
+  Link* link = co_await router.leader(plan.key);
+  if (!link) co_return std::nullopt;
+  // One broker keeps its epoch for as long as it is told nothing else; of several each client names
+  // the one it knows, so that whoever answers leads in it.
+  const int32_t epoch = clients.cluster() ? router.epoch(plan.key) : -1;
+  wanted.current_leader_epoch = epoch;
   const history::Time asked = clients.now();
-  auto answer = co_await client->call<protocol::FetchResponse>(version, request);
+  auto answer = co_await link->current()->call<protocol::FetchResponse>(version, request);
   if (!answer) {
     if (answer.error().code == Code::corrupt) clients.violation(plan.key, answer.error().message);
-    link.drop();
+    link->drop();
+    router.doubt(plan.key);
     co_return std::nullopt;
   }
   if (answer->responses.empty() || answer->responses.front().partitions.empty()) {
@@ -71,8 +77,9 @@ Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchP
     clients.violation(plan.key,
                       fmt::format("offset {} is out of range, yet a reader was there", plan.from));
   if (error != KafkaError::none) {
-    clients.last_error =
-        fmt::format("fetch of partition {} from {}: error {}", plan.key, plan.from, got.error_code);
+    router.doubt(plan.key);
+    clients.last_error = fmt::format("fetch of partition {} from {}: error {}{}", plan.key,
+                                     plan.from, got.error_code, clients.told_by(*link));
     co_return std::nullopt;
   }
   Poll poll;
@@ -80,7 +87,9 @@ Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchP
   poll.group = plan.group;
   poll.key = plan.key;
   poll.from = plan.from;
-  if (!link.to_former()) {
+  poll.epoch = epoch;
+  poll.by = link->teller();
+  if (!link->to_former()) {
     poll.high_watermark = got.high_watermark;
     poll.log_start = got.log_start_offset;
   }
@@ -96,7 +105,7 @@ Task<std::optional<FetchAnswer>> fetch_once(Clients& clients, Link& link, FetchP
 }
 
 Task<void> run_reader(Clients& clients, Key key) {
-  Link link(clients);
+  Router router(clients, 3s);
   FetchPlan plan;
   plan.reader = clients.next_client++;
   plan.key = key;
@@ -104,7 +113,7 @@ Task<void> run_reader(Clients& clients, Key key) {
   for (;;) {
     plan.bytes_max = static_cast<int32_t>(1) << clients.random.between(6, 20);
     plan.wait_ms = static_cast<int32_t>(clients.random.below(500));
-    auto answer = co_await fetch_once(clients, link, plan);
+    auto answer = co_await fetch_once(clients, router, plan);
     if (!answer) {
       co_await env::sleep_for(clients.shard, clients.between(5ms, 50ms));
       continue;
@@ -118,7 +127,8 @@ Task<void> run_reader(Clients& clients, Key key) {
 }
 
 Task<void> run_final_polls(Clients& clients, bool& done) {
-  Link link(clients);
+  Router router(clients, 3s);
+  co_await router.ask_all();
   FetchPlan plan;
   plan.reader = clients.next_client++;
   plan.wait_ms = 0;
@@ -126,7 +136,7 @@ Task<void> run_final_polls(Clients& clients, bool& done) {
   for (plan.key = 0; plan.key < clients.partition_count; ++plan.key) {
     plan.from = 0;
     for (;;) {
-      auto answer = co_await fetch_once(clients, link, plan);
+      auto answer = co_await fetch_once(clients, router, plan);
       if (!answer) {
         co_await env::sleep_for(clients.shard, 20ms);
         continue;

@@ -1,5 +1,7 @@
 #include "sim/scenario.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "sim/clients.h"
 #include "sim/faulty_objects.h"
@@ -14,6 +16,7 @@ namespace {
 
 constexpr auto kSettleWithin = 60s;  // once faults have ended
 constexpr uint32_t kGroup = 1;
+constexpr uint64_t kNotTheWorlds = 0x70616365;  // what is drawn here differs from the world's own
 
 double seconds(env::Duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -28,8 +31,9 @@ thread_local LogTo log_to{};
 
 void keep_line(LogLevel level, std::string_view text) {
   if (!log_to.lines || level == LogLevel::debug) return;
-  log_to.lines->push_back(
-      fmt::format("{:9.4f} {}", seconds(log_to.world->now().since_start) - 3600, text));
+  log_to.lines->push_back(fmt::format("{:9.4f} {}: {}",
+                                      seconds(log_to.world->now().since_start) - 3600,
+                                      log_to.world->acting(), text));
 }
 void drop_line(LogLevel, std::string_view) {}
 
@@ -37,15 +41,20 @@ class Run {
  public:
   Run(uint64_t seed, RunOptions options)
       : world_(seed),
-        random_(seed ^ 0x70616365),
+        random_(seed ^ kNotTheWorlds),
         site_(world_, random_, objects_),
         client_host_(world_.add_host("clients")),
         clients_(*client_host_.start(1).front(), site_.broker().name(), history_, random_.next(),
-                 static_cast<uint32_t>(1 + random_.below(4))),
+                 static_cast<uint32_t>(1 + random_.below(4) + (site_.cluster() ? 2 : 0))),
         trouble_(world_, random_, site_, objects_, clients_, report_),
         begun_(world_.now()) {
     report_.seed = seed;
     keep_history_ = options.keep_history;
+    if (site_.cluster()) {
+      for (BrokerHost* host : site_.hosts()) clients_.brokers.push_back(host->name());
+      clients_.life_of = [this](const std::string& host) { return site_.life_of(host); };
+      report_.brokers = static_cast<uint32_t>(site_.members().size());
+    }
     log_to = {options.keep_log ? &report_.log : nullptr, &world_};
     set_log_sink(options.keep_log ? keep_line : drop_line);
     configure();
@@ -56,7 +65,7 @@ class Run {
   }
 
   Report run() {
-    trouble_.start_broker();
+    trouble_.start_brokers();
     start_clients();
     trouble_.suffer();
     settle();
@@ -116,35 +125,59 @@ class Run {
     clients_.finishing = true;
     trouble_.end();
     if (!finish("producers settle", [&] { return clients_.busy == 0; })) return;
+    // What several brokers have left is read by their next lives; of one, its folder is checked.
+    if (site_.cluster() && !end_lives()) return;
     clients_.shard.spawn(run_final_polls(clients_, polled_));
     clients_.shard.spawn(read_committed_offsets(clients_, kGroup));
     if (!finish("final polls", [&] { return polled_; })) return;
     if (!finish("a former process hears of its end", [&] { return !site_.former(); })) return;
-    // One that the former process has fenced has just been started again.
-    if (!finish("the broker serves", [&] { return site_.broker().serving(); })) return;
-    site_.broker().begin_stop();
-    if (!finish("the broker stops", [&] { return !site_.broker().running(); }, false)) return;
-    trouble_.step_done("stopped");
+    if (!stop_all()) return;
+    if (site_.cluster()) return;
     bool checked = false;
     site_.check(report_.problems, checked);
     finish("the check of what is durable", [&] { return checked; }, false);
     site_.end_check();
   }
+  // All brokers end, in peace or not, and others begin.
+  bool end_lives() {
+    if (random_.chance(0.5)) return stop_all();
+    trouble_.step_done("all brokers are killed");
+    for (BrokerHost* host : site_.hosts())
+      if (host->running()) host->kill();
+    return true;
+  }
+  bool stop_all() {
+    for (BrokerHost* host : site_.members()) host->begin_stop();
+    auto all_down = [&] {
+      return std::ranges::none_of(site_.members(), [](BrokerHost* host) {
+        if (host->serving()) host->begin_stop();
+        return host->running();
+      });
+    };
+    if (!finish("the brokers stop", all_down, false)) return false;
+    trouble_.step_done("stopped");
+    return true;
+  }
+  bool any_down() {
+    return std::ranges::any_of(site_.members(), [](BrokerHost* host) { return !host->running(); });
+  }
   bool finish(const char* what, const std::function<bool()>& done, bool keep_up = true) {
     const env::Instant limit = world_.now() + kSettleWithin;
     while (!done() && world_.now() < limit) {
-      world_.run_until([&] { return done() || (keep_up && !site_.broker().running()); }, 1s);
-      if (!keep_up || site_.broker().running()) continue;
+      world_.run_until([&] { return done() || (keep_up && any_down()); }, 1s);
+      if (done() || !keep_up || !any_down()) continue;
       world_.run_for(200ms);  // a supervisor waits a little
-      trouble_.start_broker();
+      trouble_.start_brokers();
     }
     if (done()) return true;
     report_.problems.push_back(fmt::format("stuck: '{}' has not come to its end within {} s", what,
                                            seconds(kSettleWithin)));
     if (!clients_.last_error.empty())
       report_.problems.push_back("the last error that a client was told: " + clients_.last_error);
-    if (site_.broker().refused())
-      report_.problems.push_back("the broker refuses: " + site_.broker().refused()->message);
+    for (BrokerHost* host : site_.members())
+      if (host->refused())
+        report_.problems.push_back(
+            fmt::format("{} refuses: {}", host->name(), host->refused()->message));
     return false;
   }
 
@@ -178,6 +211,11 @@ class Run {
 };
 
 }  // namespace
+
+bool has_cluster(uint64_t seed) {
+  env::Random random(seed ^ kNotTheWorlds);
+  return Site::draws_cluster(random);
+}
 
 Report run_seed(uint64_t seed, RunOptions options) {
   return Run(seed, options).run();

@@ -8,8 +8,8 @@
 
 namespace paceline::sim {
 
-// One run: one broker, its clients, and faults until `load` has passed; then everybody must come to
-// an end, and what they were told is judged.
+// One run: one broker or several, their clients, and faults until `load` has passed; then everybody
+// must come to an end, and what they were told is judged.
 struct Report {
   uint64_t seed = 0;
   uint64_t trace = 0;          // equal for two runs of one seed
@@ -21,6 +21,7 @@ struct Report {
   uint32_t crashes = 0;  // power losses
   uint32_t kills = 0;
   uint32_t stops = 0;
+  uint32_t brokers = 1;                     // at the beginning
   history::History history;                 // if asked for
   std::vector<std::string> steps;           // what was done to the broker, with the virtual second
   std::vector<std::string> log;             // the broker's own lines, if asked for
@@ -38,5 +39,7 @@ struct RunOptions {
 };
 
 Report run_seed(uint64_t seed, RunOptions options);
+// Whether the run of this seed has several brokers.
+bool has_cluster(uint64_t seed);
 
 }  // namespace paceline::sim

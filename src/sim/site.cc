@@ -1,5 +1,7 @@
 #include "sim/site.h"
 
+#include <algorithm>
+
 #include "meta/records.h"
 #include "server/data_folder.h"
 #include "stream/recovery.h"
@@ -13,6 +15,12 @@ Site::Kept draw_kept(env::Random& random) {
   if (drawn < 5) return Site::Kept::on_disk;
   return drawn < 6 ? Site::Kept::history_in_bucket : Site::Kept::nothing_on_disk;
 }
+
+constexpr double kClusters = 0.35;  // of the seeds
+constexpr double kLogsInFolder = 0.35;
+constexpr uint64_t kBrokersMin = 3;
+constexpr uint64_t kBrokersMax = 5;
+constexpr uint64_t kSpares = 1;  // machines whose brokers may join later
 
 // What an inspection looks at, wherever it is.
 struct Opened {
@@ -49,21 +57,40 @@ Task<Result<void>> open_folder(env::Shard& shard, std::string data, object::Stor
 Site::Site(env::SimWorld& world, env::Random& random, const ObjectFaults& faults)
     : world_(world),
       faults_(faults),
-      kept_(draw_kept(random)),
+      cluster_(draws_cluster(random)),
+      kept_(cluster_ ? Kept::nothing_on_disk : draw_kept(random)),
       shard_count_(static_cast<unsigned>(1 + random.below(2))) {
   if (kept_ != Kept::on_disk) bucket_ = std::make_unique<Bucket>(world);
   if (shared()) model_ = std::make_unique<meta::Model>(random.next());
-  hosts_[0] = make_host("broker");
-  if (shared()) hosts_[1] = make_host("broker-b");
+  if (cluster_ && random.chance(kLogsInFolder))
+    folder_ = std::make_unique<SharedFolder>(random.next());
+  if (!cluster_) {
+    add_machine("broker", BrokerId(1));
+    if (shared()) add_machine("broker-b", BrokerId(1));
+    machines_.front().member = true;
+    return;
+  }
+  const uint64_t count = kBrokersMin + random.below(kBrokersMax - kBrokersMin + 1);
+  for (uint64_t i = 1; i <= count + kSpares; ++i)
+    add_machine(fmt::format("broker-{}", i), BrokerId(static_cast<int32_t>(i)));
+  for (uint64_t i = 0; i < count; ++i) machines_[i].member = true;
 }
 
-std::unique_ptr<BrokerHost> Site::make_host(const std::string& name) {
-  auto host = std::make_unique<BrokerHost>(world_, name, shard_count_);
-  server::Options& options = host->options();
-  auto reachable = std::make_shared<bool>(true);
-  reachable_[hosts_[0] ? 1 : 0] = reachable;
-  options.open_objects = [this,
-                          reachable](env::Disk& disk) -> Result<std::unique_ptr<object::Store>> {
+bool Site::draws_cluster(env::Random& random) {
+  return random.chance(kClusters);
+}
+
+void Site::add_machine(const std::string& name, BrokerId id) {
+  Machine& machine = machines_.emplace_back();
+  machine.host = std::make_unique<BrokerHost>(world_, name, shard_count_);
+  server::Options& options = machine.host->options();
+  options.settings.broker = id;
+  if (folder_) {
+    machine.mounted = folder_->mount(machine.host->disk(), machine.reachable);
+    machine.host->use_disk(*machine.mounted);
+  }
+  options.open_objects = [this, reachable = machine.reachable](
+                             env::Disk& disk) -> Result<std::unique_ptr<object::Store>> {
     std::unique_ptr<object::Store> real;
     if (bucket_) {
       real = bucket_->client(reachable);
@@ -72,36 +99,59 @@ std::unique_ptr<BrokerHost> Site::make_host(const std::string& name) {
     }
     return make_faulty_objects(std::move(real), faults_, world_.random().next());
   };
-  if (!shared()) return host;
+  if (!shared()) return;
   options.places.metadata = "etcd";
-  options.places.wal = "objects:";
-  options.open_metadata = [this](env::Shard&) -> Result<std::unique_ptr<meta::Store>> {
-    return model_->connect();
+  options.places.wal = folder_ ? fmt::format("file:{}/wal", SharedFolder::kPath) : "objects:";
+  options.open_metadata =
+      [this, way = machine.metadata_way](env::Shard&) -> Result<std::unique_ptr<meta::Store>> {
+    return behind(model_->connect(), way);
   };
-  return host;
+}
+
+Site::Machine& Site::machine(const BrokerHost& host) {
+  const auto found = std::ranges::find_if(
+      machines_, [&](const Machine& machine) { return machine.host.get() == &host; });
+  CHECK(found != machines_.end());
+  return *found;
 }
 
 BrokerHost* Site::former() {
-  BrokerHost* other = hosts_[1 - active_].get();
-  return other && other->running() ? other : nullptr;
+  if (cluster_ || machines_.size() < 2) return nullptr;
+  BrokerHost* other = machines_[1 - active_].host.get();
+  return other->running() ? other : nullptr;
 }
 
 std::vector<BrokerHost*> Site::hosts() {
   std::vector<BrokerHost*> all;
-  for (auto& host : hosts_)
-    if (host) all.push_back(host.get());
+  for (Machine& machine : machines_) all.push_back(machine.host.get());
+  return all;
+}
+
+std::vector<BrokerHost*> Site::members() {
+  std::vector<BrokerHost*> all;
+  for (Machine& machine : machines_)
+    if (machine.member) all.push_back(machine.host.get());
   return all;
 }
 
 void Site::move() {
-  CHECK(shared() && !former());
+  CHECK(shared() && !cluster_ && !former());
+  machines_[active_].member = false;
   active_ = 1 - active_;
+  machines_[active_].member = true;
   broker().disk().replace();
   broker().start();
 }
 
+std::string Site::life_of(const std::string& host_name) {
+  for (const Machine& machine : machines_)
+    if (machine.host->name() == host_name)
+      return fmt::format("{} in its life {}", host_name, machine.host->life());
+  return host_name;
+}
+
 void Site::set_reachable(BrokerHost& host, bool reachable) {
-  *reachable_[&host == hosts_[0].get() ? 0 : 1] = reachable;
+  *machine(host).reachable = reachable;
 }
 
 void Site::check(std::vector<std::string>& problems, bool& done) {

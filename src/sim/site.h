@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,11 +9,14 @@
 #include "sim/broker_host.h"
 #include "sim/bucket.h"
 #include "sim/faulty_objects.h"
+#include "sim/metadata_way.h"
+#include "sim/shared_folder.h"
 
 namespace paceline::sim {
 
 // The machines of one run, and where what is durable lies: all on the broker's own disk, the
-// history in a bucket and the rest on the disk, or nothing on the disk at all.
+// history in a bucket and the rest on the disk, or nothing on the disk at all. In the last case
+// there may be several brokers, with their logs among the objects or in a folder that they share.
 class Site {
  public:
   enum class Kept { on_disk, history_in_bucket, nothing_on_disk };
@@ -22,19 +24,35 @@ class Site {
   // `faults` is what the object store does to everybody; it outlives this.
   Site(env::SimWorld& world, env::Random& random, const ObjectFaults& faults);
 
+  // The first thing drawn.
+  static bool draws_cluster(env::Random& random);
+
   Kept kept() const { return kept_; }
   bool shared() const { return kept_ == Kept::nothing_on_disk; }
-  // The broker that clients are sent to.
-  BrokerHost& broker() { return *hosts_[active_]; }
+  bool cluster() const { return cluster_; }
+  // All machines, whatever runs on them; with a cluster one broker each.
+  std::vector<BrokerHost*> hosts();
+  // Those whose broker is meant to run: whoever finds it down starts it again.
+  std::vector<BrokerHost*> members();
+
+  // One broker: the process that clients are sent to.
+  BrokerHost& broker() { return *machines_[active_].host; }
   // Another process with the same broker id, if one still runs.
   BrokerHost* former();
-  std::vector<BrokerHost*> hosts();
-
   // The same broker is started on the other machine, whatever becomes of this process.
-  // REQUIRES: shared(), no former().
+  // REQUIRES: shared(), not cluster(), no former().
   void move();
-  // Cut from the bucket, or not: each machine on its own.
+
+  // Several brokers: one more is to run from now on, or one less.
+  void enlist(BrokerHost& host) { machine(host).member = true; }
+  void dismiss(BrokerHost& host) { machine(host).member = false; }
+  // The broker's name, for sentences, with the life that it is in.
+  std::string life_of(const std::string& host_name);
+
+  // Cut from the bucket and the shared folder, or not: each machine on its own.
   void set_reachable(BrokerHost& host, bool reachable);
+  MetadataWay& metadata_way(BrokerHost& host) { return *machine(host).metadata_way; }
+  bool log_in_folder() const { return folder_ != nullptr; }
 
   meta::Model& metadata() { return *model_; }                    // REQUIRES: shared()
   Bucket::Faults& bucket_faults() { return bucket_->faults(); }  // REQUIRES: not on_disk
@@ -45,16 +63,25 @@ class Site {
   void end_check();
 
  private:
-  std::unique_ptr<BrokerHost> make_host(const std::string& name);
+  struct Machine {
+    std::unique_ptr<env::Disk> mounted;  // its own disk and the shared folder
+    std::unique_ptr<BrokerHost> host;
+    std::shared_ptr<bool> reachable = std::make_shared<bool>(true);
+    std::shared_ptr<MetadataWay> metadata_way = std::make_shared<MetadataWay>();
+    bool member = false;
+  };
+  void add_machine(const std::string& name, BrokerId id);
+  Machine& machine(const BrokerHost& host);
 
   env::SimWorld& world_;
   const ObjectFaults& faults_;
+  const bool cluster_;
   const Kept kept_;
   const unsigned shard_count_;
   std::unique_ptr<Bucket> bucket_;
   std::unique_ptr<meta::Model> model_;
-  std::array<std::shared_ptr<bool>, 2> reachable_;
-  std::array<std::unique_ptr<BrokerHost>, 2> hosts_;
+  std::unique_ptr<SharedFolder> folder_;
+  std::vector<Machine> machines_;
   size_t active_ = 0;
 };
 

@@ -60,6 +60,7 @@ void Trouble::begin() {
 }
 
 void Trouble::suffer() {
+  if (site_.cluster()) return suffer_together();
   const env::Instant end = world_.now() + between(10s, 30s);
   env::Instant fault_at = world_.now() + between(0s, 4s);
   std::optional<env::Instant> start_at;
@@ -75,7 +76,7 @@ void Trouble::suffer() {
       if (!start_at) start_at = world_.now() + between(10ms, 2s);
       if (world_.now() < *start_at) world_.run_for(*start_at - world_.now());
       start_at.reset();
-      start_broker();
+      start_brokers();
     } else if (world_.now() >= fault_at) {
       hurt();
       fault_at = world_.now() + between(50ms, 6s);
@@ -91,6 +92,7 @@ void Trouble::end() {
     host->disk().power_off_after(UINT64_MAX);
     host->disk().faults() = {};
     site_.set_reachable(*host, true);
+    site_.metadata_way(*host) = {};
   }
   if (site_.kept() != Site::Kept::on_disk) site_.bucket_faults() = {};
   if (site_.shared()) site_.metadata().faults() = {};
@@ -98,9 +100,12 @@ void Trouble::end() {
   step_done("no more faults");
 }
 
-void Trouble::start_broker() {
-  site_.broker().start();
-  step_done("start");
+void Trouble::start_brokers() {
+  for (BrokerHost* host : site_.members()) {
+    if (host->running()) continue;
+    host->start();
+    step_done(site_.cluster() ? fmt::format("{} starts", host->name()) : "start");
+  }
 }
 
 void Trouble::step_done(std::string what) {
@@ -185,7 +190,7 @@ void Trouble::hurt_disk() {
 }
 
 void Trouble::hurt_store() {
-  if (site_.kept() != Site::Kept::on_disk && random_.chance(0.3)) {
+  if (!site_.cluster() && site_.kept() != Site::Kept::on_disk && random_.chance(0.3)) {
     const env::Duration cut = between(100ms, 8s);
     BrokerHost& host = site_.broker();
     step_done(fmt::format("{} cannot reach the bucket for {:.3f} s", host.name(), seconds(cut)));
@@ -205,13 +210,17 @@ void Trouble::hurt_store() {
 }
 
 void Trouble::hurt_metadata() {
-  switch (random_.below(3)) {
+  switch (random_.below(site_.cluster() ? 4 : 3)) {
     case 0: {
       const env::Duration down = between(100ms, 8s);
       step_done(fmt::format("no member of the metadata for {:.3f} s", seconds(down)));
       site_.metadata().down_until(world_.now() + down);
       break;
     }
+    case 3:
+      step_done("all leases end at once");
+      site_.metadata().end_leases();
+      break;
     case 1:
       step_done("the watches of the metadata end");
       site_.metadata().cut_watches();

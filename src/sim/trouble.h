@@ -21,7 +21,8 @@ class Trouble {
   // No more of them, and what is cut is whole again.
   void end();
 
-  void start_broker();
+  // Whoever is meant to run and does not is started.
+  void start_brokers();
   void step_done(std::string what);
 
  private:
@@ -39,6 +40,27 @@ class Trouble {
   void discard();
   void usurp();
   void pause(BrokerHost& host);
+
+  // trouble_cluster.cc
+  void suffer_together();
+  void hurt_cluster();
+  void hurt_brokers();
+  void hurt_ways();
+  void hurt_membership();
+  void kill_several();
+  void kill_in_turn();
+  void freeze_several();
+  void restart_while_it_runs();
+  void cut_from_clients(BrokerHost& host);
+  void cut_from_metadata(BrokerHost& host);
+  void cut_from_store(BrokerHost& host);
+  void cut_from_each_other(BrokerHost& host);
+  void heal_later(std::string one, std::string other);
+  void kill_if_running(BrokerHost& host);
+  BrokerHost* victim();  // one that runs; null if none does
+  std::vector<BrokerHost*> victims(size_t least, size_t most);
+  env::Duration long_enough();
+
   env::Duration between(env::Duration low, env::Duration high);
 
   env::SimWorld& world_;
@@ -48,6 +70,7 @@ class Trouble {
   Clients& clients_;
   Report& report_;
   const env::Instant begun_;
+  std::vector<env::Instant> start_at_;  // of site_.hosts(), those that are down
 };
 
 }  // namespace paceline::sim
