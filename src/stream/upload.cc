@@ -47,25 +47,33 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
   // Of a lane that took a stream offline, the WAL is the evidence: it stays, without a mark.
   if (recovery.image.new_offline_count > 0) return;
   for (const Lane lane : recovery.replayed) {
-    unmarked_.emplace_back(lane, core.options.lane);
+    owe_mark(lane, core.options.lane);
     adopted_.push_back(lane);
   }
   share_inherited(recovery);
 }
 
-// What came under a recovered lane from others.
+// What came under a recovered lane from others. Of an heir before us in our own row we have all, and
+// say so in its place; another broker's heir was itself left to several, and is done with when each
+// of them has said so of it.
 void Uploader::share_inherited(const Recovery& recovery) {
   for (const auto& [left, heir] : recovery.inherited) {
-    unmarked_.emplace_back(left, heir);
+    if (heir.broker == core_.options.lane.broker) owe_mark(left, heir);
     shared_.try_emplace(left);
   }
+}
+
+// One lane may come to us in more than one way.
+void Uploader::owe_mark(Lane lane, Lane heir) {
+  if (std::ranges::find(unmarked_, std::pair(lane, heir)) == unmarked_.end())
+    unmarked_.emplace_back(lane, heir);
 }
 
 void Uploader::inherit(Lane lane, const Recovery& recovery) {
   inherited_ = true;
   inherited_at_ = core_.owner().now();
   if (recovery.image.new_offline_count == 0) {
-    unmarked_.emplace_back(lane, core_.options.lane);
+    owe_mark(lane, core_.options.lane);
     shared_[lane] = recovery.replayed;
     share_inherited(recovery);
   }
@@ -351,14 +359,19 @@ Task<void> Uploader::remove_adopted() {
   co_await remove_shared();
 }
 
+// Whether nobody needs the lane's WAL any more: each of its successors has its share in objects, or
+// has been sealed since and left it to others who have.
 Task<Result<bool>> Uploader::all_marked(Lane left) {
   CO_TRY(const auto entry, co_await core_.meta.get(core_.owner(), meta::lane_key(left)));
   if (!entry) co_return false;
   CO_TRY(const auto record, meta::decode<meta::LaneRecord>(entry->value));
+  if (!record.sealed) co_return false;
   for (const meta::Successor& successor : record.successors) {
     CO_TRY(const auto mark,
            co_await core_.meta.get(core_.owner(), meta::done_key(left, successor.lane)));
-    if (!mark) co_return false;
+    if (mark) continue;
+    CO_TRY(const bool passed_on, co_await all_marked(successor.lane));
+    if (!passed_on) co_return false;
   }
   co_return true;
 }

@@ -51,6 +51,7 @@ class Uploader {
   Task<Result<void>> note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
                           std::shared_ptr<const BuiltObject> built);
   void share_inherited(const Recovery& recovery);
+  void owe_mark(Lane lane, Lane heir);
   Task<void> remove_adopted();
   Task<void> remove_shared();
   Task<Result<bool>> all_marked(Lane left);
