@@ -26,6 +26,7 @@ double seconds(env::Duration duration) {
 struct LogTo {
   std::vector<std::string>* lines;
   env::SimWorld* world;
+  const std::function<void(std::string_view)>* tell;
 };
 thread_local LogTo log_to{};
 
@@ -34,29 +35,30 @@ void keep_line(LogLevel level, std::string_view text) {
   log_to.lines->push_back(fmt::format("{:9.4f} {}: {}",
                                       seconds(log_to.world->now().since_start) - 3600,
                                       log_to.world->acting(), text));
+  if (*log_to.tell) (*log_to.tell)("log " + log_to.lines->back());
 }
 void drop_line(LogLevel, std::string_view) {}
 
 class Run {
  public:
   Run(uint64_t seed, RunOptions options)
-      : world_(seed),
+      : options_(std::move(options)),
+        world_(seed),
         random_(seed ^ kNotTheWorlds),
         site_(world_, random_, objects_),
         client_host_(world_.add_host("clients")),
         clients_(*client_host_.start(1).front(), site_.broker().name(), history_, random_.next(),
                  static_cast<uint32_t>(1 + random_.below(4) + (site_.cluster() ? 2 : 0))),
-        trouble_(world_, random_, site_, objects_, clients_, report_),
+        trouble_(world_, random_, site_, objects_, clients_, report_, options_.tell),
         begun_(world_.now()) {
     report_.seed = seed;
-    keep_history_ = options.keep_history;
     if (site_.cluster()) {
       for (BrokerHost* host : site_.hosts()) clients_.brokers.push_back(host->name());
       clients_.life_of = [this](const std::string& host) { return site_.life_of(host); };
       report_.brokers = static_cast<uint32_t>(site_.members().size());
     }
-    log_to = {options.keep_log ? &report_.log : nullptr, &world_};
-    set_log_sink(options.keep_log ? keep_line : drop_line);
+    log_to = {options_.keep_log ? &report_.log : nullptr, &world_, &options_.tell};
+    set_log_sink(options_.keep_log ? keep_line : drop_line);
     configure();
   }
   ~Run() {
@@ -72,7 +74,7 @@ class Run {
     judge();
     report_.trace = world_.trace_hash();
     report_.simulated = world_.now() - begun_;
-    if (keep_history_) report_.history = std::move(history_);
+    if (options_.keep_history) report_.history = std::move(history_);
     return std::move(report_);
   }
 
@@ -195,6 +197,7 @@ class Run {
                              report_.records_read, report_.commits_acked));
   }
 
+  const RunOptions options_;
   Report report_;
   env::SimWorld world_;
   env::Random random_;
@@ -205,7 +208,6 @@ class Run {
   Clients clients_;
   Trouble trouble_;
   const env::Instant begun_;
-  bool keep_history_ = false;
   bool short_of_memory_ = false;
   bool polled_ = false;  // all final polls have come to their end
 };
@@ -218,7 +220,7 @@ bool has_cluster(uint64_t seed) {
 }
 
 Report run_seed(uint64_t seed, RunOptions options) {
-  return Run(seed, options).run();
+  return Run(seed, std::move(options)).run();
 }
 
 }  // namespace paceline::sim

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "env/shard.h"
@@ -23,7 +25,7 @@ struct Report {
   uint32_t stops = 0;
   uint32_t brokers = 1;                     // at the beginning
   history::History history;                 // if asked for
-  std::vector<std::string> steps;           // what was done to the broker, with the virtual second
+  std::vector<std::string> steps;           // what was done to brokers, with the virtual second
   std::vector<std::string> log;             // the broker's own lines, if asked for
   std::vector<history::Anomaly> anomalies;  // of the clients' history
   // Of each anomaly: who sent, was told and read what it is about, and when.
@@ -36,6 +38,8 @@ struct Report {
 struct RunOptions {
   bool keep_log = false;
   bool keep_history = false;
+  // Told each step and each line of a broker's log at once: a check of the code may end the process.
+  std::function<void(std::string_view)> tell;
 };
 
 Report run_seed(uint64_t seed, RunOptions options);

@@ -18,9 +18,9 @@ void print_line(const Report& report) {
       report.good() ? "good" : "BAD");
 }
 
-void print_story(const Report& report) {
-  for (const std::string& step : report.steps) fmt::print("  {}\n", step);
-  for (const std::string& line : report.log) fmt::print("  log {}\n", line);
+void print_story(const Report& report, bool told) {
+  if (!told)
+    for (const std::string& step : report.steps) fmt::print("  {}\n", step);
   for (const std::string& problem : report.problems) fmt::print("  problem: {}\n", problem);
   for (size_t i = 0; i < report.anomalies.size(); ++i) {
     const history::Anomaly& anomaly = report.anomalies[i];
@@ -58,8 +58,8 @@ bool run_one(uint64_t seed, bool twice, RunOptions options, Totals& totals,
   totals.records += report.records_acked;
   totals.ends += report.crashes + report.kills + report.stops;
   bool good = report.good();
-  if (options.keep_log || !good) print_story(report);
-  if (twice && run_seed(seed, options).trace != report.trace) {
+  if (options.keep_log || !good) print_story(report, static_cast<bool>(options.tell));
+  if (twice && run_seed(seed, {.keep_log = options.keep_log, .tell = {}}).trace != report.trace) {
     fmt::print("  the second run of seed {} has another trace\n", seed);
     good = false;
   }
@@ -96,8 +96,9 @@ int main(int argc, char** argv) {
 
   Totals totals;
   if (*one) {
-    run_one(seed, true, {.keep_log = true, .keep_history = !history_path.empty()}, totals,
-            history_path);
+    RunOptions options{.keep_log = true, .keep_history = !history_path.empty(), .tell = {}};
+    options.tell = [](std::string_view line) { fmt::print("  {}\n", line); };
+    run_one(seed, true, options, totals, history_path);
   } else {
     for (uint64_t i = 0; i < seeds; ++i) {
       if (clusters && !has_cluster(from + i)) continue;

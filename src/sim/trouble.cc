@@ -13,13 +13,15 @@ double seconds(env::Duration duration) {
 }  // namespace
 
 Trouble::Trouble(env::SimWorld& world, env::Random& random, Site& site, ObjectFaults& objects,
-                 Clients& clients, Report& report)
+                 Clients& clients, Report& report,
+                 std::function<void(std::string_view)> tell)
     : world_(world),
       random_(random),
       site_(site),
       objects_(objects),
       clients_(clients),
       report_(report),
+      tell_(std::move(tell)),
       begun_(world.now()) {}
 
 void Trouble::begin() {
@@ -110,6 +112,7 @@ void Trouble::start_brokers() {
 
 void Trouble::step_done(std::string what) {
   report_.steps.push_back(fmt::format("{:9.4f} {}", seconds(world_.now() - begun_), what));
+  if (tell_) tell_(report_.steps.back());
   world_.trace(what);
 }
 

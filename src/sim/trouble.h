@@ -12,7 +12,7 @@ namespace paceline::sim {
 class Trouble {
  public:
   Trouble(env::SimWorld& world, env::Random& random, Site& site, ObjectFaults& objects,
-          Clients& clients, Report& report);
+          Clients& clients, Report& report, std::function<void(std::string_view)> tell);
 
   // Chances of faults that last for the whole run.
   void begin();
@@ -69,6 +69,7 @@ class Trouble {
   ObjectFaults& objects_;
   Clients& clients_;
   Report& report_;
+  const std::function<void(std::string_view)> tell_;
   const env::Instant begun_;
   std::vector<env::Instant> start_at_;  // of site_.hosts(), those that are down
 };

@@ -45,6 +45,8 @@ void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
                     from.to_string(), record.stream.to_string(), record.end.value, next.value));
   stream.start = std::max(stream.start, record.start);
   stream.uploaded_end = stream.end = record.end;
+  // Of what came from another lane as its tail, this object has the rest as well.
+  std::erase_if(stream.tail, [&](const Batch& batch) { return batch.end() <= record.end; });
   stream.epoch = std::max(stream.epoch, record.epoch);
   stream.snapshot = std::move(record.snapshot);
   stream.snapshot_end = record.snapshot_end;

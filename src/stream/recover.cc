@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "stream/get_checked.h"
 #include "stream/retry.h"
@@ -133,7 +134,11 @@ Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
     for (auto& [id, image] : theirs.image.streams) {
       if (recovery.image.erased.contains(id)) continue;
       image.inherited = true;
-      recovery.image.streams.try_emplace(id, std::move(image));
+      // Two estates may know one stream, one of them how it was before it went to the other.
+      const auto [known, fresh] = recovery.image.streams.try_emplace(id, std::move(image));
+      if (!fresh && known->second.inherited &&
+          std::tie(image.epoch, image.end) > std::tie(known->second.epoch, known->second.end))
+        known->second = std::move(image);
     }
     recovery.group_count += theirs.group_count;
     recovery.inherited.emplace_back(left, heir);
