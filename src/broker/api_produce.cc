@@ -49,9 +49,12 @@ struct ShardAppends {
   static Task<void> run(ShardAppends work) {
     env::Gate running(*work.host->shard);
     for (Append* append : work.appends) {
-      Hosted* hosted = work.host->find(append->topic_id, append->index);
+      const bool led_here = append->error == KafkaError::none;
+      Hosted* hosted = led_here ? work.host->find(append->topic_id, append->index) : nullptr;
       if (!hosted) {
-        append->error = KafkaError::leader_not_available;
+        if (led_here) append->error = KafkaError::leader_not_available;
+        const StreamId stream{append->topic_id, static_cast<uint32_t>(append->index)};
+        work.host->refusals.note(stream, append->records.bytes(), work.host->shard->now());
         continue;
       }
       work.host->shard->spawn(one(hosted, append, work.version, running.enter()));
@@ -71,7 +74,9 @@ Task<void> append_all(Request& request, std::vector<Append>& appends) {
   for (size_t shard = 0; shard < groups.size(); ++shard)
     groups[shard] = {&node.host(shard), {}, request.version};
   for (Append& append : appends) {
-    if (append.error != KafkaError::none) continue;
+    // Also what is led elsewhere: its shard keeps in mind that it was refused.
+    if (append.error != KafkaError::none && append.error != KafkaError::not_leader_or_follower)
+      continue;
     groups[node.home_of(append.topic_id, append.index).shard->index()].appends.push_back(&append);
   }
   env::Gate running(request.shard);

@@ -243,6 +243,10 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
   if (hosted.coordinator) hosted.coordinator->bind(**opened);
   hosted.partition = std::move(*opened);
   hosted.offline.clear();
+  const StreamId stream{hosted.topic_id, hosted.index};
+  for (const Refusal& refusal : host.refusals.take(stream, host.shard->now()))
+    hosted.partition->refused_before(refusal.producer_id, refusal.producer_epoch,
+                                     refusal.base_sequence);
   // Configuration may have changed meanwhile, when there was no partition to be told.
   const auto newest = this->image();
   if (const cluster::TopicImage* now = newest->topic(hosted.topic_id))

@@ -13,6 +13,7 @@
 #include "broker/answer_memory.h"
 #include "broker/complaints.h"
 #include "broker/metrics.h"
+#include "broker/refusals.h"
 #include "broker/settings.h"
 #include "broker/surroundings.h"
 #include "broker/topic_config.h"
@@ -53,6 +54,7 @@ struct ShardHost {
   std::unique_ptr<env::BlockPool> receive_blocks;  // of its connections
   env::Event opened;  // an attempt to open a partition has come to its end
   Complaints complaints;
+  Refusals refusals;
   std::array<bool, Metrics::kApisMax> left_over_told{};  // by API
   // Connections that wait for their client to read, in the order in which they began to.
   std::list<Connection*> unread;

@@ -97,6 +97,7 @@ class FakePartition final : public partition::Partition {
     co_await env::sleep_for(shard_, std::chrono::milliseconds(1));
     co_return partition::Appended{.base = base, .log_start = Offset(0)};
   }
+  void refused_before(int64_t, int16_t, int32_t) override {}
   Task<record::KafkaResult<partition::Fetched>> fetch(partition::FetchRequest) override {
     std::abort();
   }

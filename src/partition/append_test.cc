@@ -82,6 +82,15 @@ TEST_F(PartitionTest, ARefusedWriteLeavesNoHole) {
   EXPECT_EQ(append(plain())->base, Offset(4));
 }
 
+TEST_F(PartitionTest, WhatWasOnItsWayBehindABatchRefusedBeforeTheOpeningWaitsForIt) {
+  partition->refused_before(9, 0, 0);
+  EXPECT_EQ(code(append(from(9, 3))), out_of_order_sequence_number);
+  EXPECT_EQ(append(from(9, 0, 3))->base, Offset(0));
+  EXPECT_EQ(append(from(9, 3))->base, Offset(3));
+  partition->refused_before(9, 0, 0);  // known by now
+  EXPECT_EQ(append(from(9, 4))->base, Offset(4));
+}
+
 // An unknown producer may start anywhere, but not behind its own first batch.
 TEST_F(PartitionTest, WhatANewProducerHasInFlightDoesNotOvertakeItsRefusedFirstBatch) {
   stream().failures = {Code::no_space};

@@ -128,6 +128,10 @@ class Partition {
   // Admit, sequence, persist, acknowledge. Resumes when the batch is durable. Calls may overlap:
   // they are sequenced in the order of calling, before the first suspension.
   virtual Task<std::expected<Appended, AppendFailure>> append(AppendRequest request) = 0;
+  // This batch of an idempotent producer was refused before the partition opened here: if nobody
+  // knows the producer, what it sent behind that batch has to wait for it.
+  virtual void refused_before(int64_t producer_id, int16_t producer_epoch,
+                              int32_t base_sequence) = 0;
   virtual Task<KafkaResult<Fetched>> fetch(FetchRequest request) = 0;
   // By time: the first record at or after it, exact.
   virtual Task<KafkaResult<TimestampAndOffset>> list_offset(int64_t timestamp_or_query,

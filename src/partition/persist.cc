@@ -51,6 +51,15 @@ std::unexpected<AppendFailure> StreamPartition::refuse_for_now(const record::Bat
                 fmt::format("an earlier batch of {} could not be written", options_.name));
 }
 
+void StreamPartition::refused_before(int64_t producer_id, int16_t producer_epoch,
+                                     int32_t base_sequence) {
+  record::BatchFacts facts;
+  facts.producer_id = record::ProducerId(producer_id);
+  facts.producer_epoch = producer_epoch;
+  facts.base_sequence = base_sequence;
+  producers_.refused_for_now(facts);
+}
+
 void StreamPartition::settle_failure() {
   recovering_ = false;
   settled_.notify_all();

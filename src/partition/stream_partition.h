@@ -35,6 +35,7 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Result<void> restore(stream::Storage::Opened opened);
 
   Task<AppendResult> append(AppendRequest request) override;
+  void refused_before(int64_t producer_id, int16_t producer_epoch, int32_t base_sequence) override;
   Task<KafkaResult<Fetched>> fetch(FetchRequest request) override;
   Task<KafkaResult<TimestampAndOffset>> list_offset(int64_t timestamp_or_query,
                                                     Epoch expected_epoch,

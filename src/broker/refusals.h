@@ -1,0 +1,42 @@
+#pragma once
+
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "env/shard.h"
+
+namespace paceline::broker {
+
+// The first batch of a producer that was refused because its partition was not open here, or not
+// led here as far as was known.
+struct Refusal {
+  int64_t producer_id = -1;
+  int16_t producer_epoch = -1;
+  int32_t base_sequence = -1;
+};
+
+// What idempotent producers were refused a moment ago on this shard. A client has several batches
+// on their way: when a partition opens between two of them, the later one must not be taken for the
+// first, because a producer that nobody knows may begin at any sequence. What has come here since
+// is refused with OUT_OF_ORDER_SEQUENCE_NUMBER until the first one has come again.
+class Refusals {
+ public:
+  void note(const StreamId& stream, Bytes records, env::Instant now);
+  // Of the partition that opens; in the order in which they were refused.
+  std::vector<Refusal> take(const StreamId& stream, env::Instant now);
+
+ private:
+  struct Noted {
+    env::Instant at;
+    StreamId stream;
+    Refusal what;
+  };
+  void forget_old(env::Instant now);
+
+  std::deque<Noted> all_;  // in order of time
+};
+
+}  // namespace paceline::broker
