@@ -50,15 +50,16 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
     owe_mark(lane, core.options.lane);
     adopted_.push_back(lane);
   }
-  share_inherited(recovery);
+  share_inherited(recovery, true);
 }
 
 // What came under a recovered lane from others. Of an heir before us in our own row we have all, and
-// say so in its place; another broker's heir was itself left to several, and is done with when each
-// of them has said so of it.
-void Uploader::share_inherited(const Recovery& recovery) {
+// say so in its place; any other heir was itself left to several, and is done with when each of them
+// has said so of it.
+void Uploader::share_inherited(const Recovery& recovery, bool our_row) {
   for (const auto& [left, heir] : recovery.inherited) {
-    if (heir.broker == core_.options.lane.broker) owe_mark(left, heir);
+    if (our_row && std::ranges::find(recovery.replayed, heir) != recovery.replayed.end())
+      owe_mark(left, heir);
     shared_.try_emplace(left);
   }
 }
@@ -75,7 +76,7 @@ void Uploader::inherit(Lane lane, const Recovery& recovery) {
   if (recovery.image.new_offline_count == 0) {
     owe_mark(lane, core_.options.lane);
     shared_[lane] = recovery.replayed;
-    share_inherited(recovery);
+    share_inherited(recovery, false);
   }
   wake_.notify_all();
 }

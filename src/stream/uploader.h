@@ -50,7 +50,7 @@ class Uploader {
   Task<Result<void>> commit(const Cut& cut, const BuiltObject& built);
   Task<Result<void>> note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
                           std::shared_ptr<const BuiltObject> built);
-  void share_inherited(const Recovery& recovery);
+  void share_inherited(const Recovery& recovery, bool our_row);
   void owe_mark(Lane lane, Lane heir);
   Task<void> remove_adopted();
   Task<void> remove_shared();
