@@ -19,8 +19,11 @@ class LossyStore final : public meta::Store {
   explicit LossyStore(std::unique_ptr<meta::Store> store) : store_(std::move(store)) {}
   std::atomic<Loss> next = Loss::none;  // of the next commit that writes `key`
   std::string key;
+  std::atomic<bool> silent = false;  // once that commit was lost: its key cannot be read
 
   Task<Result<std::optional<meta::Entry>>> get(env::Shard& shard, std::string wanted) override {
+    if (wanted == key && next == Loss::none && silent.exchange(false))
+      co_return fail(Code::unavailable, "no answer");
     co_return co_await store_->get(shard, std::move(wanted));
   }
   Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to,
@@ -353,6 +356,20 @@ TEST_P(ClusterTest, ALostAnswerIsReadBack) {
   store_->next = LossyStore::Loss::after_commit;
   ASSERT_TRUE(wait(cluster.delete_topic(world_.shard(0), "t")));
   EXPECT_FALSE(cluster.image()->topic(*id));
+}
+
+// The answer is lost, and so is that to the question what became of it.
+TEST_P(ClusterTest, PagesOfATopicStayWhileNobodyKnowsWhetherItIsThere) {
+  Cluster& cluster = join();
+  store_->key = meta::topic_key("t");
+  store_->next = LossyStore::Loss::after_commit;
+  store_->silent = true;
+  EXPECT_EQ(code(create(cluster, "t", 2)), Code::maybe_written);
+  leave(members_.back());
+  Cluster& next = join();
+  ASSERT_TRUE(wait(next.materialise(world_.shard(0))));
+  EXPECT_EQ(count_under("pages/"), 1u);
+  EXPECT_TRUE(next.image()->topic("t"));
 }
 
 TEST_P(ClusterTest, PagesOfACreationInDoubtStayUntilTheNextLife) {

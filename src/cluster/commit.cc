@@ -34,7 +34,9 @@ Task<Result<Revision>> Member::commit(meta::Transaction transaction, std::string
     co_return *done;
   }
   if (done.error().code == Code::maybe_written) {
-    CO_TRY(auto entry, co_await store_.get(shard_, key));
+    auto read = co_await store_.get(shard_, key);
+    if (!read) co_return fail(std::move(done).error());  // still unknown
+    const auto& entry = *read;
     if (value && entry && entry->value == *value) co_return entry->modified;
     if (!value && !entry) co_return Revision{};
   }
