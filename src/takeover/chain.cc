@@ -76,4 +76,8 @@ int slots_in_flight(const Process& process) {
   return count;
 }
 
+bool leads(const Share& share) {
+  return share.role == Share::serving || share.role == Share::paused || share.role == Share::moving;
+}
+
 }  // namespace paceline::takeover

@@ -24,5 +24,7 @@ int broker_of(const State& state, int lane);
 bool is_registered(const State& state, int lane);
 bool is_running(const State& state, int lane);
 int slots_in_flight(const Process& process);
+// Sequences, or may do so again.
+bool leads(const Share& share);
 
 }  // namespace paceline::takeover

@@ -25,28 +25,25 @@ void bury(State& state, int lane) {
   int flights = 0;
   for (const Flight& flight : process.flights)
     if (flight.kind == Flight::sent) left.flights[flights++] = flight;
-  const bool uploading = process.upload == Process::commit_sent;
-  if (uploading) {
+  if (process.upload == Process::commit_sent) {
     left.upload = process.upload;
     left.upload_position = process.upload_position;
-  }
-  for (int partition = 0; partition < kPartitionsMax; ++partition) {
-    const Share& share = process.shares[partition];
-    Share& kept = left.shares[partition];
-    if (uploading && (share.upload_end > share.upload_base || share.upload_adopted)) {
-      kept.view = share.view;
-      kept.upload_base = share.upload_base;
-      kept.upload_end = share.upload_end;
-      kept.upload_adopted = share.upload_adopted;
-    }
-    if (share.move_target_1 != 0) {
-      kept.epoch = share.epoch;
-      kept.move_target_1 = share.move_target_1;
-      kept.move_version = share.move_version;
-      kept.move_end = share.move_end;
-    }
+    left.upload_object_1 = process.upload_object_1;
+    left.cuts = process.cuts;
   }
   process = left;
+  lose_adoptions(state, lane);
+}
+
+// The transactions that compare this lane's record fail from here on.
+void seal(World world, State& state, int lane, unsigned successors) {
+  state.lanes[lane].sealed = 1;
+  state.lanes[lane].successors = static_cast<uint8_t>(successors);
+  for (Move& move : state.moves) {
+    const bool from = move.source_1 == lane + 1 && world.rules.hold(Rule::move_compares_source);
+    const bool to = move.target_1 == lane + 1 && world.rules.hold(Rule::move_compares_target);
+    if (from || to) doom(state, move);
+  }
 }
 
 bool crash(World world, State& state, int lane) {
@@ -63,7 +60,7 @@ bool fence(World world, State& state, int fencer, int lane) {
   if (is_running(state, lane) && !world.budget.false_suspicion) return false;
   const bool registered = is_registered(state, lane);
   if (!registered && world.rules.hold(Rule::fence_compares_incarnation)) return false;
-  Lane& fenced = state.lanes[lane];
+  const Lane& fenced = state.lanes[lane];
   unsigned successors = 0;
   for (int other = 0; other < lane_count(state); ++other) {
     const bool named =
@@ -72,8 +69,7 @@ bool fence(World world, State& state, int fencer, int lane) {
       successors |= 1u << other;
   }
   if (fenced.sealed && fenced.successors == successors) return false;
-  fenced.sealed = 1;
-  fenced.successors = static_cast<uint8_t>(successors);
+  seal(world, state, lane, successors);
   state.registered_1[broker_of(state, lane)] = 0;
   return true;
 }
@@ -88,10 +84,7 @@ bool restart(World world, State& state, int broker) {
     ++state.clones;
   }
   state.lanes[lane].broker_1 = static_cast<uint8_t>(broker + 1);
-  if (old >= 0 && world.rules.hold(Rule::restart_is_a_fence)) {
-    state.lanes[old].sealed = 1;
-    state.lanes[old].successors = static_cast<uint8_t>(1u << lane);
-  }
+  if (old >= 0 && world.rules.hold(Rule::restart_is_a_fence)) seal(world, state, old, 1u << lane);
   state.registered_1[broker] = static_cast<uint8_t>(lane + 1);
   state.processes[lane].life = Process::running;
   return true;

@@ -1,4 +1,5 @@
-#include "takeover/steps.h"
+#include "takeover/chain.h"
+#include "takeover/knowledge.h"
 
 namespace paceline::takeover {
 
@@ -29,19 +30,27 @@ void judge_serving(State& state, int partition, const Share& share) {
     else if (share.view[offset] != told)
       note(state, Fault::two_records_at_one_offset);
   }
+  if (share.objects & state.objects_deleted) note(state, Fault::object_is_gone);
   if (share.epoch < state.epoch_served[partition]) note(state, Fault::epoch_goes_back);
   state.epoch_served[partition] = std::max(state.epoch_served[partition], share.epoch);
   tell_view(state, partition, share);
 }
 
-void judge_deletion(State& state, const Slot& slot) {
-  if (slot.kind != Slot::data) return;
-  const Batch& batch = slot.batch;
-  const Entry& entry = state.entries[batch.partition];
-  const bool committed = batch.offset < entry.committed_end &&
-                         entry.committed[batch.offset] == state.told[batch.partition][batch.offset];
-  if (state.told[batch.partition][batch.offset] == batch.value && !committed)
-    note(state, Fault::needed_was_deleted);
+void judge_durable(World world, State& state) {
+  for (int partition = 0; partition < world.budget.partitions; ++partition) {
+    const Knowledge known = find_out(world, state, partition);
+    for (int offset = 0; offset < kOffsetsMax; ++offset) {
+      const uint8_t told = state.told[partition][offset];
+      if (told != 0 && (offset >= known.end || known.view[offset] != told))
+        note(state, Fault::nothing_durable_has_it);
+    }
+    if (known.objects & state.objects_deleted) note(state, Fault::object_is_gone);
+    const Chain chain = chain_of(state, partition);
+    const Share& share = state.processes[chain.last_lane()].shares[partition];
+    if (chain.live && share.role == Share::serving && share.epoch == chain.last().epoch &&
+        (share.objects & state.objects_deleted))
+      note(state, Fault::object_is_gone);
+  }
 }
 
 }  // namespace paceline::takeover

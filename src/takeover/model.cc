@@ -36,6 +36,8 @@ class Expansion {
     }
     for (int broker = 0; broker < world_.budget.brokers; ++broker) restarts(broker);
     for (int partition = 0; partition < world_.budget.partitions; ++partition) pages(partition);
+    for (int number = 0; number < now_.calls; ++number) adoptions(number);
+    if (world_.budget.objects) objects(lanes);
   }
 
  private:
@@ -46,6 +48,7 @@ class Expansion {
   void attempt(StepKind kind, Step step, Words words) {
     State next = now_;
     if (!step(next)) return;
+    judge_durable(world_, next);
     emit_(pack(next), kind, with_words_ ? words(next) : std::string());
   }
   template <class... Args>
@@ -71,6 +74,9 @@ class Expansion {
       if (put.kind == Flight::none) break;
       auto told = [&](const char* words) {
         return [&put, lane, words](const State& next) {
+          if (put.batch.move_1 != 0)
+            return fmt::format("{} {} of slot {} (adopts p{}, move {})", lane_name(next, lane),
+                               words, put.slot, put.batch.partition, put.batch.move_1);
           return fmt::format("{} {} of slot {} (record {}, p{} offset {}, epoch {})",
                              lane_name(next, lane), words, put.slot, put.batch.value,
                              put.batch.partition, put.batch.offset, put.batch.epoch);
@@ -137,7 +143,10 @@ class Expansion {
   }
 
   void uploads(int lane) {
-    on(kProgress, send_upload, "puts an object and sends its commit", lane, lane);
+    on(kProgress, cut_upload, "cuts an upload", lane, lane, false);
+    if (world_.budget.objects)
+      on(kDisturbance, cut_upload, "cuts an upload with all streams rewritten", lane, lane, true);
+    on(kProgress, send_upload, "sends its commit", lane, lane);
     on(kProgress, commit_upload, "has its commit carried out", lane, lane, false);
     on(kDisturbance, commit_upload, "has its commit carried out, and is not told", lane, lane,
        true);
@@ -153,17 +162,49 @@ class Expansion {
     for (int target = 0; target < lanes; ++target)
       attempt(
           kDisturbance,
-          [&](State& next) { return send_move(world_, next, lane, partition, target); },
+          [&](State& next) { return call_target(world_, next, lane, partition, target); },
           [&](const State& next) {
-            return fmt::format("{} sends the move of p{} to {}", lane_name(next, lane), partition,
-                               lane_name(next, target));
+            return fmt::format("{} sends its passport of p{} to {} (move {})",
+                               lane_name(next, lane), partition, lane_name(next, target),
+                               next.calls);
           });
-    of(kProgress, commit_move, "has its move carried out or refused,", lane, partition, lane,
-       partition, false);
-    of(kDisturbance, commit_move, "has its move carried out, and is not told,", lane, partition,
-       lane, partition, true);
-    of(kProgress, read_back_move, "reads back its move of", lane, partition, lane, partition);
+    of(kProgress, release, "sees another term, or does not wait, and releases", lane, partition,
+       lane, partition);
     of(kProgress, abort_move, "gives up the move of", lane, partition, lane, partition);
+    of(kDisturbance, resume_by_chain, "is the leader again and goes on with", lane, partition, lane,
+       partition);
+  }
+
+  void adoptions(int number) {
+    const int target = now_.moves[number].target_1 - 1;
+    if (target < 0) return;
+    auto by_target = [&](StepKind kind, bool (*step)(World, State&, int), const char* words) {
+      attempt(
+          kind, [&](State& next) { return step(world_, next, number); },
+          [&](const State& next) {
+            return fmt::format("{} {} move {}", lane_name(next, target), words, number + 1);
+          });
+    };
+    by_target(kProgress, take_call, "gets the call of");
+    by_target(kProgress, send_adoption, "commits or gives up");
+    by_target(kProgress, commit_adoption, "has its transaction carried out or refused:");
+    by_target(kProgress, serve_adopted, "learns that it has committed, and serves,");
+    by_target(kProgress, give_up_adoption, "gets no answer and forgets");
+  }
+
+  void objects(int lanes) {
+    for (int object = 0; object < kObjectsMax; ++object) {
+      attempt(
+          kProgress, [&](State& next) { return collect_object(world_, next, object); },
+          [&](const State&) { return fmt::format("object {} is deleted", object); });
+      for (int lane = 0; lane < lanes; ++lane)
+        attempt(
+            kProgress, [&](State& next) { return suspect_object(world_, next, object, lane); },
+            [&](const State& next) {
+              return fmt::format("a collector finds no trace of object {} in {}", object,
+                                 lane_name(next, lane));
+            });
+    }
   }
 
   void restarts(int broker) {
@@ -200,6 +241,7 @@ TakeoverModel::TakeoverModel(Budget budget, Rules rules) : budget_(budget), rule
   CHECK(budget.brokers <= kBrokersMax && budget.lanes <= kLanesMax);
   CHECK(budget.brokers <= budget.lanes && budget.partitions <= kPartitionsMax);
   CHECK(budget.values <= kValuesMax && budget.flights <= kFlightsMax);
+  CHECK(budget.moves <= kMovesMax);
 }
 
 std::string TakeoverModel::first() const {
@@ -243,7 +285,7 @@ bool TakeoverModel::settled(std::string_view packed) const {
         state.processes[leader].shares[partition].role != Share::serving)
       return false;
   }
-  return true;
+  return !budget_.objects || !has_garbage({budget_, rules_}, state);
 }
 
 }  // namespace paceline::takeover

@@ -18,12 +18,14 @@ struct Budget {
   int values = 2;                                 // batches that clients send
   int flights = 2;                                // PUTs of a writer on their way
   int crashes = 1;
-  int clones = 0;   // a broker is started again while it still runs
-  int retries = 0;  // of batches without an answer
-  int moves = 0;
+  int clones = 0;               // a broker is started again while it still runs
+  int retries = 0;              // of batches without an answer
+  int moves = 0;                // that are begun
+  bool objects = false;         // which object holds what is followed, and objects are collected
+  int rewrites = 0;             // compactions: an object of all that a lane's streams have
   int preferences = 0;          // changes of a partition's preferred broker
   int sleeps = 0;               // a process stands still past the deadline of its requests
-  int losses = 0;               // answers that are lost: of PUTs, commits, moves
+  int losses = 0;               // answers that are lost: of PUTs and commits
   bool false_suspicion = true;  // a running broker may be fenced
 };
 
@@ -38,7 +40,8 @@ class TakeoverModel : public Model {
   std::string first() const override;
   void expand(std::string_view state, bool with_words, const Emit& emit) const override;
   std::optional<std::string> wrong(std::string_view state) const override;
-  // Every partition is served by its leader and every sealed lane is collected.
+  // Every partition is served by its leader, every sealed lane and every object that nobody needs
+  // is collected.
   bool settled(std::string_view state) const override;
 
  private:

@@ -14,22 +14,14 @@ void rewrite_chain(World world, State& state, int partition, const Chain& chain)
       entry.older[count++] = chain.terms[i];
   }
   entry.term = chain.last();
-  ++entry.version;
+  change_page(world, state, partition);
 }
 
-void forget_move(Share& share) {
-  share.move_target_1 = share.move_version = share.move_end = 0;
-}
-
-bool may_move(World world, const State& state, int lane, int partition) {
-  const Share& share = state.processes[lane].shares[partition];
-  const Entry& entry = state.entries[partition];
-  if (state.lanes[lane].sealed && world.rules.hold(Rule::move_compares_source)) return false;
-  if (state.lanes[share.move_target_1 - 1].sealed && world.rules.hold(Rule::move_compares_target))
-    return false;
-  if (entry.version != share.move_version && world.rules.hold(Rule::move_compares_version))
-    return false;
-  return entry.committed_end == share.move_end;
+// Whether the term that this share serves is still the one in force.
+bool is_in_force(const State& state, int lane, int partition) {
+  const Chain chain = chain_of(state, partition);
+  return chain.last_lane() == lane &&
+         chain.last().epoch == state.processes[lane].shares[partition].epoch;
 }
 
 }  // namespace
@@ -45,7 +37,7 @@ bool prefer(World world, State& state, int partition, int broker) {
     if (!chain.live) return false;
     rewrite_chain(world, state, partition, chain);
   } else {
-    ++entry.version;
+    change_page(world, state, partition);
   }
   entry.preferred_1 = static_cast<uint8_t>(broker + 1);
   ++state.preferences;
@@ -60,12 +52,11 @@ bool materialise(World world, State& state, int partition) {
 }
 
 bool pause(World world, State& state, int lane, int partition) {
-  if (!is_running(state, lane) || state.moves >= world.budget.moves) return false;
+  if (!is_running(state, lane) || state.pauses >= world.budget.moves) return false;
   Share& share = state.processes[lane].shares[partition];
-  // Another one of this partition's moves may still be on its way.
-  if (share.role != Share::serving || share.move_target_1 != 0) return false;
+  if (share.role != Share::serving) return false;
   share.role = Share::paused;
-  ++state.moves;
+  ++state.pauses;
   return true;
 }
 
@@ -78,80 +69,72 @@ bool go_on(World, State& state, int lane, int partition) {
   return true;
 }
 
-bool send_move(World world, State& state, int lane, int partition, int target) {
-  if (!is_running(state, lane) || target == lane) return false;
+// The passport leaves: what objects have, and the tail above it.
+bool call_target(World world, State& state, int lane, int partition, int target) {
+  if (!is_running(state, lane) || target == lane || state.calls >= kMovesMax) return false;
   Process& process = state.processes[lane];
   Share& share = process.shares[partition];
-  const Entry& entry = state.entries[partition];
   if (share.role != Share::paused || !is_registered(state, target)) return false;
-  if (entry.term.lane_1 != lane + 1) return false;  // the page is rewritten first
-  const bool durable = share.durable == share.sequenced;
-  const bool committed =
-      share.base == share.durable && share.adopted == 0 && process.upload == Process::no_upload;
-  if (!durable && world.rules.hold(Rule::move_when_durable)) return false;
-  if (!committed && world.rules.hold(Rule::move_when_committed)) return false;
+  if (!is_in_force(state, lane, partition) || state.lanes[lane].sealed) return false;
+  if (share.durable != share.sequenced && world.rules.hold(Rule::move_when_durable)) return false;
+  if (process.upload != Process::no_upload && world.rules.hold(Rule::passport_is_committed))
+    return false;
   share.role = Share::moving;
-  share.move_target_1 = static_cast<uint8_t>(target + 1);
-  share.move_version = entry.version;
-  share.move_end = share.base;
+  Move& move = state.moves[state.calls++];
+  move.stage = Move::called;
+  move.partition = static_cast<uint8_t>(partition);
+  move.source_1 = static_cast<uint8_t>(lane + 1);
+  move.target_1 = static_cast<uint8_t>(target + 1);
+  move.epoch = static_cast<uint8_t>(share.epoch + 1);
+  move.passport = {
+      .there = 1,
+      .end = world.rules.hold(Rule::passport_has_the_tail) ? share.durable : share.base,
+      .base = share.base,
+      .objects = share.objects,
+      .view = share.view};
+  for (int offset = move.passport.end; offset < kOffsetsMax; ++offset)
+    move.passport.view[offset] = 0;
   return true;
 }
 
-// The transaction arrives, however long after it was sent.
-bool commit_move(World world, State& state, int lane, int partition, bool answer_lost) {
+// The source has read the page and finds another term than its own there: it closes the stream and
+// drops it from its directories with the next checkpoint.
+bool release(World world, State& state, int lane, int partition) {
+  if (!is_running(state, lane)) return false;
   Process& process = state.processes[lane];
   Share& share = process.shares[partition];
-  if (share.move_target_1 == 0) return false;
-  const bool waits = is_running(state, lane) && share.role == Share::moving;
-  if (answer_lost && (!waits || state.losses >= world.budget.losses)) return false;
-  if (!may_move(world, state, lane, partition)) {
-    if (answer_lost) return false;
-    if (waits && state.lanes[lane].sealed) {
-      forget_move(share);
-      bury(state, lane);
-      return true;
-    }
-    if (waits) share.role = Share::serving;
-    forget_move(share);
-    if (process.life == Process::dead) share.epoch = 0;
-    return true;
-  }
-  Entry& entry = state.entries[partition];
-  entry.older = {};
-  entry.term = {share.move_target_1, static_cast<uint8_t>(share.epoch + 1)};
-  ++entry.version;
-  if (answer_lost) {
-    ++state.losses;
-    share.move_target_1 = 0;
-  } else if (waits) {
-    share = {};
-  } else {
-    forget_move(share);
-    if (process.life == Process::dead) share.epoch = 0;
-  }
-  return true;
-}
-
-// Only a new version can have been made by nobody else while we were paused.
-bool read_back_move(World, State& state, int lane, int partition) {
-  if (!is_running(state, lane)) return false;
-  Share& share = state.processes[lane].shares[partition];
-  if (share.role != Share::moving || share.move_target_1 != 0) return false;
+  if (share.role != Share::paused && share.role != Share::moving) return false;
+  const bool known = !is_in_force(state, lane, partition);
+  if (!known && (share.role == Share::paused || world.rules.hold(Rule::release_when_known)))
+    return false;
   share = {};
+  process.stale |= static_cast<uint8_t>(1u << partition);
   return true;
 }
 
-// The source wants to go on without waiting for the outcome.
+// The source wants to go on: it writes the page anew with the term that is there.
 bool abort_move(World world, State& state, int lane, int partition) {
   if (!is_running(state, lane)) return false;
   Share& share = state.processes[lane].shares[partition];
-  if (share.role != Share::moving || share.move_target_1 == 0) return false;
+  if (share.role != Share::moving) return false;
   if (world.rules.hold(Rule::abort_bumps_version)) {
-    Entry& entry = state.entries[partition];
-    if (state.lanes[lane].sealed || entry.version != share.move_version) return false;
-    ++entry.version;
+    if (state.lanes[lane].sealed || !is_in_force(state, lane, partition)) return false;
+    change_page(world, state, partition);
   }
   share.role = Share::serving;
+  return true;
+}
+
+// Without the rule: we lead it, so we go on.
+bool resume_by_chain(World world, State& state, int lane, int partition) {
+  if (world.rules.hold(Rule::resume_needs_own_term) || !is_running(state, lane)) return false;
+  Share& share = state.processes[lane].shares[partition];
+  const Chain chain = chain_of(state, partition);
+  if (share.role != Share::moving || !chain.live || chain.last_lane() != lane) return false;
+  if (chain.last().epoch == share.epoch) return false;
+  share.role = Share::serving;
+  share.epoch = chain.last().epoch;
+  judge_serving(state, partition, share);
   return true;
 }
 

@@ -1,4 +1,5 @@
 #include "takeover/chain.h"
+#include "takeover/knowledge.h"
 #include "takeover/steps.h"
 
 namespace paceline::takeover {
@@ -9,56 +10,45 @@ ToRead* next_of(Share& share) {
   return share.to_read[0].lane_1 != 0 ? &share.to_read[0] : nullptr;
 }
 
-void open_at_committed_end(Share& share, const Entry& entry) {
-  share = {};
-  share.base = share.durable = share.sequenced = entry.committed_end;
-  share.view = entry.committed;
+Knowledge known_to(const Share& share) {
+  return {.there = 1,
+          .end = share.sequenced,
+          .base = share.base,
+          .objects = share.objects,
+          .view = share.view};
 }
 
-void read_slot(World world, State& state, Share& share, const ToRead& lane, int partition,
-               const Slot& slot) {
-  const Batch& batch = slot.batch;
-  if (slot.kind != Slot::data || batch.partition != partition) return;
-  if (batch.epoch != lane.epoch && world.rules.hold(Rule::read_only_own_epoch)) return;
-  if (batch.offset < share.sequenced) return;
-  if (batch.offset > share.sequenced) return note(state, Fault::hole_in_recovery);
-  share.view[share.sequenced++] = batch.value;
+void remember(Share& share, const Knowledge& known) {
+  share.base = known.base;
+  share.durable = share.sequenced = known.end;
+  share.objects = known.objects;
+  share.view = known.view;
 }
 
 }  // namespace
 
 // Before there is anything to recover. Where the rules hold, recovery does not build on it.
 bool open_beforehand(World world, State& state, int lane, int partition) {
-  if (world.rules.hold(Rule::target_opens_at_published_end) &&
-      world.rules.hold(Rule::chain_as_of_sealing))
-    return false;
+  if (world.rules.hold(Rule::chain_as_of_sealing)) return false;
   if (!is_running(state, lane) || !is_registered(state, lane)) return false;
   Share& share = state.processes[lane].shares[partition];
   const Chain chain = chain_of(state, partition);
   if (share.role != Share::idle || (chain.live && chain.last_lane() == lane)) return false;
-  open_at_committed_end(share, state.entries[partition]);
+  remember(share, state.lanes[chain.last_lane()].directory[partition]);
   share.role = Share::opened;
   return true;
 }
 
-// What is in objects, and which lanes of the chain have to be read, as of one revision.
+// Which lanes of the chain have to be read, as of one revision. A term that was written down for
+// this very lane, and nothing in our memory: a stream nobody has written to, as far as we know.
 bool begin_recovery(World world, State& state, int lane, int partition) {
   if (!is_running(state, lane)) return false;
   Share& share = state.processes[lane].shares[partition];
-  const bool prepared = share.role == Share::opened;
-  if (share.role != Share::idle && !prepared) return false;
+  if (share.role != Share::idle && share.role != Share::opened) return false;
   const Chain chain = chain_of(state, partition);
   if (!chain.live || chain.last_lane() != lane) return false;
-  const Entry& entry = state.entries[partition];
-  if (prepared && !world.rules.hold(Rule::target_opens_at_published_end)) {
-    share.role = Share::recovering;
-    share.epoch = chain.last().epoch;
-    return true;
-  }
-  if (!prepared) open_at_committed_end(share, entry);
   share.role = Share::recovering;
   share.epoch = chain.last().epoch;
-  if (!world.rules.hold(Rule::read_the_sealed_tail)) return true;
   int first = first_unmarked(state, chain, partition);
   if (!world.rules.hold(Rule::read_every_unmarked_lane)) first = std::max(first, chain.count - 2);
   int count = 0;
@@ -66,7 +56,6 @@ bool begin_recovery(World world, State& state, int lane, int partition) {
     const Lane& sealed = state.lanes[chain.terms[i].lane_1 - 1];
     const bool from_zero = !world.rules.hold(Rule::seal_from_recorded_trim);
     share.to_read[count++] = {.lane_1 = chain.terms[i].lane_1,
-                              .epoch = chain.terms[i].epoch,
                               .position = from_zero ? uint8_t{0} : sealed.uploaded};
   }
   return true;
@@ -94,6 +83,7 @@ bool seal_next(World world, State& state, int lane, int partition) {
   return true;
 }
 
+// Its directories in force, then its log.
 bool read_next(World world, State& state, int lane, int partition) {
   if (!is_running(state, lane)) return false;
   Share& share = state.processes[lane].shares[partition];
@@ -101,21 +91,26 @@ bool read_next(World world, State& state, int lane, int partition) {
   if (!next || next->end_1 == 0) return false;
   const ToRead reading = *next;
   const Lane& sealed = state.lanes[reading.lane_1 - 1];
+  Knowledge known = known_to(share);
+  known.there = known.end > 0;
+  if (world.rules.hold(Rule::chain_as_of_sealing)) meet(world, known, sealed.directory[partition]);
   const int end = world.rules.hold(Rule::read_up_to_the_seal) ? reading.end_1 - 1 : kSlotsMax;
   for (int slot = reading.position; slot < end; ++slot) {
-    if (slot < reading.end_1 - 1 && sealed.slots[slot].kind == Slot::none &&
+    const Slot& found = sealed.slots[slot];
+    if (slot < reading.end_1 - 1 && found.kind == Slot::none &&
         world.rules.hold(Rule::missing_slot_stops))
       return false;
-    read_slot(world, state, share, reading, partition, sealed.slots[slot]);
+    if (found.kind != Slot::data || !world.rules.hold(Rule::read_the_sealed_tail)) continue;
+    if (apply(world, state, known, found.batch, partition) == Applied::hole)
+      note(state, Fault::hole_in_recovery);
   }
-  share.durable = share.sequenced;
-  share.adopted |= static_cast<uint8_t>(1u << (reading.lane_1 - 1));
+  remember(share, known);
+  share.inherited |= static_cast<uint8_t>(1u << (reading.lane_1 - 1));
   for (int i = 0; i + 1 < kOlderMax; ++i) share.to_read[i] = share.to_read[i + 1];
   share.to_read[kOlderMax - 1] = {};
   return true;
 }
 
-// Registration and committed end are read at one revision.
 bool serve(World world, State& state, int lane, int partition) {
   if (!is_running(state, lane)) return false;
   Share& share = state.processes[lane].shares[partition];
@@ -124,18 +119,12 @@ bool serve(World world, State& state, int lane, int partition) {
     bury(state, lane);
     return true;
   }
-  if (state.entries[partition].committed_end != share.base &&
-      world.rules.hold(Rule::serve_at_committed_end) &&
-      world.rules.hold(Rule::target_opens_at_published_end)) {
-    share = {};
-    return true;
-  }
   share.role = Share::serving;
   if (!world.rules.hold(Rule::mark_with_the_upload)) {
-    for (int adopted = 0; adopted < kLanesMax; ++adopted)
-      if (share.adopted >> adopted & 1)
-        state.lanes[adopted].marked |= static_cast<uint8_t>(1u << partition);
-    share.adopted = 0;
+    for (int sealed = 0; sealed < kLanesMax; ++sealed)
+      if (share.inherited >> sealed & 1)
+        state.lanes[sealed].marked |= static_cast<uint8_t>(1u << partition);
+    share.inherited = 0;
   }
   judge_serving(state, partition, share);
   return true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <initializer_list>
 #include <string_view>
@@ -31,15 +32,12 @@ enum class Rule : uint8_t {
   read_the_sealed_tail,
   read_every_unmarked_lane,
   read_up_to_the_seal,
-  read_only_own_epoch,
   missing_slot_stops,
   serve_only_registered,
-  serve_at_committed_end,
   chain_as_of_sealing,
   // Upload, trim, marks, collection (5.3, 5.7, 5.9)
   upload_only_durable,
   commit_compares_lane,
-  commit_compares_base,
   unknown_commit_is_read_back,
   trim_after_commit,
   trim_is_recorded,
@@ -51,15 +49,43 @@ enum class Rule : uint8_t {
   // Pages (5.6)
   preference_materialises,
   materialise_keeps_unmarked,
-  // Planned moves (5.8)
+  // Planned moves by adoption (5.8): the source
   move_pauses,
   move_when_durable,
-  move_when_committed,
+  passport_has_the_tail,
+  passport_is_committed,
+  source_freezes_objects,
+  abort_bumps_version,
+  resume_needs_own_term,
+  release_when_known,
+  // The target
+  target_refuses_its_own,
+  adoption_is_durable,
+  adoption_behind_the_cut,
+  adoption_takes_turn,
+  adoption_off_is_decided,
+  target_serves_when_committed,
   move_compares_source,
   move_compares_target,
   move_compares_version,
-  abort_bumps_version,
-  target_opens_at_published_end,
+  // Whoever reads a lane
+  adoption_replaces,
+  longer_knowledge_wins,
+  // Collection of objects (5.9)
+  collector_minds_adoptions,
+  collector_minds_sealed_lanes,
+  collector_minds_others,
+  collector_reads_one_revision,
+  // Forwarding (5.8)
+  forward_after_commit,
+  paused_go_first,
+  forward_in_order,
+  one_hop,
+  target_checks_term,
+  forward_has_deadline,
+  lost_answer_closes,
+  only_target_answers,
+  forward_is_sent_once,
   count_,
 };
 
@@ -75,12 +101,11 @@ class Rules {
   Rules(std::initializer_list<Rule> left_out) {
     for (Rule rule : left_out) leave_out(rule);
   }
-  void leave_out(Rule rule) { left_out_ |= uint64_t{1} << static_cast<int>(rule); }
-  bool hold(Rule rule) const { return !(left_out_ >> static_cast<int>(rule) & 1); }
+  void leave_out(Rule rule) { left_out_.set(static_cast<size_t>(rule)); }
+  bool hold(Rule rule) const { return !left_out_.test(static_cast<size_t>(rule)); }
 
  private:
-  static_assert(kRuleCount <= 64);
-  uint64_t left_out_ = 0;
+  std::bitset<kRuleCount> left_out_;
 };
 
 }  // namespace paceline::takeover

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string_view>
+#include <variant>
 
+#include "takeover/forward.h"
 #include "takeover/model.h"
 
 // Which budgets are explored, and in which of them the absence of a rule shows first.
@@ -12,8 +15,10 @@ namespace paceline::takeover {
 struct Scenario {
   std::string_view name;
   std::string_view what;
-  Budget budget;
+  std::variant<Budget, ForwardBudget> budget;
   bool is_long = false;  // minutes and gigabytes: for the tool, not for the tests
+
+  std::unique_ptr<Model> model(Rules rules = {}) const;
 };
 std::span<const Scenario> scenarios();
 // Null: there is none of that name.

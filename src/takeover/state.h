@@ -12,20 +12,34 @@
 namespace paceline::takeover {
 
 inline constexpr int kBrokersMax = 3;
-inline constexpr int kLanesMax = 6;
+inline constexpr int kLanesMax = 4;
 inline constexpr int kPartitionsMax = 2;
 inline constexpr int kSlotsMax = 6;
-inline constexpr int kOffsetsMax = 5;
+inline constexpr int kOffsetsMax = 4;
 inline constexpr int kValuesMax = 7;  // a value is 1 or more
 inline constexpr int kFlightsMax = 2;
-inline constexpr int kOlderMax = 4;
+inline constexpr int kOlderMax = 3;
+inline constexpr int kMovesMax = 3;
+inline constexpr int kObjectsMax = 8;
 
+// An entry of a log: a record of a partition, or the adoption of one.
 struct Batch {
   uint8_t value = 0;
   uint8_t partition = 0;
   uint8_t epoch = 0;
   uint8_t offset = 0;
+  uint8_t move_1 = 0;  // not 0: adopts what this move's passport holds
   bool operator==(const Batch&) const = default;
+};
+
+// What is known of one partition's stream: [0, base) in objects, [base, end) in a log.
+struct Knowledge {
+  uint8_t there = 0;  // 0: never heard of it
+  uint8_t end = 0;
+  uint8_t base = 0;
+  uint8_t objects = 0;      // a bit an object
+  uint8_t by_passport = 0;  // it came with an adoption in the lane that is read
+  std::array<uint8_t, kOffsetsMax> view{};
 };
 
 struct Slot {
@@ -47,18 +61,38 @@ struct Lane {
   uint8_t uploaded = 0;    // all slots below it are in committed objects; the trim position
   uint8_t marked = 0;      // a bit a partition: a later lane of its chain has this one's share
   uint8_t collected = 0;
-  uint8_t end_1 = 0;  // the END object
+  uint8_t end_1 = 0;      // the END object
+  uint8_t adopted_1 = 0;  // the slot of the newest adoption that no directory has yet
   std::array<Slot, kSlotsMax> slots{};
+  std::array<Knowledge, kPartitionsMax> directory{};  // in force
 };
 
-// The page entry, the stream's committed end and what its objects hold.
+// The page entry. Its version is not kept: whoever changes it dooms the transactions that compare.
 struct Entry {
   std::array<Term, kOlderMax> older{};  // sealed lanes before the term, in order, some unmarked
   Term term;
-  uint8_t version = 0;
   uint8_t preferred_1 = 0;  // a broker
-  uint8_t committed_end = 0;
-  std::array<uint8_t, kOffsetsMax> committed{};
+};
+
+// A planned move, seen from its target.
+struct Move {
+  enum Stage : uint8_t {
+    none,
+    called,     // the passport is on its way
+    writing,    // the adoption is on its way to the target's log
+    adopted,    // it is there
+    sent,       // the transaction is on its way
+    committed,  // the target has yet to learn of it
+    over,       // the passport may still stand in a log
+  };
+  Stage stage = none;
+  uint8_t partition = 0;
+  uint8_t source_1 = 0;
+  uint8_t target_1 = 0;
+  uint8_t epoch = 0;   // of the new term
+  uint8_t doomed = 0;  // what its transaction compares has changed
+  uint8_t slot_1 = 0;  // of the adoption
+  Knowledge passport;
 };
 
 // A PUT that has left, until its writer has dealt with the answer.
@@ -72,44 +106,47 @@ struct Flight {
 // A lane of the chain that has yet to be read, as seen when recovery began.
 struct ToRead {
   uint8_t lane_1 = 0;
-  uint8_t epoch = 0;
   uint8_t position = 0;
   uint8_t end_1 = 0;  // known when it was sealed
 };
 
 // What one process remembers of one partition.
 struct Share {
-  enum Role : uint8_t { idle, recovering, serving, paused, moving, opened };
+  enum Role : uint8_t { idle, recovering, serving, paused, moving, opened, holding };
   Role role = idle;
   uint8_t epoch = 0;
-  uint8_t base = 0;       // committed, as far as it knows
+  uint8_t base = 0;       // in objects
   uint8_t durable = 0;    // the high watermark
   uint8_t sequenced = 0;  // the next offset
-  uint8_t adopted = 0;    // a bit a lane: read by us, not yet marked
+  uint8_t objects = 0;    // a bit an object
+  uint8_t inherited = 0;  // a bit a lane: read by us, not yet marked
   std::array<uint8_t, kOffsetsMax> view{};
   std::array<ToRead, kOlderMax> to_read{};
-  // Of the upload that is on its way.
-  uint8_t upload_base = 0;
-  uint8_t upload_end = 0;
-  uint8_t upload_adopted = 0;
-  // Of the move that is on its way.
-  uint8_t move_target_1 = 0;  // 0: none is on its way
-  uint8_t move_version = 0;
-  uint8_t move_end = 0;
+};
+
+// What an upload that is on its way says of one partition.
+struct Cut {
+  Knowledge record;
+  uint8_t epoch = 0;
+  uint8_t inherited = 0;
 };
 
 struct Process {
   enum Life : uint8_t { none, running, dead };
-  enum Upload : uint8_t { no_upload, commit_sent, outcome_unknown };
+  enum Upload : uint8_t { no_upload, cut, commit_sent, outcome_unknown };
   Life life = none;
   uint8_t slept = 0;  // since its PUTs left
   uint8_t next_slot = 0;
+  uint8_t stale = 0;  // a bit a partition: released, and our directories have it
   Upload upload = no_upload;
   uint8_t upload_position = 0;
+  uint8_t upload_stale = 0;
+  uint8_t upload_object_1 = 0;
   uint8_t early_lane_1 = 0;  // only where the rule "seal after the fence" is left out
   uint8_t early_slot = 0;
   std::array<Flight, kFlightsMax> flights{};  // oldest first
   std::array<Share, kPartitionsMax> shares{};
+  std::array<Cut, kPartitionsMax> cuts{};
 };
 
 // What is wrong, found by the step that led here.
@@ -120,7 +157,8 @@ enum class Fault : uint8_t {
   acknowledged_is_missing,
   hole_in_recovery,
   epoch_goes_back,
-  needed_was_deleted,
+  nothing_durable_has_it,
+  object_is_gone,
   fenced_itself,
 };
 
@@ -129,6 +167,13 @@ struct State {
   std::array<Process, kLanesMax> processes{};  // of the lane with the same number
   std::array<Entry, kPartitionsMax> entries{};
   std::array<uint8_t, kBrokersMax> registered_1{};  // a lane
+  std::array<Move, kMovesMax> moves{};
+  std::array<uint8_t, kObjectsMax> object_lane_1{};  // who has put it
+  uint8_t objects_committed = 0;                     // a bit an object, as the two below
+  uint8_t objects_deleted = 0;
+  // Only where the rule "one revision" is left out: what a collector looks at, lane by lane.
+  uint8_t suspect_1 = 0;
+  uint8_t suspect_lanes = 0;
   // The truth: what somebody was told stands at an offset.
   std::array<std::array<uint8_t, kOffsetsMax>, kPartitionsMax> told{};
   std::array<uint8_t, kPartitionsMax> epoch_served{};
@@ -139,7 +184,9 @@ struct State {
   uint8_t crashes = 0;
   uint8_t clones = 0;
   uint8_t retries = 0;
-  uint8_t moves = 0;
+  uint8_t pauses = 0;
+  uint8_t calls = 0;
+  uint8_t rewrites = 0;
   uint8_t preferences = 0;
   uint8_t sleeps = 0;
   uint8_t losses = 0;

@@ -17,7 +17,7 @@ enum Exit { good = 0, usage = 2, wrong = 4, cut_off = 7 };
 
 struct Request {
   std::vector<const Scenario*> scenarios;
-  Rules rules;
+  std::vector<Rule> left_out;
   ExploreBounds bounds{.states_max = 60'000'000, .bytes_max = uint64_t{8} << 30};
   bool table = false;
 };
@@ -38,7 +38,7 @@ std::optional<Request> parse(int argc, char** argv) {
     } else if (word == "--without") {
       const auto rule = rule_of(value);
       if (!rule) return std::nullopt;
-      request.rules.leave_out(*rule);
+      request.left_out.push_back(*rule);
       ++i;
     } else if (word == "--states") {
       const auto end = value.data() + value.size();
@@ -71,9 +71,10 @@ void print_usage() {
 
 int run(const Request& request) {
   int exit = Exit::good;
+  Rules rules;
+  for (Rule rule : request.left_out) rules.leave_out(rule);
   for (const Scenario* scenario : request.scenarios) {
-    const Exploration found =
-        explore(TakeoverModel(scenario->budget, request.rules), request.bounds);
+    const Exploration found = explore(*scenario->model(rules), request.bounds);
     fmt::print("{}: {}\n", scenario->name, found.to_string());
     if (found.counter_example) {
       for (const std::string& step : found.counter_example->steps) fmt::print("    {}\n", step);
@@ -85,16 +86,19 @@ int run(const Request& request) {
   return exit;
 }
 
-// For each rule the scenario where its absence shows after the fewest states.
+// For each rule, or each of those named, the scenario where its absence shows after the fewest
+// states.
 int print_table(const Request& request) {
-  for (int i = 0; i < kRuleCount; ++i) {
-    const auto rule = static_cast<Rule>(i);
+  std::vector<Rule> rules = request.left_out;
+  if (rules.empty())
+    for (int i = 0; i < kRuleCount; ++i) rules.push_back(static_cast<Rule>(i));
+  for (const Rule rule : rules) {
     std::optional<Exploration> best;
     const Scenario* where = nullptr;
     for (const Scenario* scenario : request.scenarios) {
       ExploreBounds bounds = request.bounds;
       if (best) bounds.states_max = std::min(bounds.states_max, best->states);
-      Exploration found = explore(TakeoverModel(scenario->budget, Rules{rule}), bounds);
+      Exploration found = explore(*scenario->model(Rules{rule}), bounds);
       if (!found.counter_example || (best && best->states <= found.states)) continue;
       best = std::move(found);
       where = scenario;

@@ -4,52 +4,69 @@
 namespace paceline::takeover {
 namespace {
 
-bool leads(const Share& share) {
-  return share.role == Share::serving || share.role == Share::paused || share.role == Share::moving;
-}
-
 void forget_upload(Process& process) {
   process.upload = Process::no_upload;
-  process.upload_position = 0;
-  for (Share& share : process.shares)
-    share.upload_base = share.upload_end = share.upload_adopted = 0;
-  if (process.life != Process::dead) return;
-  for (Share& share : process.shares) share.view = {};
+  process.upload_position = process.upload_stale = process.upload_object_1 = 0;
+  process.cuts = {};
 }
 
 void take_for_committed(Process& process) {
-  for (Share& share : process.shares) {
-    if (share.upload_end > share.upload_base) share.base = share.upload_end;
-    share.adopted &= static_cast<uint8_t>(~share.upload_adopted);
+  for (int partition = 0; partition < kPartitionsMax; ++partition) {
+    const Cut& cut = process.cuts[partition];
+    Share& share = process.shares[partition];
+    if (!cut.record.there || !leads(share) || share.epoch != cut.epoch) continue;
+    share.base = std::max(share.base, cut.record.end);
+    share.objects |= cut.record.objects;
+    share.inherited &= static_cast<uint8_t>(~cut.inherited);
   }
+  process.stale &= static_cast<uint8_t>(~process.upload_stale);
   forget_upload(process);
 }
 
-bool carries(const Share& share) {
-  return share.upload_end > share.upload_base || share.upload_adopted != 0;
-}
-
-void commit_share(State& state, const Share& share, int partition) {
-  Entry& entry = state.entries[partition];
-  for (int offset = share.upload_base; offset < share.upload_end; ++offset) {
-    uint8_t& committed = entry.committed[offset];
-    if (committed != 0 && committed != share.view[offset])
-      note(state, Fault::two_records_at_one_offset);
-    committed = share.view[offset];
+bool is_due(World world, const State& state, int lane) {
+  const Process& process = state.processes[lane];
+  bool due = state.lanes[lane].adopted_1 != 0 || process.stale != 0;
+  for (const Share& share : process.shares) {
+    if (!leads(share)) continue;
+    const bool marks = share.inherited != 0 && world.rules.hold(Rule::mark_an_empty_tail);
+    const uint8_t end =
+        world.rules.hold(Rule::upload_only_durable) ? share.durable : share.sequenced;
+    due = due || end > share.base || marks;
   }
-  if (share.upload_end > share.upload_base) entry.committed_end = share.upload_end;
-  for (int lane = 0; lane < kLanesMax; ++lane)
-    if (share.upload_adopted >> lane & 1)
-      state.lanes[lane].marked |= static_cast<uint8_t>(1u << partition);
+  return due;
 }
 
-// The guards of the transaction.
-bool may_commit(World world, const State& state, int lane) {
-  if (state.lanes[lane].sealed && world.rules.hold(Rule::commit_compares_lane)) return false;
-  if (!world.rules.hold(Rule::commit_compares_base)) return true;
+// Undecided adoptions are in no cut, and no cut is made while one's transaction is on its way.
+bool may_cut(World world, const State& state, int lane) {
+  const Process& process = state.processes[lane];
+  if (!is_running(state, lane) || process.upload != Process::no_upload) return false;
+  return !adoption_is_open(state, lane) || !world.rules.hold(Rule::adoption_takes_turn);
+}
+
+// An object of what is new, or of everything that each stream has.
+bool put_object(World world, State& state, int lane, bool rewrite) {
+  Process& process = state.processes[lane];
+  if (!world.budget.objects) return true;
+  bool needed = false;
+  for (const Cut& cut : process.cuts)
+    needed = needed || (cut.record.there && (cut.record.end > cut.record.base || rewrite));
+  if (!needed) return true;
+  int number = 0;
+  while (number < kObjectsMax && state.object_lane_1[number] != 0) ++number;
+  if (number == kObjectsMax) return false;
+  state.object_lane_1[number] = static_cast<uint8_t>(lane + 1);
+  process.upload_object_1 = static_cast<uint8_t>(number + 1);
+  const auto bit = static_cast<uint8_t>(1u << number);
   for (int partition = 0; partition < kPartitionsMax; ++partition) {
-    const Share& share = state.processes[lane].shares[partition];
-    if (carries(share) && share.upload_base != state.entries[partition].committed_end) return false;
+    Knowledge& record = process.cuts[partition].record;
+    Share& share = process.shares[partition];
+    if (!record.there || record.end == 0) continue;
+    const bool frozen =
+        share.role == Share::moving && world.rules.hold(Rule::source_freezes_objects);
+    if (rewrite && !frozen)
+      share.objects = record.objects = bit;  // in memory from the cut on
+    else if (record.end > record.base)
+      record.objects |= bit;
   }
   return true;
 }
@@ -58,78 +75,83 @@ bool delete_below(State& state, int lane, int position) {
   bool any = false;
   for (int slot = 0; slot < position; ++slot) {
     Slot& doomed = state.lanes[lane].slots[slot];
-    if (doomed.kind != Slot::data) continue;
-    judge_deletion(state, doomed);
-    doomed = {};
-    any = true;
+    any = any || doomed.kind == Slot::data;
+    if (doomed.kind == Slot::data) doomed = {};
   }
   return any;
 }
 
-// Whether nobody needs a sealed lane for its part of this partition any more.
-bool is_done(World world, const State& state, int lane, int partition) {
-  if (state.lanes[lane].marked >> partition & 1) return true;
-  const Chain chain = chain_of(state, partition);
-  const int first = first_unmarked(state, chain, partition);
-  for (int i = 0; i < chain.count; ++i) {
-    if (chain.terms[i].lane_1 != lane + 1) continue;
-    if (i < first) return true;
-    const bool dead = i + 1 < chain.count && state.lanes[chain.terms[i + 1].lane_1 - 1].sealed;
-    return dead && !world.rules.hold(Rule::dead_successor_is_not_done);
-  }
-  return true;  // it was never in this lane, or was moved away with everything committed
-}
-
 }  // namespace
 
-// The object is put, and the transaction leaves; its content is fixed from here on.
-bool send_upload(World world, State& state, int lane) {
+// Where the upload ends is decided, and the object is put. A rewrite stands for compaction, which
+// is taken in at a cut and committed with it.
+bool cut_upload(World world, State& state, int lane, bool rewrite) {
+  if (!may_cut(world, state, lane)) return false;
+  if (rewrite ? state.rewrites >= world.budget.rewrites : !is_due(world, state, lane)) return false;
   Process& process = state.processes[lane];
-  if (!is_running(state, lane) || process.upload != Process::no_upload) return false;
   const bool durable_only = world.rules.hold(Rule::upload_only_durable);
-  bool due = false;
-  for (Share& share : process.shares) {
+  for (int partition = 0; partition < world.budget.partitions; ++partition) {
+    const Share& share = process.shares[partition];
     if (!leads(share)) continue;
     const uint8_t end = durable_only ? share.durable : share.sequenced;
-    if (end <= share.base && (share.adopted == 0 || !world.rules.hold(Rule::mark_an_empty_tail)))
-      continue;
-    share.upload_base = share.base;
-    share.upload_end = end;
-    share.upload_adopted = share.adopted;
-    due = true;
+    process.cuts[partition] = {.record = {.there = 1,
+                                          .end = end,
+                                          .base = share.base,
+                                          .objects = share.objects,
+                                          .view = share.view},
+                               .epoch = share.epoch,
+                               .inherited = share.inherited};
+    for (int offset = end; offset < kOffsetsMax; ++offset)
+      process.cuts[partition].record.view[offset] = 0;
   }
-  if (!due) return false;
-  process.upload = Process::commit_sent;
+  if (!put_object(world, state, lane, rewrite)) return false;
+  if (rewrite) {
+    if (process.upload_object_1 == 0) return false;
+    ++state.rewrites;
+  }
+  for (Cut& cut : process.cuts) cut.record.base = cut.record.end;
+  process.upload = Process::cut;
+  process.upload_stale = process.stale;
   const bool all = slots_in_flight(process) == 0 || !durable_only;
   process.upload_position = all ? process.next_slot : process.flights[0].slot;
   return true;
 }
 
-// The transaction arrives, however long after it was sent.
+// The transaction leaves; not beside that of an adoption, which changes the same record.
+bool send_upload(World world, State& state, int lane) {
+  Process& process = state.processes[lane];
+  if (!is_running(state, lane) || process.upload != Process::cut) return false;
+  if (adoption_is_open(state, lane) && world.rules.hold(Rule::adoption_takes_turn)) return false;
+  process.upload = Process::commit_sent;
+  return true;
+}
+
+// The transaction arrives, however long after it was sent. What it holds is a checkpoint: it takes
+// the place of all that the lane's directories said before.
 bool commit_upload(World world, State& state, int lane, bool answer_lost) {
   Process& process = state.processes[lane];
   if (process.upload != Process::commit_sent) return false;
   const bool running = is_running(state, lane);
   if (answer_lost && (!running || state.losses >= world.budget.losses)) return false;
-  if (!may_commit(world, state, lane)) {
+  Lane& record = state.lanes[lane];
+  if (record.sealed && world.rules.hold(Rule::commit_compares_lane)) {
     if (answer_lost) return false;
-    if (running && state.lanes[lane].sealed) {
-      process.upload = Process::no_upload;
-      bury(state, lane);
-      return true;
-    }
-    for (int partition = 0; running && partition < kPartitionsMax; ++partition) {
-      Share& share = process.shares[partition];
-      if (carries(share) && share.upload_base != state.entries[partition].committed_end) share = {};
-    }
     forget_upload(process);
+    if (running) bury(state, lane);
     return true;
   }
-  for (int partition = 0; partition < kPartitionsMax; ++partition)
-    if (carries(process.shares[partition]))
-      commit_share(state, process.shares[partition], partition);
+  for (int partition = 0; partition < kPartitionsMax; ++partition) {
+    const Cut& cut = process.cuts[partition];
+    record.directory[partition] = cut.record;
+    for (int sealed = 0; sealed < kLanesMax; ++sealed)
+      if (cut.inherited >> sealed & 1)
+        state.lanes[sealed].marked |= static_cast<uint8_t>(1u << partition);
+  }
+  if (process.upload_object_1 != 0)
+    state.objects_committed |= static_cast<uint8_t>(1u << (process.upload_object_1 - 1));
+  if (process.upload_position >= record.adopted_1) record.adopted_1 = 0;
   if (world.rules.hold(Rule::trim_is_recorded))
-    state.lanes[lane].uploaded = process.upload_position;
+    record.uploaded = process.upload_position;
   else if (running && !answer_lost)
     delete_below(state, lane, process.upload_position);
   if (!running) {
@@ -150,7 +172,6 @@ bool read_back_upload(World, State& state, int lane) {
   return true;
 }
 
-// The request is lost, and its sender believes the opposite.
 bool assume_committed(World world, State& state, int lane) {
   if (world.rules.hold(Rule::unknown_commit_is_read_back)) return false;
   Process& process = state.processes[lane];
@@ -168,31 +189,6 @@ bool trim(World world, State& state, int lane) {
   if (process.upload == Process::commit_sent && !world.rules.hold(Rule::trim_after_commit))
     position = process.upload_position;
   return delete_below(state, lane, position);
-}
-
-// Any broker may. Seals stay; what arrives later in one of the other slots is void.
-bool collect(World world, State& state, int lane) {
-  Lane& sealed = state.lanes[lane];
-  if (!sealed.sealed || sealed.collected) return false;
-  bool all = true;
-  bool any = false;
-  for (int partition = 0; partition < world.budget.partitions; ++partition) {
-    const bool done = is_done(world, state, lane, partition);
-    all = all && done;
-    any = any || done;
-  }
-  if (world.rules.hold(Rule::collect_after_marks) && !all &&
-      !(any && !world.rules.hold(Rule::collect_after_all_marks)))
-    return false;
-  sealed.collected = 1;
-  const int end = sealed.end_1 != 0 ? sealed.end_1 - 1 : kSlotsMax;
-  for (int slot = 0; slot < kSlotsMax; ++slot) {
-    Slot& doomed = sealed.slots[slot];
-    if (doomed.kind == Slot::seal && world.rules.hold(Rule::seal_is_kept)) continue;
-    if (slot < end) judge_deletion(state, doomed);
-    doomed = {};
-  }
-  return true;
 }
 
 }  // namespace paceline::takeover

@@ -17,7 +17,7 @@ bool put(World world, State& state, int lane, int partition, int value) {
   if (in_flight >= world.budget.flights || process.next_slot + 1 >= kSlotsMax) return false;
   if (share.sequenced >= kOffsetsMax) return false;
   const Batch batch{static_cast<uint8_t>(value), static_cast<uint8_t>(partition), share.epoch,
-                    share.sequenced};
+                    share.sequenced, 0};
   process.flights[in_flight] = {Flight::sent, process.next_slot++, batch};
   share.view[share.sequenced++] = batch.value;
   if (!world.rules.hold(Rule::visible_only_durable)) tell(state, partition, batch.offset, value);
@@ -47,7 +47,7 @@ bool append(World world, State& state, int lane, int partition) {
   if (!world.rules.hold(Rule::ack_only_durable)) {
     const Share& share = state.processes[lane].shares[partition];
     acknowledge(state, {static_cast<uint8_t>(value), static_cast<uint8_t>(partition), share.epoch,
-                        static_cast<uint8_t>(share.sequenced - 1)});
+                        static_cast<uint8_t>(share.sequenced - 1), 0});
   }
   return true;
 }
@@ -89,6 +89,11 @@ bool take_answer(World world, State& state, int lane, int flight) {
     bury(state, lane);
     return true;
   }
+  if (put.batch.move_1 != 0) {
+    hold_adopted(state, lane, put.batch.move_1 - 1);
+    drop_flight(process, flight);
+    return true;
+  }
   acknowledge(state, put.batch);
   Share& share = process.shares[put.batch.partition];
   if (share.epoch == put.batch.epoch && share.role != Share::idle)
@@ -119,7 +124,7 @@ bool retry(World world, State& state, int lane, int partition, int value) {
     if (share.view[offset] != value || !world.rules.hold(Rule::producer_state_is_data)) continue;
     if (offset >= share.durable) return false;  // told when it is durable
     acknowledge(state, {static_cast<uint8_t>(value), static_cast<uint8_t>(partition), share.epoch,
-                        static_cast<uint8_t>(offset)});
+                        static_cast<uint8_t>(offset), 0});
     return true;
   }
   return put(world, state, lane, partition, value);
