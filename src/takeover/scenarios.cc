@@ -100,8 +100,8 @@ constexpr auto kScenarios = std::to_array<Scenario>({
             .crashes = 1,
             .moves = 1,
             .objects = true,
-            .rewrites = 1},
-     true},
+            .rewrites = 1,
+            .false_suspicion = false}},
     {"return", "three brokers, of which two may die and one comes back",
      Budget{.brokers = 3, .lanes = 4, .values = 1, .flights = 1, .crashes = 2}, true},
 });
