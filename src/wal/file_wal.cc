@@ -67,6 +67,21 @@ class FileReader final : public Reader {
   std::optional<Result<void>> over_;
 };
 
+// Of groups that are here already.
+class KeptReader final : public Reader {
+ public:
+  explicit KeptReader(std::deque<Group> groups) : groups_(std::move(groups)) {}
+  Task<Result<std::optional<Group>>> next() override {
+    if (groups_.empty()) co_return std::optional<Group>();
+    std::optional<Group> group(std::move(groups_.front()));
+    groups_.pop_front();
+    co_return group;
+  }
+
+ private:
+  std::deque<Group> groups_;
+};
+
 class FileWal final : public Wal {
  public:
   FileWal(env::Disk& disk, FileWalOptions options) : disk_(disk), options_(std::move(options)) {}
@@ -79,15 +94,25 @@ class FileWal final : public Wal {
     co_return std::make_unique<LaneWriter<LaneLog>>(std::move(log));
   }
 
-  Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position) override {
+  Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position trimmed) override {
     const uint64_t unique = shard.random();
-    co_return co_await env::offload(
-        shard, [files = files_of(lane), unique] { return seal_lane(files, unique); });
+    CO_TRY(Sealed sealed, co_await env::offload(shard, [files = files_of(lane), trimmed, unique] {
+             return seal_lane(files, trimmed, unique);
+           }));
+    kept_.erase(lane);
+    // Whoever does not come for it within a few seals reads it from the disk.
+    constexpr size_t kKeptMax = 8;
+    if (sealed.groups && kept_.size() < kKeptMax)
+      kept_.emplace(lane, Kept{trimmed, sealed.end, std::move(*sealed.groups)});
+    co_return sealed.end;
   }
 
   // Where a lane ends stands in its own folder.
   Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane, Position from,
-                                             std::optional<Position>) override {
+                                             std::optional<Position> end) override {
+    if (auto kept = kept_.extract(lane);
+        kept && end && kept.mapped().from == from && kept.mapped().end == *end)
+      co_return std::make_unique<KeptReader>(std::move(kept.mapped().groups));
     auto scan = std::make_shared<LaneScan>(files_of(lane));
     CO_TRY_VOID(
         co_await env::offload(shard, [scan, files = files_of(lane), from]() -> Result<void> {
@@ -108,8 +133,16 @@ class FileWal final : public Wal {
             .folder = fmt::format("{}/{}", options_.folder, lane.to_string())};
   }
 
+  // Read when the lane was sealed, and not by anybody else yet.
+  struct Kept {
+    Position from;
+    Position end;
+    std::deque<Group> groups;
+  };
+
   env::Disk& disk_;
   const FileWalOptions options_;
+  std::map<Lane, Kept> kept_;
 };
 
 }  // namespace

@@ -47,7 +47,54 @@ Result<void> LaneScan::open(std::optional<Position> from, const std::optional<La
   if (from && position_ > *from)
     return fail(Code::out_of_range, fmt::format("{} starts at {}, {} was trimmed", files_.folder,
                                                 position_.value, from->value));
-  return enter_segment(start);
+  const bool certain = first.header.has_value();
+  TRY_VOID(enter_segment(start));
+  if (certain && from && *from > position_) return pass_to(*from);
+  return {};
+}
+
+Result<void> LaneScan::pass_to(Position from) {
+  const Segment& segment = segments_[current_];
+  const Position position = position_;
+  const uint64_t sequence = sequence_;
+  const uint64_t offset = kPageBytes + (from - position);
+  if (offset % kPageBytes != 0) return {};
+  TRY(const Bytes page, bytes_at(segment, offset, kPageBytes));
+  const auto header = decode_group_header(page);
+  if (header && header->lane == files_.owner.lane && header->position == from &&
+      header->sequence > sequence && header->durable_before <= from) {
+    position_ = from;
+    offset_ = offset;
+    sequence_ = header->sequence;
+    return {};
+  }
+  position_ = from;
+  offset_ = offset;
+  TRY(const bool nothing, nothing_at(from));
+  if (nothing && !end_) {
+    current_ = segments_.size();  // the lane ends here
+    return {};
+  }
+  position_ = position;
+  offset_ = kPageBytes;
+  return {};
+}
+
+// No group starts there, in this segment or the next one, and none behind it was ever written. What
+// files held in former lives is older than this segment, whose first sequence is the least.
+Result<bool> LaneScan::nothing_at(Position from) {
+  if (current_ + 1 < segments_.size()) {
+    const Segment& next = segments_[current_ + 1];
+    if (next.header) return false;
+    TRY(const Bytes page, bytes_at(next, kPageBytes, kPageBytes));
+    const auto header = decode_group_header(page);
+    if (header && header->lane == files_.owner.lane && header->position == from) return false;
+  }
+  for (size_t i = current_; i < segments_.size(); ++i) {
+    TRY(const auto later, find_later(segments_[i], i == current_ ? offset_ : kPageBytes));
+    if (later) return false;
+  }
+  return true;
 }
 
 Result<void> LaneScan::start_at_first_group(const Segment& segment) {
@@ -85,8 +132,9 @@ Result<LaneScan::Segment> LaneScan::open_segment(uint64_t number) {
   segment.number = number;
   TRY(segment.file, files_.disk->open(files_.segment_path(number), mode));
   TRY(segment.bytes, segment.file->size());
-  TRY(const Bytes page, bytes_at(segment, 0, kPageBytes));
-  segment.header = decode_segment_header(page);
+  const Buffer page = env::allocate_pages(kPageBytes, false);
+  TRY(const size_t count, segment.file->read_at(0, page.writable()));
+  segment.header = decode_segment_header(page.bytes().first(count));
   if (!segment.header) return segment;
   if (segment.header->owner != files_.owner)
     return refuse(segment,
@@ -184,7 +232,9 @@ Result<std::optional<Group>> LaneScan::read_group() {
   if (bytes > segment.bytes - offset_) return std::nullopt;
   if (end_ && header->end() > *end_) return std::nullopt;
 
-  TRY(const Bytes ready, bytes_at(segment, offset_, std::min<uint64_t>(bytes, kWindowBytes)));
+  // What has been read ahead, and only the rest of it from the file.
+  const Bytes ready = window_.bytes().subspan(
+      offset_ - window_start_, std::min(bytes, window_start_ + window_bytes_ - offset_));
   const Buffer block = env::allocate_pages(bytes, false);
   std::memcpy(block.data(), ready.data(), ready.size());
   if (ready.size() < bytes) {
@@ -204,6 +254,7 @@ Result<std::optional<Group>> LaneScan::read_group() {
   if (header->durable_before != commit_start_) commit_.clear();
   commit_start_ = header->durable_before;
   for (const Entry& entry : *entries) commit_.add(entry.header);
+  read_any_ = true;
   last_ = *header;
   last_marks_ = std::move(marks);
   std::erase_if(unproven_,

@@ -20,8 +20,8 @@ class LaneScan {
  public:
   explicit LaneScan(LaneFiles files) : files_(std::move(files)) {}
 
-  // Begins at the segment that holds `from`, or at the lowest one if there is none. `decided` is
-  // the decided end. out_of_range if `from` was trimmed away.
+  // Begins at `from`, which is the end of a group, or at the lowest segment if there is none.
+  // `decided` is the decided end. out_of_range if `from` was trimmed away.
   Result<void> open(std::optional<Position> from, const std::optional<LaneEnd>& decided);
   // The next whole group; nothing at the end. Damage is told as wal.h says, but not below `from`,
   // where nobody needs the bytes. not_found if a segment was deleted meanwhile.
@@ -30,9 +30,7 @@ class LaneScan {
   Position position() const { return position_; }
   // What the last commit that was read did to each stream, encoded; empty if there was none. At
   // most once.
-  std::string last_marks() {
-    return position_ == Position(0) ? std::string() : commit_.take(commit_start_);
-  }
+  std::string last_marks() { return read_any_ ? commit_.take(commit_start_) : std::string(); }
   // Makes what was read durable: the groups of the last commit are written again, then every
   // segment is synced. A sync that failed before may have left them readable and no longer to be
   // written; those before them had a good sync, or their writer would have ended. The bytes are the
@@ -55,6 +53,11 @@ class LaneScan {
   Result<void> open_segments();
   Result<Segment> open_segment(uint64_t number);
   Result<void> enter_segment(size_t index);
+  // Passes what nobody needs in the current segment without reading it: groups follow each other
+  // without a gap, so a position tells its place. Only if what stands there, or that nothing does,
+  // is beyond doubt.
+  Result<void> pass_to(Position from);
+  Result<bool> nothing_at(Position from);
   // Goes to the segment after the current one, if the lane goes on there.
   Result<bool> enter_next();
   // Where the lane starts whose lowest segment has no valid header.
@@ -101,7 +104,8 @@ class LaneScan {
 
   GroupHeader last_;                 // of the group that was read last
   std::optional<Marks> last_marks_;  // that stood in it
-  MarkCollector commit_;             // of the commit that the last group belongs to
+  bool read_any_ = false;
+  MarkCollector commit_;  // of the commit that the last group belongs to
   Position commit_start_;
   std::optional<Damage> gap_;     // not told yet: not all of the damaged commit has been read
   std::optional<Damage> header_;  // a damaged segment header, until it is sure not to be torn

@@ -14,16 +14,30 @@ namespace {
 // A writer that does not know of the seal yet may trim while the segments are read.
 constexpr int kScansMax = 16;
 
-Result<LaneEnd> scan_end(const LaneFiles& files) {
+// What is read of a tail for its seal need not be read again; more than a broker that uploads in
+// time leaves behind is not kept.
+constexpr uint64_t kKeptBytesMax = 128u << 20;
+
+struct Scanned {
+  Position end;
+  std::string marks;
+  std::optional<std::deque<Group>> groups;
+};
+
+Result<Scanned> scan_end(const LaneFiles& files, Position trimmed) {
   LaneScan scan(files);
-  TRY_VOID(scan.open(std::nullopt, std::nullopt));
+  TRY_VOID(scan.open(trimmed > Position(0) ? std::optional(trimmed) : std::nullopt, std::nullopt));
+  std::optional<std::deque<Group>> groups(std::in_place);
+  const Position start = scan.position();
   for (;;) {
-    TRY(const auto group, scan.next());
+    TRY(auto group, scan.next());
     if (!group) break;
+    if (!group->before.empty() || scan.position() - start > kKeptBytesMax) groups.reset();
+    if (groups && group->end > trimmed) groups->push_back(std::move(*group));
   }
   // What was read may have been written but not yet durable. It is now, before anyone learns of it.
   TRY_VOID(scan.settle());
-  return LaneEnd{.owner = files.owner, .end = scan.position(), .marks = scan.last_marks()};
+  return Scanned{scan.position(), scan.last_marks(), std::move(groups)};
 }
 
 // A segment that proves by itself that nothing was acknowledged in it: reserved space only, or what
@@ -75,7 +89,7 @@ Position release(const LaneFiles& files, Position end) {
 
 }  // namespace
 
-Result<Position> seal_lane(const LaneFiles& files, uint64_t unique) {
+Result<Sealed> seal_lane(const LaneFiles& files, Position trimmed, uint64_t unique) {
   TRY_VOID(files.create_seal());
   for (int scans = 1;; ++scans) {
     TRY(const auto decided, files.read_end());
@@ -83,12 +97,13 @@ Result<Position> seal_lane(const LaneFiles& files, uint64_t unique) {
     // seen.
     if (decided) {
       TRY_VOID(files.disk->sync_dir(files.folder));
-      return release(files, decided->end);
+      return Sealed{release(files, decided->end)};
     }
-    const Result<LaneEnd> end = scan_end(files);
+    Result<Scanned> end = scan_end(files, trimmed);
     if (end) {
-      TRY(const Position agreed, files.decide_end(end->end, end->marks, unique));
-      return release(files, agreed);
+      TRY(const Position agreed, files.decide_end(end->end, std::move(end->marks), unique));
+      if (agreed != end->end) end->groups.reset();
+      return Sealed{release(files, agreed), std::move(end->groups)};
     }
     // Whoever decided first may have removed the segments under this scan.
     TRY(const auto decided_meanwhile, files.read_end());

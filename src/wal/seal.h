@@ -1,12 +1,22 @@
 #pragma once
 
+#include <deque>
+#include <optional>
+
 #include "wal/lane_files.h"
+#include "wal/wal.h"
 
 namespace paceline::wal {
 
+struct Sealed {
+  Position end;
+  // What the sealer has read, which is what a reader from `trimmed` to `end` would get; nothing if
+  // it was too much, or damaged, or somebody else was faster.
+  std::optional<std::deque<Group>> groups = {};
+};
 // Ends the lane and returns its durable end (Wal::seal). Blocks. `unique` differs between callers.
 // Space that its writer had reserved behind the end is given back.
-Result<Position> seal_lane(const LaneFiles& files, uint64_t unique);
+Result<Sealed> seal_lane(const LaneFiles& files, Position trimmed, uint64_t unique);
 // The writer's own way to end a lane whose disk failed: at what it knows to be durable.
 Result<Position> seal_lane_at(const LaneFiles& files, Position end, uint64_t unique);
 // Deletes the segments of a sealed lane; its claim, seal and end stay (Wal::remove). Blocks.

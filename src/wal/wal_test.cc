@@ -103,6 +103,67 @@ TEST(wal, a_full_disk_refuses_and_the_writer_goes_on_when_space_returns) {
   EXPECT_EQ(entry_count(*scene.read()), static_cast<size_t>(base + 2));
 }
 
+// Reads are of a mebibyte at most; what is below must not be among them.
+TEST(wal, what_was_uploaded_is_not_read_again_by_whoever_takes_over) {
+  FileWalOptions options = small_options();
+  options.segment_bytes = 16 << 20;
+  for (const int tail : {0, 1, 3}) {
+    Scene scene;
+    scene.wal = make_file_wal(scene.world.disk, options);
+    scene.writer.reset();
+    const Lane lane{kLane.broker, kLane.incarnation + 1};
+    auto made = scene.world.wait(0, scene.wal->create(scene.world.shard(0), lane));
+    ASSERT_TRUE(made);
+    scene.writer = std::move(*made);
+    Position uploaded;
+    for (int i = 0; i < 12; ++i) uploaded = scene.append_one(batch(i, 1, 1 << 20))->end;
+    Position end = uploaded;
+    for (int i = 0; i < tail; ++i) end = scene.append_one(batch(12 + i, 1, 5000))->end;
+    scene.world.disk.bytes_read = 0;
+    const auto sealed = scene.world.wait(2, scene.wal->seal(scene.world.shard(2), lane, uploaded));
+    ASSERT_TRUE(sealed) << sealed.error().to_string();
+    EXPECT_EQ(*sealed, end);
+    EXPECT_LE(scene.world.disk.bytes_read, 3u << 20) << "a tail of " << tail;
+    scene.world.disk.bytes_read = 0;
+    auto body = [](Wal& log, env::Shard& shard, Lane which, Position from,
+                   Position to) -> Task<Result<std::vector<Group>>> {
+      CO_TRY(auto reader, co_await log.read(shard, which, from, to));
+      std::vector<Group> groups;
+      for (;;) {
+        CO_TRY(auto group, co_await reader->next());
+        if (!group) co_return groups;
+        groups.push_back(std::move(*group));
+      }
+    };
+    for (int time = 0; time < 2; ++time) {  // by the sealer, and by somebody else
+      const auto groups =
+          scene.world.wait(2, body(*scene.wal, scene.world.shard(2), lane, uploaded, end));
+      ASSERT_TRUE(groups) << groups.error().to_string();
+      ASSERT_EQ(groups->size(), static_cast<size_t>(tail));
+      if (tail > 0) {
+        EXPECT_EQ(groups->front().entries[0].header.base, Offset(12));
+        EXPECT_EQ(groups->back().end, end);
+      }
+      if (time == 0) EXPECT_EQ(scene.world.disk.bytes_read, 0u);
+    }
+  }
+}
+
+// The group at the place itself is damaged: what stands behind it proves that it was there.
+TEST(wal, damage_at_the_first_byte_that_is_needed_is_told) {
+  Scene scene;
+  Position ends[5];
+  for (int i = 0; i < 5; ++i) ends[i] = scene.append_one(batch(i, 1, 5000))->end;
+  scene.world.disk.bytes_of(scene.segment(1))[kPageBytes + (ends[1] - Position(0)) + 8] ^= 1;
+  const auto sealed = scene.world.wait(2, scene.wal->seal(scene.world.shard(2), kLane, ends[1]));
+  ASSERT_TRUE(sealed) << sealed.error().to_string();
+  EXPECT_EQ(*sealed, ends[4]);
+  const auto groups = scene.read(ends[1]);
+  ASSERT_TRUE(groups);
+  ASSERT_EQ(groups->size(), 2u);
+  EXPECT_EQ(groups->front().before.size(), 1u);
+}
+
 std::vector<Damage> damages(const std::vector<Group>& groups) {
   std::vector<Damage> all;
   for (const Group& group : groups)
