@@ -109,7 +109,8 @@ def one_round(brokers, number, options):
     evidence = sorted({notice["evidence"] for notice in brokers.notices(survivors, since)})
     told = phases(brokers, survivors, since)
     house.start()
-    AdminClient({"bootstrap.servers": brokers.addresses, "log_level": 0}).delete_topics([topic])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": brokers.addresses, "log_level": 0})
+    admin.delete_topics([topic])[topic].result(30)
     took = sorted((at - killed) * 1000 for at in served.values())
     check(len(took) == len(sampled), f"{len(sampled) - len(took)} partitions were not served within {gone - killed:.0f} s")
     print(f"round {number:3}: first {took[0]:6.1f}  last {took[-1]:6.1f} ms of {len(took)} samples of {len(led)}   "

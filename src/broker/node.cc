@@ -20,6 +20,18 @@ bool passes(const Error& error) {
          error.code == Code::io_error || error.code == Code::no_space;
 }
 
+// Of a topic, as before.
+bool same_configs(const cluster::TopicImage& topic, const cluster::Image& image,
+                  const cluster::Image& before) {
+  const cluster::TopicImage* old = before.topic(topic.id);
+  return old && topic.configs == old->configs && image.broker_configs == before.broker_configs &&
+         image.default_broker_configs == before.default_broker_configs;
+}
+
+// Partitions of a shard that open at a time: each crosses shards several times, and together they
+// cross at once.
+constexpr size_t kOpenAtOnce = 64;
+
 }  // namespace
 
 Hosted* ShardHost::find(const Uuid& topic_id, int32_t index) {
@@ -167,19 +179,23 @@ Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
 
     static Task<void> run(Work work) {
       ShardHost& host = *work.host;
+      std::vector<Unopened> unopened;
       for (const auto& [name, topic] : work.image->topics) {
+        std::optional<partition::Config> config;  // made once a topic
         for (uint32_t index = 0; index < topic->partitions.size(); ++index) {
           if (&work.node->home_of(topic->id, static_cast<int32_t>(index)) != &host) continue;
           const auto& partition = topic->partitions[index];
           auto found = host.hosted.find(StreamId{topic->id, index});
           if (partition.leader.value < 0 || partition.lane != work.node->cluster_.lane()) continue;
           if (found == host.hosted.end()) {
-            co_await work.node->open_on(host, topic, index, work.image);
+            unopened.push_back({topic, index});
           } else if (found->second->partition) {
-            found->second->partition->set_config(work.node->partition_config(*topic, *work.image));
+            if (!config) config = work.node->partition_config(*topic, *work.image);
+            found->second->partition->set_config(*config);
           }
         }
       }
+      co_await work.node->open_all(host, std::move(unopened), work.image);
       std::vector<StreamId> gone;
       for (const auto& [id, hosted] : host.hosted) {
         if (!work.image->topics_by_id.contains(id.owner)) gone.push_back(id);
@@ -197,6 +213,22 @@ Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
     shard_.spawn(on_shard(this, host.get(), image, running.enter()));
   }
   co_await running.wait_empty();
+}
+
+Task<void> Node::open_all(ShardHost& host, std::vector<Unopened> unopened,
+                          std::shared_ptr<const cluster::Image> image) {
+  size_t next = 0;
+  auto open_some = [](Node* node, ShardHost* target, const std::vector<Unopened>* all, size_t* at,
+                      std::shared_ptr<const cluster::Image> as_of, env::Gate::Pass) -> Task<void> {
+    while (*at < all->size()) {
+      const Unopened& one = (*all)[(*at)++];
+      co_await node->open_on(*target, one.topic, one.index, as_of);
+    }
+  };
+  env::Gate opening(*host.shard);
+  for (size_t i = 0; i < std::min(kOpenAtOnce, unopened.size()); ++i)
+    host.shard->spawn(open_some(this, &host, &unopened, &next, image, opening.enter()));
+  co_await opening.wait_empty();
 }
 
 Task<void> Node::open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
@@ -249,7 +281,8 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
                                      refusal.base_sequence);
   // Configuration may have changed meanwhile, when there was no partition to be told.
   const auto newest = this->image();
-  if (const cluster::TopicImage* now = newest->topic(hosted.topic_id))
+  const cluster::TopicImage* now = newest->topic(hosted.topic_id);
+  if (now && !same_configs(*now, *newest, *image))
     hosted.partition->set_config(partition_config(*now, *newest));
   co_return Result<void>{};
 }

@@ -133,6 +133,12 @@ class Node {
   std::vector<Lane> inherit(const cluster::Image& image);
   void tell_served(const cluster::Image& image, const std::vector<Lane>& left, env::Duration took);
   Task<void> settle_estates();
+  struct Unopened {
+    std::shared_ptr<const cluster::TopicImage> topic;
+    uint32_t index;
+  };
+  Task<void> open_all(ShardHost& host, std::vector<Unopened> unopened,
+                      std::shared_ptr<const cluster::Image> image);
   Task<void> open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
                      uint32_t index, std::shared_ptr<const cluster::Image> image);
   // One attempt; nothing, or why not.

@@ -258,15 +258,24 @@ class Core : public std::enable_shared_from_this<Core> {
     std::optional<Result<Recovery>> recovery;
     env::Event arrived;
   };
+  // A stream that somebody waits for to be brought to a part.
+  struct Bringing {
+    StreamId id;
+    std::shared_ptr<Estate> estate;  // it may be in there
+    std::optional<Result<StoredStream*>> outcome = {};
+  };
   void park(Recovery recovery);
   StoredStream& park_one(StreamId id, StreamImage image);
   static Task<void> load_estate(std::shared_ptr<Core> core, Lane lane,
                                 std::shared_ptr<Estate> estate);
   Task<Result<StoredStream*>> bring(Part& part, StreamId id, std::optional<Lane> from);
+  // Null, with the outcome, if it cannot be brought.
+  std::unique_ptr<StoredStream> take_out(Part& part, Bringing& one);
   Task<void> park_again(Part& part, StreamId id);
   Task<void> bury(StreamId id);
 
-  std::map<Lane, std::shared_ptr<Estate>> estates_;  // on the owner shard
+  std::map<Lane, std::shared_ptr<Estate>> estates_;   // on the owner shard
+  std::map<Part*, std::vector<Bringing*>> bringing_;  // likewise
   std::atomic<bool> dirty_{false};
   std::atomic<bool> full_{false};
   friend class Uploader;

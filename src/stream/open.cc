@@ -149,37 +149,54 @@ Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id, std::optional<L
     if (!(*estate->recovery)->damaged.empty())
       co_return fail(Code::corrupt, (*estate->recovery)->damaged);
   }
+  Bringing mine{id, std::move(estate)};
+  bringing_[&part].push_back(&mine);
   const Lock::Held held = co_await structure.acquire();
-  if (!damaged.empty()) co_return fail(Code::corrupt, damaged);
+  // Whoever has the lock takes all along that wait for the same way.
+  if (mine.outcome) co_return *mine.outcome;
+  const std::vector<Bringing*> batch = std::exchange(bringing_[&part], {});
+  // Shared: a closure that crosses must be copyable nowhere, but its owner may be destroyed on the
+  // way.
+  auto moved = std::make_shared<std::vector<std::unique_ptr<StoredStream>>>();
+  for (Bringing* one : batch)
+    if (auto stream = take_out(part, *one)) moved->push_back(std::move(stream));
+  using Moved = decltype(moved);
+  auto add = [](Part* to, Moved what) -> Task<void> {
+    for (auto& stream : *what) to->add(std::move(stream));
+    co_return;
+  };
+  auto adding = [add, &part, moved] { return add(&part, moved); };
+  co_await env::call_on(part.shard, owner(), adding);
+  co_return *mine.outcome;
+}
+
+std::unique_ptr<StoredStream> Core::take_out(Part& part, Bringing& one) {
+  const StreamId& id = one.id;
+  const auto refuse = [&](Code code, std::string why) {
+    one.outcome = fail(code, std::move(why));
+    return nullptr;
+  };
+  if (!damaged.empty()) return refuse(Code::corrupt, damaged);
   if (open_in.contains(id))
-    co_return fail(Code::in_use, fmt::format("stream {} is open", id.to_string()));
+    return refuse(Code::in_use, fmt::format("stream {} is open", id.to_string()));
   Part& parked = *parts.front();
-  if (estate && !parked.find(id)) {
-    auto& streams = (*estate->recovery)->image.streams;
+  if (one.estate && !parked.find(id)) {
+    auto& streams = (*one.estate->recovery)->image.streams;
     if (const auto left = streams.find(id); left != streams.end()) {
       park_one(id, std::move(left->second));
       streams.erase(left);
     }
   }
   if (StoredStream* there = parked.find(id); there && !there->offline().empty())
-    co_return fail(Code::corrupt, there->offline());
+    return refuse(Code::corrupt, there->offline());
   std::unique_ptr<StoredStream> stream = parked.take(id);
   if (!stream) {
     stream = std::make_unique<StoredStream>(id, *this, part);
     counters.streams += 1;
   }
-  StoredStream* raw = stream.get();
   open_in.emplace(id, &part);
-  // Shared: a closure that crosses must be copyable nowhere, but its owner may be destroyed on the
-  // way.
-  auto moved = std::make_shared<std::unique_ptr<StoredStream>>(std::move(stream));
-  auto add = [](Part* to, std::shared_ptr<std::unique_ptr<StoredStream>> what) -> Task<void> {
-    to->add(std::move(*what));
-    co_return;
-  };
-  auto adding = [add, &part, moved] { return add(&part, moved); };
-  co_await env::call_on(part.shard, owner(), adding);
-  co_return raw;
+  one.outcome = stream.get();
+  return stream;
 }
 
 Task<void> Core::close(env::Shard& home, StreamId id) {
