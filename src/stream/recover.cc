@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
+#include "env/sync.h"
 #include "stream/get_checked.h"
 #include "stream/retry.h"
 
@@ -41,23 +43,52 @@ size_t find_first(const std::vector<LaneFacts>& lanes, const RecoverOptions& opt
 Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
                            const RecoverOptions& options, const EventSink& events);
 
+// A directory that is wanted, and what came of it.
+struct Wanted {
+  uint64_t number;
+  meta::ObjectRecord record;
+  std::optional<Result<Directory>> directory = {};
+};
+
+// Side by side: each is a round trip, and somebody waits to be served.
+Task<std::vector<Wanted>> fetch_directories(Sources sources, const LaneFacts& base) {
+  constexpr size_t kAtOnce = 16;
+  std::vector<Wanted> all;
+  for (const auto& [number, record] : base.objects)
+    if (number >= base.record.checkpoint && number < base.record.next_object)
+      all.push_back({number, record});
+  auto fetch = [](Sources from, Lane lane, std::vector<Wanted>* wanted, size_t* next,
+                  env::Gate::Pass) -> Task<void> {
+    while (*next < wanted->size()) {
+      Wanted& one = (*wanted)[(*next)++];
+      one.directory.emplace(co_await load_directory(from, ObjectId{lane, one.number}, one.record));
+    }
+  };
+  size_t next = 0;
+  env::Gate fetching(*sources.shard);
+  for (size_t i = 0; i < std::min(kAtOnce, all.size()); ++i)
+    sources.shard->spawn(fetch(sources, base.lane, &all, &next, fetching.enter()));
+  co_await fetching.wait_empty();
+  co_return all;
+}
+
 // The checkpoint of a lane, what it inherited and had not taken into one, then its deltas.
 Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const LaneFacts& base,
                                     const RecoverOptions& options, const EventSink& events) {
   bool first = true;
-  for (const auto& [number, record] : base.objects) {
-    if (number < base.record.checkpoint || number >= base.record.next_object) continue;
-    const ObjectId id{base.lane, number};
-    CO_TRY(Directory directory, co_await load_directory(sources, id, record));
-    const bool checkpoint = number == base.record.checkpoint;
+  std::vector<Wanted> all = co_await fetch_directories(sources, base);
+  for (Wanted& wanted : all) {
+    const ObjectId id{base.lane, wanted.number};
+    CO_TRY(Directory directory, *std::move(wanted.directory));
+    const bool checkpoint = wanted.number == base.record.checkpoint;
     if (directory.checkpoint != checkpoint)
       co_return fail(Code::corrupt,
                      fmt::format("object {} has another kind of directory than its lane says",
                                  id.to_string()));
-    if (checkpoint) recovery.checkpoint_bytes = record.directory_bytes;
+    if (checkpoint) recovery.checkpoint_bytes = wanted.record.directory_bytes;
     events("recovery.directory",
            fmt::format("object={} checkpoint={} records={} bytes={}", id.to_string(), checkpoint,
-                       directory.records.size(), record.directory_bytes));
+                       directory.records.size(), wanted.record.directory_bytes));
     apply_directory(recovery.image, std::move(directory), id);
     if (std::exchange(first, false))
       CO_TRY_VOID(co_await take_in(sources, recovery, base.lane, options, events));
