@@ -238,18 +238,24 @@ std::unique_ptr<GuardianReport> start_guardian() {
   int pair[2];
   CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
   const int self = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));  // no glibc for C++
-  CHECK(self >= 0);
+  const int no_pidfd = errno;
   ::signal(SIGCHLD, SIG_IGN);  // one that has been killed leaves nothing behind
-  const pid_t guardian = ::fork();
-  CHECK(guardian >= 0);
+  const pid_t guardian = self < 0 ? -1 : ::fork();
   if (guardian == 0) {
     let_go(pair[0], self);
     take_name();
     Guardian(self, pair[0], mutex).watch();
   }
+  const int error = self < 0 ? no_pidfd : errno;
   ::close(pair[0]);
-  ::close(self);
-  return std::make_unique<GuardianReport>(pair[1], guardian);
+  if (self >= 0) ::close(self);
+  if (guardian > 0) return std::make_unique<GuardianReport>(pair[1], guardian);
+  ::close(pair[1]);
+  // A sandbox forbids it, for example.
+  log_warn(
+      "no guardian can be started ({}): others will notice a death of this broker a little later",
+      std::strerror(error));
+  return nullptr;
 }
 
 }  // namespace paceline::app

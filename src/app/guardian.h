@@ -48,6 +48,8 @@ class GuardianReport {
 // would have without, signals for both are the broker's alone, and a guardian that is killed is
 // missed only by peers that learn of the broker's end a little later.
 //
+// Null, with a line in the log: the system does not let us.
+//
 // REQUIRES: the caller is the process's first thread, and no memory to speak of is in use yet.
 std::unique_ptr<GuardianReport> start_guardian();
 
