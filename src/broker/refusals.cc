@@ -29,6 +29,9 @@ void Refusals::note(const StreamId& stream, Bytes records, env::Instant now) {
 std::vector<Refusal> Refusals::take(const StreamId& stream, env::Instant now) {
   forget_old(now);
   std::vector<Refusal> taken;
+#ifdef PACELINE_PLANT_refusals_forgotten
+  return taken;
+#endif
   std::erase_if(all_, [&](const Noted& noted) {
     if (noted.stream != stream) return false;
     taken.push_back(noted.what);

@@ -76,7 +76,11 @@ std::optional<LeaderTerm> live_term(const meta::TermRecord& term,
     if (!record->sealed) return live;
     const meta::Successor* next = choose_successor(*record, preferred, stream);
     if (!next) return std::nullopt;
+#ifdef PACELINE_PLANT_epoch_reused
+    live = LeaderTerm{live.epoch, next->lane, live.lane};
+#else
     live = LeaderTerm{live.epoch + 1, next->lane, live.lane};
+#endif
   }
   return std::nullopt;
 }

@@ -40,6 +40,9 @@ Result<void> StreamPartition::restore(stream::Storage::Opened opened) {
     last_append_ms_ = std::max(last_append_ms_, batch.append_time_ms);
     if (options_.attached) options_.attached->replay(batch);
   }
+#ifdef PACELINE_PLANT_takeover_forgets_producers
+  if (options_.from) producers_ = record::ProducerState();
+#endif
 #ifdef PACELINE_PLANT_forget_producer_state
   producers_ = record::ProducerState();
 #endif

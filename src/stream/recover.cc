@@ -117,6 +117,9 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
                                bool inspect, const EventSink& events) {
   env::Shard& shard = *sources.shard;
   std::optional<Position> end;
+#ifdef PACELINE_PLANT_fenced_without_seal
+  inspect = true;
+#endif
   if (!inspect) {
     auto sealing = [&] { return sources.wal->seal(shard, lane.lane, lane.record.uploaded); };
     CO_TRY(end, co_await retry_transient(shard, sealing));
@@ -166,10 +169,13 @@ Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
       if (recovery.image.erased.contains(id)) continue;
       image.inherited = true;
       // Two estates may know one stream, one of them how it was before it went to the other.
-      const auto [known, fresh] = recovery.image.streams.try_emplace(id, std::move(image));
+      [[maybe_unused]] const auto [known, fresh] =
+          recovery.image.streams.try_emplace(id, std::move(image));
+#ifndef PACELINE_PLANT_first_estate_counts
       if (!fresh && known->second.inherited &&
           std::tie(image.epoch, image.end) > std::tie(known->second.epoch, known->second.end))
         known->second = std::move(image);
+#endif
     }
     recovery.group_count += theirs.group_count;
     recovery.inherited.emplace_back(left, heir);
