@@ -53,8 +53,8 @@ struct ShardAppends {
       Hosted* hosted = led_here ? work.host->find(append->topic_id, append->index) : nullptr;
       if (!hosted) {
         if (led_here) append->error = KafkaError::leader_not_available;
-        const StreamId stream{append->topic_id, static_cast<uint32_t>(append->index)};
-        work.host->refusals.note(stream, append->records.bytes(), work.host->shard->now());
+        work.host->refusals.note(append->topic, append->index, append->records.bytes(),
+                                 work.host->shard->now());
         continue;
       }
       work.host->shard->spawn(one(hosted, append, work.version, running.enter()));
@@ -129,6 +129,9 @@ Task<Reply> handle_produce(Request& request) {
         append.error = KafkaError::invalid_request;
         append.message = "the same partition twice in one request";
       }
+      if (!found)
+        request.node.refuse_stranger(request.shard, append.topic, append.index,
+                                     append.records.bytes());
       appends.push_back(std::move(append));
     }
   }

@@ -270,6 +270,9 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
       .from = topic->partitions[hosted.index].from,
   };
   auto opened = co_await partition::Partition::open(std::move(options));
+  std::vector<Refusal> refused;
+  if (opened && strangers_refused_.load(std::memory_order_relaxed))
+    refused = co_await refused_before(host, hosted.topic, hosted.index);
   hosted.opening = false;
   host.opened.notify_all();
   if (!opened) {
@@ -279,8 +282,10 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
   if (hosted.coordinator) hosted.coordinator->bind(**opened);
   hosted.partition = std::move(*opened);
   hosted.offline.clear();
-  const StreamId stream{hosted.topic_id, hosted.index};
-  for (const Refusal& refusal : host.refusals.take(stream, host.shard->now()))
+  for (const Refusal& refusal :
+       host.refusals.take(hosted.topic, static_cast<int32_t>(hosted.index), host.shard->now()))
+    refused.push_back(refusal);
+  for (const Refusal& refusal : refused)
     hosted.partition->refused_before(refusal.producer_id, refusal.producer_epoch,
                                      refusal.base_sequence);
   // Configuration may have changed meanwhile, when there was no partition to be told.
@@ -289,6 +294,27 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
   if (now && !same_configs(*now, *newest, *image))
     hosted.partition->set_config(partition_config(*now, *newest));
   co_return Result<void>{};
+}
+
+void Node::refuse_stranger(const env::Shard& asked, std::string_view topic, int32_t index,
+                           Bytes records) {
+  host_of(asked).refusals.note(topic, index, records, asked.now());
+  strangers_refused_.store(true, std::memory_order_relaxed);
+}
+
+// What connections of all shards were refused while the topic was unknown here.
+Task<std::vector<Refusal>> Node::refused_before(ShardHost& host, std::string topic,
+                                                uint32_t index) {
+  auto take = [](ShardHost* from, std::string name, uint32_t which) -> Task<std::vector<Refusal>> {
+    co_return from->refusals.take(name, static_cast<int32_t>(which), from->shard->now());
+  };
+  std::vector<Refusal> all;
+  for (auto& other : hosts_) {
+    auto taking = [take, from = other.get(), topic, index] { return take(from, topic, index); };
+    for (const Refusal& refusal : co_await env::call_on(*other->shard, *host.shard, taking))
+      all.push_back(refusal);
+  }
+  co_return all;
 }
 
 // A store that fails keeps a partition offline for as long as it fails, no longer.

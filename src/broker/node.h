@@ -119,6 +119,10 @@ class Node {
   // Which partition of it a group belongs to: Kafka's own hash, because tools compute it too.
   int32_t group_partition(std::string_view group) const;
 
+  // A produce to a topic that is not known here yet, on the shard where it was asked.
+  void refuse_stranger(const env::Shard& asked, std::string_view topic, int32_t index,
+                       Bytes records);
+
   // Creates a topic in the background because a client asked for it by name.
   void auto_create(env::Shard& home, std::string name);
 
@@ -144,6 +148,7 @@ class Node {
   // One attempt; nothing, or why not.
   Task<Result<void>> try_open(ShardHost& host, Hosted& hosted,
                               std::shared_ptr<const cluster::Image> image);
+  Task<std::vector<Refusal>> refused_before(ShardHost& host, std::string topic, uint32_t index);
   Task<void> keep_opening(ShardHost& host, StreamId id);
   Task<void> close_on(ShardHost& host, StreamId id, bool erase);
   Task<void> tick_loop(ShardHost& host);
@@ -160,6 +165,7 @@ class Node {
   env::Budget big_frames_;  // a part of memory_, taken before it
   AnswerMemory answers_;
   std::atomic<uint64_t> produce_bytes_{0};
+  std::atomic<bool> strangers_refused_{false};  // ever
   std::vector<std::unique_ptr<ShardHost>> hosts_;
 
   // On shard_.

@@ -16,24 +16,24 @@ void Refusals::forget_old(env::Instant now) {
     all_.pop_front();
 }
 
-void Refusals::note(const StreamId& stream, Bytes records, env::Instant now) {
+void Refusals::note(std::string_view topic, int32_t index, Bytes records, env::Instant now) {
   auto batch = record::BatchView::parse(records);
   if (!batch || !batch->codec_known()) return;
   const record::BatchFacts facts = record::facts_of(*batch);
   if (!facts.has_producer()) return;
   forget_old(now);
-  all_.push_back(
-      {now, stream, {facts.producer_id.value, facts.producer_epoch, facts.base_sequence}});
+  const Refusal refusal{facts.producer_id.value, facts.producer_epoch, facts.base_sequence};
+  all_.push_back({now, std::string(topic), index, refusal});
 }
 
-std::vector<Refusal> Refusals::take(const StreamId& stream, env::Instant now) {
+std::vector<Refusal> Refusals::take(std::string_view topic, int32_t index, env::Instant now) {
   forget_old(now);
   std::vector<Refusal> taken;
 #ifdef PACELINE_PLANT_refusals_forgotten
   return taken;
 #endif
   std::erase_if(all_, [&](const Noted& noted) {
-    if (noted.stream != stream) return false;
+    if (noted.index != index || noted.topic != topic) return false;
     taken.push_back(noted.what);
     return true;
   });

@@ -1,17 +1,17 @@
 #pragma once
 
 #include <deque>
-#include <unordered_map>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
-#include "base/ids.h"
 #include "env/shard.h"
 
 namespace paceline::broker {
 
-// The first batch of a producer that was refused because its partition was not open here, or not
-// led here as far as was known.
+// A batch of an idempotent producer that was refused because its partition was not open here, or
+// not led here as far as was known, or not known at all.
 struct Refusal {
   int64_t producer_id = -1;
   int16_t producer_epoch = -1;
@@ -24,14 +24,16 @@ struct Refusal {
 // is refused with OUT_OF_ORDER_SEQUENCE_NUMBER until the first one has come again.
 class Refusals {
  public:
-  void note(const StreamId& stream, Bytes records, env::Instant now);
+  // By name: a topic may have no other yet.
+  void note(std::string_view topic, int32_t index, Bytes records, env::Instant now);
   // Of the partition that opens; in the order in which they were refused.
-  std::vector<Refusal> take(const StreamId& stream, env::Instant now);
+  std::vector<Refusal> take(std::string_view topic, int32_t index, env::Instant now);
 
  private:
   struct Noted {
     env::Instant at;
-    StreamId stream;
+    std::string topic;
+    int32_t index;
     Refusal what;
   };
   void forget_old(env::Instant now);
