@@ -38,7 +38,8 @@ struct Report {
 struct RunOptions {
   bool keep_log = false;
   bool keep_history = false;
-  // Told each step and each line of a broker's log at once: a check of the code may end the process.
+  // Told each step and each line of a broker's log at once: a check of the code may end the
+  // process.
   std::function<void(std::string_view)> tell;
 };
 

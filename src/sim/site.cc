@@ -18,6 +18,8 @@ Site::Kept draw_kept(env::Random& random) {
 
 constexpr double kClusters = 0.35;  // of the seeds
 constexpr double kLogsInFolder = 0.35;
+constexpr double kPeers = 0.6;  // of the others, where a lease alone tells of a death
+constexpr uint16_t kPeerPort = 9093;
 constexpr uint64_t kBrokersMin = 3;
 constexpr uint64_t kBrokersMax = 5;
 constexpr uint64_t kSpares = 1;  // machines whose brokers may join later
@@ -64,6 +66,7 @@ Site::Site(env::SimWorld& world, env::Random& random, const ObjectFaults& faults
   if (shared()) model_ = std::make_unique<meta::Model>(random.next());
   if (cluster_ && random.chance(kLogsInFolder))
     folder_ = std::make_unique<SharedFolder>(random.next());
+  peers_ = cluster_ && random.chance(kPeers);
   if (!cluster_) {
     add_machine("broker", BrokerId(1));
     if (shared()) add_machine("broker-b", BrokerId(1));
@@ -85,6 +88,12 @@ void Site::add_machine(const std::string& name, BrokerId id) {
   machine.host = std::make_unique<BrokerHost>(world_, name, shard_count_);
   server::Options& options = machine.host->options();
   options.settings.broker = id;
+  if (peers_) {
+    meta::Endpoint endpoint{std::string(meta::kPeerListener), name, kPeerPort};
+    meta::Endpoint any = endpoint;
+    any.host = "0.0.0.0";
+    options.peer = server::PeerPort{.listen = any, .advertised = endpoint};
+  }
   if (folder_) {
     machine.mounted = folder_->mount(machine.host->disk(), machine.reachable);
     machine.host->use_disk(*machine.mounted);

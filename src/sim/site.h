@@ -81,6 +81,7 @@ class Site {
   std::unique_ptr<Bucket> bucket_;
   std::unique_ptr<meta::Model> model_;
   std::unique_ptr<SharedFolder> folder_;
+  bool peers_ = false;  // brokers are connected to each other
   std::vector<Machine> machines_;
   size_t active_ = 0;
 };

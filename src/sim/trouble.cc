@@ -13,8 +13,7 @@ double seconds(env::Duration duration) {
 }  // namespace
 
 Trouble::Trouble(env::SimWorld& world, env::Random& random, Site& site, ObjectFaults& objects,
-                 Clients& clients, Report& report,
-                 std::function<void(std::string_view)> tell)
+                 Clients& clients, Report& report, std::function<void(std::string_view)> tell)
     : world_(world),
       random_(random),
       site_(site),
