@@ -78,19 +78,28 @@ def free_port():
     """A port below the range from which the kernel takes the ports of outgoing connections, so
     that nobody else sits on it while a broker restarts; given once, to whatever test asks, as
     long as this process lives: most ports are asked for before anybody listens."""
+    return free_ports((0,))
+
+
+def free_ports(offsets):
+    """A port as free_port() gives it, from which all these offsets are free as well."""
     while True:
-        port = random.randint(*PORTS)
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                claim.bind(f"\0paceline-test-port-{port}")
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                claim.close()
-                continue
-        _claims.append(claim)
-        return port
+        first = random.randint(PORTS[0], PORTS[1] - max(offsets))
+        claims = []
+        for offset in offsets:
+            claims.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    claims[-1].bind(f"\0paceline-test-port-{first + offset}")
+                    probe.bind(("127.0.0.1", first + offset))
+                except OSError:
+                    break
+        else:
+            _claims.extend(claims)
+            return first
+        for claim in claims:
+            claim.close()
 
 
 def die_with_parent():
