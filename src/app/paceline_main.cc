@@ -7,6 +7,8 @@
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/cost_command.h"
+#include "app/dev_command.h"
+#include "app/dev_state.h"
 #include "app/serve.h"
 #include "env/real_env.h"
 
@@ -84,6 +86,34 @@ void add_serve(CLI::App& app, int& exit_code) {
     options->environment = environment();
     auto config = load_config(*options, read_text);
     exit_code = config ? serve(*config) : complain(kFailed, config.error().message);
+  });
+}
+
+void add_dev(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<DevOptions>();
+  auto status = std::make_shared<bool>(false);
+  auto format = std::make_shared<std::string>("table");
+  CLI::App& command = *app.add_subcommand("dev", "a local cluster of real processes, until Ctrl-C");
+  command.add_option("--brokers", options->brokers)->capture_default_str();
+  command
+      .add_option("--store", options->store,
+                  "where history and log are: a shared folder, or a Ceph RGW in memory")
+      ->check(CLI::IsMember({"folder", "s3"}))
+      ->capture_default_str();
+  command.add_option("--dir", options->folder,
+                     "the folder of everything, kept and continued; without it nothing stays");
+  command.add_option("--port", options->port, "of the first broker; all others follow from it")
+      ->capture_default_str();
+  command.add_flag("--any-port", options->any_port, "other ports if one of these is taken");
+  command.add_option("--etcd-members", options->etcd_members)->capture_default_str();
+  command.add_flag("!--no-restart", options->restart, "what has ended stays away");
+  command.add_option("-o,--override", options->overrides, "key=value of every broker; repeatable");
+  command.add_flag("--status", *status, "shows the cluster in --dir, or all that are found");
+  command.add_option("--format", *format, "of --status: table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  command.callback([options, status, format, &exit_code] {
+    exit_code = *status ? dev_status(options->folder, *format == "json") : dev(*options);
   });
 }
 
@@ -247,6 +277,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "paceline 0.1.0");
   app.require_subcommand(1);
   paceline::app::add_serve(app, exit_code);
+  paceline::app::add_dev(app, exit_code);
   paceline::app::add_topic(app, exit_code);
   paceline::app::add_group(app, exit_code);
   paceline::app::add_config(app, exit_code);
