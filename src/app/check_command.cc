@@ -2,11 +2,11 @@
 
 #include <openssl/evp.h>
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
 #include "app/print.h"
+#include "cluster/terms.h"
 #include "meta/records.h"
 #include "record/records.h"
 #include "server/data_folder.h"
@@ -130,34 +130,34 @@ void print_report(const stream::CheckReport& report,
       static_cast<unsigned long long>(report.unreferenced_count), report.orphans.size());
 }
 
-// Every broker that was ever registered, or the one that was asked for.
-Task<Result<std::vector<BrokerId>>> brokers_of(meta::Store& store, env::Shard& shard,
-                                               CheckOptions options) {
-  if (options.broker >= 0) co_return std::vector<BrokerId>{BrokerId(options.broker)};
-  constexpr std::string_view kBrokers = "brokers/";
-  CO_TRY(auto range, co_await meta::range_prefix(store, shard, std::string(kBrokers)));
-  std::vector<BrokerId> brokers;
+// Who leads each partition, as a broker would see it; those that nobody leads are not in it.
+Task<Result<std::map<StreamId, BrokerId>>> leaders_of(
+    meta::Store& store, env::Shard& shard, const std::map<std::string, meta::TopicRecord>& topics) {
+  std::map<Lane, meta::LaneRecord> lanes;
+  CO_TRY(auto range, co_await meta::range_prefix(store, shard, meta::lanes_prefix()));
   for (const meta::Entry& entry : range.entries) {
-    uint32_t id = 0;
-    const std::string_view digits = std::string_view(entry.key).substr(kBrokers.size());
-    std::from_chars(digits.data(), digits.data() + digits.size(), id, 16);
-    const BrokerId broker(static_cast<int32_t>(id));
-    if (meta::broker_key(broker) == entry.key) brokers.push_back(broker);
+    const auto key = meta::parse_lane_key(entry.key);
+    if (!key || key->kind != meta::LaneKey::Kind::lane) continue;
+    CO_TRY(lanes[key->lane], meta::decode<meta::LaneRecord>(entry.value));
   }
-  co_return brokers;
-}
-
-void add(stream::CheckReport& all, stream::CheckReport one) {
-  auto move_to = [](auto& to, auto& from) {
-    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  const cluster::LaneLookup lookup = [&](Lane lane) {
+    const auto found = lanes.find(lane);
+    return found == lanes.end() ? nullptr : &found->second;
   };
-  move_to(all.streams, one.streams);
-  move_to(all.problems, one.problems);
-  move_to(all.orphans, one.orphans);
-  all.unreferenced_count += one.unreferenced_count;
-  all.object_count += one.object_count;
-  all.block_count += one.block_count;
-  all.group_count += one.group_count;
+  std::map<StreamId, BrokerId> leaders;
+  for (const auto& [name, topic] : topics) {
+    CO_TRY(auto pages,
+           co_await meta::range_prefix(store, shard, meta::pages_prefix(topic.topic_id)));
+    for (const meta::Entry& entry : pages.entries) {
+      CO_TRY(auto page, meta::decode<meta::PageRecord>(entry.value));
+      for (const meta::PartitionRecord& partition : page.partitions) {
+        const StreamId stream{topic.topic_id, partition.index};
+        const auto live = cluster::live_term(partition.term, partition.preferred, stream, lookup);
+        if (live) leaders.emplace(stream, live->lane.broker);
+      }
+    }
+  }
+  co_return leaders;
 }
 
 // Why a folder cannot be opened: damage is a finding, as any other.
@@ -177,24 +177,19 @@ int exit_code_of(Code code) {
 Task<int> check(env::Shard& shard, CheckedStores stores, CheckOptions options) {
   auto topics = co_await topics_of(*stores.metadata, shard);
   if (!topics) co_return complain(kUnhealthy, topics.error().message);
-  auto brokers = co_await brokers_of(*stores.metadata, shard, options);
-  if (!brokers) co_return complain(kUnhealthy, brokers.error().message);
-  stream::CheckReport all;
-  std::map<StreamId, stream::Inspected> homes;  // where a stream goes furthest
-  std::map<StreamId, Offset> ends;
-  for (BrokerId broker : *brokers) {
-    const stream::Inspected inspected{&shard,         stores.metadata,
-                                      stores.objects, stores.wal,
-                                      broker,         options.orphan_hours_max * 3600 * 1000};
-    auto report = co_await stream::check(inspected);
-    if (!report) co_return complain(kUnhealthy, report.error().message);
-    for (const stream::StreamReport& stream : report->streams) {
-      if (homes.contains(stream.id) && stream.end < ends[stream.id]) continue;
-      homes.insert_or_assign(stream.id, inspected);
-      ends[stream.id] = stream.end;
-    }
-    add(all, std::move(*report));
-  }
+  auto leaders = co_await leaders_of(*stores.metadata, shard, *topics);
+  if (!leaders) co_return complain(kUnhealthy, leaders.error().message);
+  stream::Inspected inspected{.shard = &shard,
+                              .meta = stores.metadata,
+                              .objects = stores.objects,
+                              .wal = stores.wal,
+                              .broker = {},
+                              .leftover_grace_ms = options.orphan_hours_max * 3600 * 1000,
+                              .led = std::move(*leaders)};
+  if (options.broker >= 0) inspected.broker = BrokerId(options.broker);
+  auto report = co_await stream::check(inspected);
+  if (!report) co_return complain(kUnhealthy, report.error().message);
+  const stream::CheckReport& all = *report;
   print_report(all, *topics, options.json);
   int exit_code = all.ok() ? kDone : kUnhealthy;
   if (options.ledger.empty()) co_return exit_code;
@@ -205,13 +200,12 @@ Task<int> check(env::Shard& shard, CheckedStores stores, CheckOptions options) {
     const auto topic = topics->find(key.first);
     const StreamId stream{topic == topics->end() ? Uuid{} : topic->second.topic_id,
                           static_cast<uint32_t>(key.second)};
-    const auto home = homes.find(stream);
-    if (home == homes.end()) {
+    if (!inspected.led.contains(stream)) {
       verdict.judged += entries.size();
       verdict.lost += entries.size();
       continue;
     }
-    auto judged = co_await judge(home->second, stream, &entries, &verdict);
+    auto judged = co_await judge(inspected, stream, &entries, &verdict);
     if (!judged)
       complain(kUnhealthy, fmt::format("{}-{}: {}", key.first, key.second, judged.error().message));
   }

@@ -11,14 +11,15 @@
 
 namespace paceline::app {
 
-// `paceline check`: proves that every offset of every stream is covered exactly once, that every
-// checksum holds, and that no body is older than it may be without a record; with a ledger (JSON
-// lines, one an acknowledged record) that every record in it is where it was acknowledged to be.
-// Reads only: nothing is sealed, fenced or repaired.
+// `paceline check`: proves that every offset of every stream is covered exactly once by what the
+// lane in force knows, whichever broker's that is; that every checksum holds, and that no body is
+// older than it may be without a record; with a ledger (JSON lines, one an acknowledged record) that
+// every record in it is where it was acknowledged to be. Reads only: nothing is sealed, fenced or
+// repaired.
 struct CheckOptions {
   std::string data = "./paceline-data";
   std::string ledger;             // a file; empty = none
-  int32_t broker = -1;            // whose data; -1 = of all
+  int32_t broker = -1;            // only what it leads, and its bodies; -1 = all
   int64_t orphan_hours_max = 24;  // above which a body without a record is a fault
   bool json = false;
   server::Places places;  // empty: in the data folder

@@ -58,6 +58,18 @@ std::string broker_key(BrokerId id) {
 std::string lane_key(Lane lane) {
   return std::string(kLanes) + hex(lane);
 }
+std::string brokers_prefix() {
+  return "brokers/";
+}
+std::optional<BrokerId> parse_broker_key(std::string_view key) {
+  if (!key.starts_with(brokers_prefix())) return std::nullopt;
+  const auto id = parse_hex<uint32_t>(key.substr(brokers_prefix().size()));
+  if (!id) return std::nullopt;
+  return BrokerId(static_cast<int32_t>(*id));
+}
+std::string lanes_prefix() {
+  return std::string(kLanes);
+}
 std::string lanes_prefix(BrokerId id) {
   return std::string(kLanes) + hex(id) + ".";
 }

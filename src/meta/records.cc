@@ -8,12 +8,27 @@
 namespace paceline::meta {
 namespace {
 
-// The format of each kind of record that is written, and the highest that is read.
+// The highest format of each kind of record that is read, and the one that is written unless an
+// older one will do.
 template <class Record>
 constexpr uint8_t kVersion = 1;
 template <>
 constexpr uint8_t kVersion<ObjectRecord> = 2;
+template <>
+constexpr uint8_t kVersion<LaneRecord> = 2;
 constexpr size_t kChecksumBytes = 4;
+
+template <class Record>
+uint8_t version_of(const Record&) {
+  return kVersion<Record>;
+}
+bool has_adopted(const LaneRecord& record) {
+  return record.adopted_count > 0 || !record.adopted.empty();
+}
+template <>
+uint8_t version_of(const LaneRecord& record) {
+  return has_adopted(record) ? 2 : 1;
+}
 
 // A flag is one byte, 0 or 1: any other value is damage.
 bool get_flag(Decoder& in) {
@@ -74,8 +89,13 @@ void put_fields(Encoder& out, const LaneRecord& record) {
   for (const Successor& successor : record.successors)
     out.put(successor.lane).put(successor.capacity).text(successor.zone);
   out.put(record.uploaded).put(record.next_object).put(record.checkpoint);
+  if (!has_adopted(record)) return;
+  out.varint(record.adopted.size());
+  for (const Adopted& one : record.adopted)
+    out.put(one.stream).put(one.after).put(one.at).put(one.epoch).put(one.end);
+  out.put(record.adopted_count);
 }
-void get_fields(Decoder& in, LaneRecord& record) {
+void get_fields(Decoder& in, LaneRecord& record, uint8_t version) {
   record.sealed = get_flag(in);
   record.choice_version = in.get<uint8_t>();
   const size_t count = in.count(17);
@@ -89,6 +109,18 @@ void get_fields(Decoder& in, LaneRecord& record) {
   record.uploaded = in.get<Position>();
   record.next_object = in.get<uint64_t>();
   record.checkpoint = in.get<uint64_t>();
+  if (version < 2) return;
+  const size_t adopted = in.count(48);
+  for (size_t i = 0; i < adopted; ++i) {
+    Adopted one;
+    one.stream = in.stream_id();
+    one.after = in.get<Position>();
+    one.at = in.get<Position>();
+    one.epoch = in.get<Epoch>();
+    one.end = in.get<Offset>();
+    record.adopted.push_back(one);
+  }
+  record.adopted_count = in.get<uint64_t>();
 }
 
 void put_fields(Encoder& out, const ObjectRecord& record) {
@@ -170,7 +202,7 @@ void get_fields(Decoder& in, ProducerIdsRecord& record) {
 template <class Record>
 std::string encode_record(const Record& record) {
   Encoder out;
-  out.put(kVersion<Record>);
+  out.put(version_of(record));
   put_fields(out, record);
   out.put(crc32c(out.bytes()));
   return out.take();

@@ -49,6 +49,17 @@ struct Successor {
   std::string zone;
 };
 
+// A stream that a lane has taken over by a planned move: what its log has of it at that place
+// counts. Another such entry in the log belongs to a move that was given up.
+struct Adopted {
+  StreamId stream;
+  Position after;  // the entry is the last of its stream in a group that ends above this
+  Position at;     // and here at the latest
+  Epoch epoch;     // of its last batch, and where that ends: what is lost with the entry
+  Offset end;
+  bool operator==(const Adopted&) const = default;
+};
+
 // `lanes/<broker>.<incarnation>` (numbers in fixed-width hexadecimal, so that keys sort): what is
 // known of a lane. While it is open only its own broker writes it; sealing it is the fence.
 struct LaneRecord {
@@ -58,6 +69,8 @@ struct LaneRecord {
   Position uploaded;                  // everything below it in the WAL is in committed objects
   uint64_t next_object = 1;           // object numbers below it are used
   uint64_t checkpoint = 0;            // the newest object with a checkpoint directory; 0 = none yet
+  std::vector<Adopted> adopted = {};  // above `uploaded`: in no directory yet
+  uint64_t adopted_count = 0;         // of all times: tells that there were some in between
 };
 
 // `lanes/<lane>/objects/<number>`: a committed object of a lane.
@@ -154,8 +167,11 @@ Result<ProducerIdsRecord> decode(std::string_view value);
 
 std::string cluster_key();
 std::string broker_key(BrokerId id);
+std::string brokers_prefix();
+std::optional<BrokerId> parse_broker_key(std::string_view key);
 std::string lane_key(Lane lane);
-std::string lanes_prefix(BrokerId id);               // all keys of all lanes of one broker
+std::string lanes_prefix();                          // all keys of all lanes
+std::string lanes_prefix(BrokerId id);               // of one broker
 std::string object_key(Lane lane, uint64_t number);  // the metadata key
 std::string objects_prefix(Lane lane);
 std::string done_key(Lane lane, Lane successor);

@@ -44,6 +44,10 @@ std::vector<Sample> samples() {
                   .next_object = 12,
                   .checkpoint = 9};
   lane.successors = {{lane_of(1, 2), 3, "a"}, {lane_of(2, 1), 1, ""}};
+  LaneRecord adopting;
+  adopting.adopted = {{StreamId{id_of(6), 3}, Position(10), Position(20), Epoch(4), Offset(99)},
+                      {StreamId{id_of(6), 4}, Position(10), Position(20), Epoch(-1), Offset(0)}};
+  adopting.adopted_count = 7;
   PageRecord page;
   for (uint32_t i = 0; i < kPartitionsPerPage; ++i)
     page.partitions.push_back({i, {Epoch(4), lane_of(3, 7)}, {BrokerId(3), BrokerId(1)}});
@@ -57,6 +61,7 @@ std::vector<Sample> samples() {
       sample("broker", broker),
       sample("lane", lane),
       sample("new lane", LaneRecord{}),
+      sample("adopting lane", adopting),
       sample("object", ObjectRecord{.bytes = 1u << 30,
                                     .directory_position = 99,
                                     .directory_bytes = 5,
@@ -124,6 +129,21 @@ TEST(Records, FieldsComeBackAsTheyWere) {
   EXPECT_TRUE(object_again->checkpoint);
   EXPECT_EQ(object_again->created_ms, 4);
   EXPECT_EQ(object_again->batch_bytes, 5u);
+}
+
+TEST(Records, ALaneThatAdoptedHasFormatTwoAndAllItsFields) {
+  LaneRecord lane;
+  lane.adopted = {{StreamId{id_of(6), 3}, Position(10), Position(20), Epoch(4), Offset(99)}};
+  lane.adopted_count = 7;
+  const std::string value = encode(lane);
+  EXPECT_EQ(value.front(), 2);
+  auto again = decode<LaneRecord>(value);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(again->adopted, lane.adopted);
+  EXPECT_EQ(again->adopted_count, 7u);
+  lane.adopted.clear();
+  EXPECT_EQ(decode<LaneRecord>(encode(lane))->adopted_count, 7u);
+  EXPECT_EQ(encode(LaneRecord{}).front(), 1) << "older builds read what needs no more";
 }
 
 TEST(Records, AnObjectRecordOfFormatOneIsReadStill) {

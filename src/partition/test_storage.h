@@ -123,6 +123,17 @@ class TestStorage final : public stream::Storage {
     stream.snapshot = owners.at(id)->snapshot(stream.end());
   }
   Task<Result<void>> erase(env::Shard&, StreamId) override { co_return Result<void>{}; }
+  Task<Result<Slice>> passport(env::Shard&, StreamId) override {
+    co_return fail(Code::unsupported, "nothing moves here");
+  }
+  Task<Result<Position>> adopt(env::Shard&, std::vector<Adoption>) override {
+    co_return fail(Code::unsupported, "nothing moves here");
+  }
+  Task<Result<void>> commit_adoption(env::Shard&, Position, CommitAdoption) override {
+    co_return fail(Code::unsupported, "nothing moves here");
+  }
+  void forget_adopted(StreamId) override {}
+  Task<void> release(env::Shard&, StreamId) override { co_return; }
   void inherit(Lane) override {}
   void inherited(Lane) override {}
   Task<Result<void>> upload_now(env::Shard&) override { co_return Result<void>{}; }

@@ -290,10 +290,12 @@ Task<Result<void>> Server::open_storage() {
   options.left_to = [&cluster = *parts.cluster](const Lane& lane) {
     return cluster.image()->left_to(lane);
   };
-  options.leads = [image = parts.cluster->image(), ours = options.lane](const StreamId& id) {
+  options.leads = [&cluster = *parts.cluster, ours = options.lane](const StreamId& id) {
+    const auto image = cluster.image();
     const cluster::TopicImage* topic = image->topic(id.owner);
-    return !topic || id.index >= topic->partitions.size() ||
-           topic->partitions[id.index].lane == ours;
+    if (!topic || id.index >= topic->partitions.size()) return true;
+    const cluster::PartitionImage& partition = topic->partitions[id.index];
+    return partition.leader.value < 0 || partition.lane == ours;
   };
   auto events = [log = parts.events.get()](std::string_view name, std::string detail) {
     log->record(name, detail);

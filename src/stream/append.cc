@@ -32,6 +32,7 @@ Result<void> StoredStream::admit(const std::vector<Batch>& batches) {
     next = batch.end();
   }
   appended_end_ = next;
+  held_ = false;  // the move is off
   return {};
 }
 
@@ -98,6 +99,7 @@ Task<Result<void>> StoredStream::trim(Offset new_start) {
   if (!written) co_return fail(written.error());
   if (erased_)
     co_return fail(Code::not_found, fmt::format("stream {} was erased", id_.to_string()));
+  held_ = false;
   if (new_start > start_) set_start(new_start);
   core_->note_unuploaded(0);
   co_return Result<void>{};

@@ -65,6 +65,41 @@ StreamReport check_stream(const Verified& verified, StreamId id, const StreamIma
   return stream;
 }
 
+// Each stream as that broker has it whom it has to be asked of.
+std::map<StreamId, const StreamImage*> streams_of(const Inspected& inspected, const Looked& looked,
+                                                  std::set<std::string>& problems) {
+  std::map<StreamId, const StreamImage*> furthest;
+  std::map<StreamId, BrokerId> at;
+  for (const auto& [broker, recovery] : looked.brokers)
+    for (const auto& [id, image] : recovery.image.streams) {
+      const auto [found, is_new] = furthest.try_emplace(id, &image);
+      const Version known{found->second->epoch, found->second->end};
+      if (!is_new && !supersedes({image.epoch, image.end}, known)) continue;
+      found->second = &image;
+      at[id] = broker;
+    }
+  for (const auto& [id, leader] : inspected.led) {
+    const auto found = furthest.find(id);
+    if (found == furthest.end()) continue;
+    const auto recovery = looked.brokers.find(leader);
+    const StreamImage* own = nullptr;
+    if (recovery != looked.brokers.end())
+      if (const auto image = recovery->second.image.streams.find(id);
+          image != recovery->second.image.streams.end())
+        own = &image->second;
+    if (!own && !inspected.broker && found->second->end > Offset{})
+      problems.insert(fmt::format(
+          "stream {} is led by broker {}, whose lanes do not know it; broker {} has it up to {}",
+          id.to_string(), leader.value, at.at(id).value, found->second->end.value));
+    if (own) {
+      found->second = own;
+    } else {
+      furthest.erase(found);
+    }
+  }
+  return furthest;
+}
+
 // Visits the batches of one extent that end above `from`.
 Task<Result<void>> visit_extent(Inspected inspected, StreamId stream, Extent extent, Offset from,
                                 Visitor visitor) {
@@ -121,36 +156,48 @@ Task<Result<CheckReport>> check(Inspected inspected) {
   Verified verified;
   std::map<StreamId, StreamReport> streams;
   for (int pass = 1;; ++pass) {
-    auto looked = co_await look(inspected);
+    auto looked = co_await look_at_all(inspected);
     if (!looked && looked.error().code == Code::corrupt) {
       report.problems.push_back(looked.error().message);
       co_return report;
     }
     if (!looked) co_return fail(looked.error());
-    const Recovery& recovery = *looked;
-    report.problems = recovery.damages;
-    if (!recovery.damaged.empty()) report.problems.push_back(recovery.damaged);
-    report.group_count = std::max(report.group_count, recovery.group_count);
-    co_await check_objects(inspected, recovery.lanes, verified, report);
+    std::set<std::string> problems;  // what was left to several is told once
+    uint64_t group_count = 0;
+    for (const auto& [broker, recovery] : looked->brokers) {
+      problems.insert(recovery.damages.begin(), recovery.damages.end());
+      if (!recovery.damaged.empty()) problems.insert(recovery.damaged);
+      if (!recovery.estate_damaged.empty()) problems.insert(recovery.estate_damaged);
+      group_count += recovery.group_count;
+    }
+    report.group_count = std::max(report.group_count, group_count);
+    const auto images = streams_of(inspected, *looked, problems);
+    report.problems.assign(problems.begin(), problems.end());
+    co_await check_objects(inspected, *looked, verified, report);
     // Of an earlier pass what was whole stays so: nobody changes what is committed.
     std::erase_if(streams, [](const auto& one) { return !one.second.problems.empty(); });
-    for (const auto& [id, image] : recovery.image.streams)
-      if (!streams.contains(id)) streams.emplace(id, check_stream(verified, id, image));
+    for (const auto& [id, image] : images)
+      if (!streams.contains(id)) streams.emplace(id, check_stream(verified, id, *image));
     report.streams.clear();
     for (const auto& [id, stream] : streams) report.streams.push_back(stream);
     if (!report.ok() && pass < kPassesMax) {
-      CO_TRY(bool moved, co_await has_moved_on(inspected, recovery.lanes));
+      CO_TRY(bool moved, co_await has_moved_on(inspected, looked->lanes));
       if (moved) continue;
     }
-    CO_TRY_VOID(co_await find_leftovers(inspected, recovery, report));
+    CO_TRY_VOID(co_await find_leftovers(inspected, *looked, report));
     co_return report;
   }
 }
 
 Task<Result<void>> read_all(Inspected inspected, StreamId stream, Visitor visitor) {
+  const auto leader = inspected.led.find(stream);
+  if (leader != inspected.led.end()) inspected.broker = leader->second;
+  if (!inspected.broker)
+    co_return fail(Code::not_found, fmt::format("stream {} has no leader", stream.to_string()));
   std::optional<Offset> next;
   for (int pass = 1;; ++pass) {
-    CO_TRY(Recovery recovery, co_await look(inspected));
+    CO_TRY(auto lanes, co_await read_lanes(sources_of(inspected), std::nullopt));
+    CO_TRY(Recovery recovery, co_await look(inspected, *inspected.broker));
     if (!recovery.damaged.empty()) co_return fail(Code::corrupt, recovery.damaged);
     const auto found = recovery.image.streams.find(stream);
     if (found == recovery.image.streams.end())
@@ -159,7 +206,7 @@ Task<Result<void>> read_all(Inspected inspected, StreamId stream, Visitor visito
     if (!found->second.offline.empty()) co_return fail(Code::corrupt, found->second.offline);
     auto visited = co_await visit_stream(inspected, stream, found->second, next, visitor);
     if (visited || pass == kPassesMax) co_return visited;
-    CO_TRY(bool moved, co_await has_moved_on(inspected, recovery.lanes));
+    CO_TRY(bool moved, co_await has_moved_on(inspected, lanes));
     if (!moved) co_return visited;
   }
 }

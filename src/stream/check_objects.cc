@@ -5,6 +5,7 @@
 
 #include "stream/inspect.h"
 #include "stream/object_fetch.h"
+#include "stream/references.h"
 #include "stream/retry.h"
 
 namespace paceline::stream {
@@ -87,28 +88,33 @@ Task<Result<void>> judge_unknown(Inspected inspected, ObjectId id, CheckReport& 
   co_return Result<void>{};
 }
 
-// What streams and recovery need.
-std::set<ObjectId> referenced(const Recovery& recovery) {
+// What streams and recovery need, of whomever.
+std::set<ObjectId> referenced(const Looked& looked) {
   std::set<ObjectId> live;
-  for (const auto& [id, image] : recovery.image.streams)
-    for (const Extent& extent : image.extents) live.insert(extent.object);
-  const LaneFacts* base = nullptr;
-  for (const LaneFacts& lane : recovery.lanes)
-    if (lane.record.checkpoint != 0) base = &lane;
-  if (base)
-    for (const auto& [number, record] : base->objects)
-      if (number >= base->record.checkpoint) live.insert({base->lane, number});
+  for (const auto& [broker, recovery] : looked.brokers)
+    for (const auto& [id, image] : recovery.image.streams)
+      for (const Extent& extent : image.extents) live.insert(extent.object);
+  for (const LaneFacts* lane : lanes_in_force(looked.lanes))
+    if (lane->record.checkpoint != 0)
+      for (const auto& [number, record] : lane->objects)
+        if (number >= lane->record.checkpoint) live.insert({lane->lane, number});
   return live;
+}
+
+bool looks_at(const Inspected& inspected, BrokerId broker) {
+  return !inspected.broker || *inspected.broker == broker;
 }
 
 }  // namespace
 
-Task<void> check_objects(Inspected inspected, const std::vector<LaneFacts>& lanes,
-                         Verified& verified, CheckReport& report) {
-  for (const LaneFacts& lane : lanes)
+Task<void> check_objects(Inspected inspected, const Looked& looked, Verified& verified,
+                         CheckReport& report) {
+  const std::set<ObjectId> live = referenced(looked);
+  for (const LaneFacts& lane : looked.lanes)
     for (const auto& [number, record] : lane.objects) {
       const ObjectId id{lane.lane, number};
       if (verified.contains(id)) continue;
+      if (!looks_at(inspected, lane.lane.broker) && !live.contains(id)) continue;
       auto index = co_await check_body(inspected, id, record.bytes, report);
       if (!index) {
         // Collected while we looked: its record went first.
@@ -122,24 +128,24 @@ Task<void> check_objects(Inspected inspected, const std::vector<LaneFacts>& lane
     }
 }
 
-Task<Result<void>> find_leftovers(Inspected inspected, const Recovery& recovery,
-                                  CheckReport& report) {
+Task<Result<void>> find_leftovers(Inspected inspected, const Looked& looked, CheckReport& report) {
   CO_TRY(meta::Range marks,
          co_await meta::range_prefix(*inspected.meta, *inspected.shard, meta::deleted_prefix()));
   std::set<std::string> marked;
   for (const meta::Entry& entry : marks.entries) marked.insert(entry.key);
   std::set<ObjectId> committed;
-  const std::set<ObjectId> live = referenced(recovery);
-  for (const LaneFacts& lane : recovery.lanes)
+  const std::set<ObjectId> live = referenced(looked);
+  for (const LaneFacts& lane : looked.lanes)
     for (const auto& [number, record] : lane.objects) {
       committed.insert({lane.lane, number});
-      if (!live.contains({lane.lane, number})) ++report.unreferenced_count;
+      if (looks_at(inspected, lane.lane.broker) && !live.contains({lane.lane, number}))
+        ++report.unreferenced_count;
     }
+  const std::string bodies = inspected.broker ? bodies_prefix(*inspected.broker) : bodies_prefix();
   std::string after;
   for (bool more = true; more;) {
     auto listing = [&] {
-      return inspected.objects->list(*inspected.shard, bodies_prefix(inspected.broker), after,
-                                     kListedAtOnce);
+      return inspected.objects->list(*inspected.shard, bodies, after, kListedAtOnce);
     };
     CO_TRY(object::ListPage page, co_await retry_transient(*inspected.shard, listing));
     for (const object::Listed& listed : page.objects) {

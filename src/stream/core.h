@@ -13,6 +13,7 @@
 #include "stream/log_cache.h"
 #include "stream/object_builder.h"
 #include "stream/object_reader.h"
+#include "stream/passport.h"
 #include "stream/read_ahead.h"
 #include "stream/recover.h"
 
@@ -92,6 +93,13 @@ class StoredStream final : public Stream {
   // Takes the new extent in place of those that are left of the old ones; false if none is.
   bool replace(const Replacement& replacement);
 
+  // A move's side. Nothing of it changes that its passport tells of before something is added.
+  bool is_idle() const { return owner_ && in_flight_ == 0; }
+  bool awaits_checkpoint() const { return replaced_; }
+  Passport passport();
+  Version version() const { return {epoch_, end_, !offline_.empty()}; }
+  void raise_start(Offset start);
+
   // Recovery's side.
   void forget_tail() { end_ = appended_end_ = uploaded_end_; }
   void add_tail_bytes(uint64_t bytes) { tail_bytes_ += bytes; }
@@ -133,6 +141,8 @@ class StoredStream final : public Stream {
   Part* part_;
   StateOwner* owner_ = nullptr;
   bool erased_ = false;
+  bool held_ = false;      // somebody has its passport: what that names stays named here
+  bool replaced_ = false;  // compaction's extents are here, and not committed yet
   Offset start_;
   Offset end_;
   Offset appended_end_;    // what is on its way to the WAL included
@@ -163,6 +173,8 @@ class Part {
   // An erased stream: gone, or out of reach until its owner closes it. Returns its un-uploaded
   // bytes.
   uint64_t bury(const StreamId& id);
+  // One that is not open, and not ours any more: as bury().
+  uint64_t drop(const StreamId& id);
   // Puts a batch that has become durable into its stream's run.
   void cache(StoredStream& stream, Batch batch);
   void uncache(uint64_t charge);
@@ -173,11 +185,14 @@ class Part {
   env::Gate::Pass enter() { return gates_[gate_].enter(); }
   Task<void> flush();
 
-  Task<std::vector<StreamPart>> cut(bool checkpoint);
+  // All streams, or those with changes, but for `left_out`.
+  using StreamSet = std::shared_ptr<const std::set<StreamId>>;
+  Task<std::vector<StreamPart>> cut(bool checkpoint, StreamSet left_out);
   // Takes in what concerns streams here; which of them that were, by their places.
   Task<std::vector<size_t>> replace(std::shared_ptr<const std::vector<Replacement>> replacements);
+  // Those in `gone` have left since they were cut, and may have come back as they are elsewhere.
   Task<void> note_uploaded(std::shared_ptr<const std::vector<StreamPart>> parts,
-                           std::shared_ptr<const BuiltObject> built);
+                           std::shared_ptr<const BuiltObject> built, StreamSet gone);
 
   Core& core;
   env::Shard& shard;
@@ -213,6 +228,17 @@ class Core : public std::enable_shared_from_this<Core> {
   Task<Result<void>> erase(env::Shard& home, StreamId id);
   Task<void> stop(env::Instant deadline);  // on the owner shard
 
+  // move.cc
+  Task<Result<Slice>> passport(env::Shard& home, StreamId id);
+  Task<Result<Position>> adopt(std::vector<Storage::Adoption> adoptions);  // on the owner shard
+  Task<Result<void>> commit_adoption(env::Shard& home, Position adopted,
+                                     Storage::CommitAdoption commit);  // on the owner shard
+  static Task<void> forget_adopted(std::shared_ptr<Core> core, StreamId id);
+  Task<void> release(StreamId id);  // on the owner shard
+  // What is in our log up to here is in the streams that a cut takes, as far as it counts.
+  Position covered_end() const;
+  Part::StreamSet undecided() const;
+
   // More bytes, or a moved start, wait for an upload. Any shard.
   void note_unuploaded(uint64_t bytes);
   // The log has so many slots since the last cut that reading them takes long. Any shard.
@@ -242,7 +268,9 @@ class Core : public std::enable_shared_from_this<Core> {
   // On the owner shard only.
   Lock structure;                // streams neither come, go nor move while it is held
   std::string damaged;           // not empty: no stream may be served, and nothing is uploaded
+  std::string estate_damaged;    // not empty: a stream that we do not know may be damaged
   std::vector<StreamId> erased;  // not yet in a committed directory
+  std::set<StreamId> dropped;    // went elsewhere since the last cut
   std::unordered_map<StreamId, Part*> open_in;
   std::unique_ptr<Uploader> uploader;
   std::unique_ptr<Collector> collector;
@@ -256,6 +284,8 @@ class Core : public std::enable_shared_from_this<Core> {
   struct Estate {
     explicit Estate(env::Shard& shard) : arrived(shard) {}
     std::optional<Result<Recovery>> recovery;
+    bool settled = false;      // nobody asks for anything of it any more
+    bool handed_over = false;  // the uploader knows
     env::Event arrived;
   };
   // A stream that somebody waits for to be brought to a part.
@@ -271,11 +301,24 @@ class Core : public std::enable_shared_from_this<Core> {
   Task<Result<StoredStream*>> bring(Part& part, StreamId id, std::optional<Lane> from);
   // Null, with the outcome, if it cannot be brought.
   std::unique_ptr<StoredStream> take_out(Part& part, Bringing& one);
+  void take_from(Estate& estate, StreamId id);
+  Result<void> may_adopt(const StreamId& id);
+  bool forget_undecided(const StreamId& id);  // whether it was
+  Task<Result<wal::Written>> log_adoptions(const std::vector<Storage::Adoption>& adoptions,
+                                           size_t first, size_t last);
+  void drop(const StreamId& id);
+  Task<void> log_release(StreamId id);
   Task<void> park_again(Part& part, StreamId id);
   Task<void> bury(StreamId id);
 
   std::map<Lane, std::shared_ptr<Estate>> estates_;   // on the owner shard
   std::map<Part*, std::vector<Bringing*>> bringing_;  // likewise
+  // Adopted, and neither committed nor forgotten, by what adopt() returned: in our log, in no
+  // directory. On the owner shard.
+  std::map<Position, std::vector<meta::Adopted>> undecided_;
+  std::optional<Position> adopting_;  // one call's entries are on their way, behind this
+  std::set<StreamId> unwanted_;       // open, and forgotten when they are closed
+  Lock adopting_turn_;
   std::atomic<bool> dirty_{false};
   std::atomic<bool> full_{false};
   friend class Uploader;

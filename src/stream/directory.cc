@@ -9,17 +9,12 @@ namespace {
 
 constexpr uint32_t kDirectoryMagic = 0x504c4449;  // "PLDI"
 constexpr uint8_t kErasedBit = 1;
-constexpr size_t kExtentBytes = 60;
 
 void put_record(Encoder& out, const DirectoryRecord& record) {
   out.put(record.stream).put(static_cast<uint8_t>(record.erased ? kErasedBit : 0));
   out.put(record.start).put(record.end).put(record.epoch).put(record.snapshot_end);
   out.text(record.snapshot).text(record.offline).varint(record.extents.size());
-  for (const Extent& extent : record.extents) {
-    out.put(extent.base).put(extent.end);
-    put_object_id(out, extent.object);
-    out.put(extent.bytes).put(extent.max_timestamp).put(extent.append_time_ms);
-  }
+  for (const Extent& extent : record.extents) put_extent(out, extent);
 }
 
 DirectoryRecord get_record(Decoder& in) {
@@ -36,16 +31,7 @@ DirectoryRecord get_record(Decoder& in) {
   record.offline = std::string(in.text());
   const size_t count = in.count(kExtentBytes);
   record.extents.reserve(count);
-  for (size_t i = 0; i < count; ++i) {
-    Extent extent;
-    extent.base = in.get<Offset>();
-    extent.end = in.get<Offset>();
-    extent.object = get_object_id(in);
-    extent.bytes = in.get<uint64_t>();
-    extent.max_timestamp = in.get<int64_t>();
-    extent.append_time_ms = in.get<int64_t>();
-    record.extents.push_back(extent);
-  }
+  for (size_t i = 0; i < count; ++i) record.extents.push_back(get_extent(in));
   return record;
 }
 

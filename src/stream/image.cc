@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
+
+#include "stream/passport.h"
 
 namespace paceline::stream {
 namespace {
@@ -10,7 +13,24 @@ namespace {
 void put_offline(Image& image, StreamImage& stream, std::string why) {
   if (!stream.offline.empty()) return;
   stream.offline = std::move(why);
+  stream.newly_offline = true;
   ++image.new_offline_count;
+}
+
+// What took it offline is of no meaning any more.
+void forget_offline(Image& image, const StreamImage& stream) {
+  if (stream.newly_offline) --image.new_offline_count;
+}
+
+void forget(Image& image, const StreamId& id) {
+  const auto found = image.streams.find(id);
+  if (found == image.streams.end()) return;
+  forget_offline(image, found->second);
+  image.streams.erase(found);
+}
+
+bool is_later(Epoch epoch, Offset end, const StreamImage& than) {
+  return std::tie(epoch, end) > std::tie(than.epoch, than.end);
 }
 
 // What a snapshot does not cover is kept for the owner, trimmed or not.
@@ -19,14 +39,35 @@ void drop_below_start(StreamImage& stream) {
   std::erase_if(stream.extents, [&](const Extent& extent) { return extent.end <= needed; });
 }
 
+// Offline or not: nobody needs it any more.
+void erase(Image& image, const StreamId& id) {
+  forget(image, id);
+  image.erased.insert(id);
+}
+
+void trim(StreamImage& stream, Offset start) {
+  stream.start = std::max(stream.start, std::min(start, stream.end));
+  drop_below_start(stream);
+}
+
+// A delta from before the stream went elsewhere, where more was added, or the same made objects.
+bool is_covered(const StreamImage& stream, const DirectoryRecord& record) {
+  if (std::tie(record.epoch, record.end) < std::tie(stream.epoch, stream.end)) return true;
+  return record.extents.empty() ? record.end != stream.uploaded_end
+                                : record.end <= stream.uploaded_end;
+}
+
 void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
   if (record.erased) {
-    image.streams.erase(record.stream);
-    image.erased.insert(record.stream);
+    erase(image, record.stream);
     return;
   }
   StreamImage& stream = image.streams[record.stream];
-  stream.inherited = false;
+  if (stream.inherited && is_covered(stream, record)) {
+    trim(stream, record.start);
+    return;
+  }
+  stream.inherited = stream.left_too = false;
   Offset next = stream.uploaded_end;
   for (const Extent& extent : record.extents) {
     // The first extent of a checkpoint starts where retention has left it.
@@ -54,18 +95,74 @@ void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
   drop_below_start(stream);
 }
 
-// Offline or not: nobody needs it any more.
-void erase(Image& image, const StreamId& id) {
-  image.streams.erase(id);
-  image.erased.insert(id);
+// It came from another broker, with everything: what we knew is of a former stay, or the same.
+void adopt(Image& image, wal::Entry entry, Lane from) {
+  const StreamId& id = entry.header.stream;
+  StreamImage& stream = image.streams[id];
+  auto passport = decode_passport(entry.payload);
+  if (!passport || passport->stream != id) {
+    put_offline(
+        image, stream,
+        fmt::format("what stream {} brought to lane {} cannot be read: {}", id.to_string(),
+                    from.to_string(), passport ? "it is another one's" : passport.error().message));
+    return;
+  }
+  if (std::tie(stream.epoch, stream.end) > std::make_tuple(passport->epoch, passport->end())) {
+    ++image.stale_count;  // it has been elsewhere since, and was left to us
+    return;
+  }
+  const Offset start = stream.start;
+  forget_offline(image, stream);
+  stream = image_of(std::move(*passport));
+  trim(stream, start);
 }
 
-void trim(StreamImage& stream, Offset start) {
-  stream.start = std::max(stream.start, std::min(start, stream.end));
-  drop_below_start(stream);
+// What came back to us, or is left to us, is not what went.
+void release(Image& image, const wal::EntryHeader& header) {
+  const auto found = image.streams.find(header.stream);
+  if (found == image.streams.end()) return;
+  const StreamImage& stream = found->second;
+  if (stream.inherited || stream.left_too) return;
+  if (std::tie(stream.epoch, stream.end) <= std::tie(header.epoch, header.base))
+    forget(image, header.stream);
 }
 
 }  // namespace
+
+bool supersedes(const Version& other, const Version& own) {
+  if (own.offline) return !other.offline && other.epoch > own.epoch;
+  if (other.offline) return other.epoch >= own.epoch;
+  return std::tie(other.epoch, other.end) > std::tie(own.epoch, own.end);
+}
+
+void apply_inherited(Image& image, const StreamId& id, StreamImage left) {
+  if (image.erased.contains(id)) return;
+  left.inherited = true;
+  left.newly_offline = false;  // of the lane that left it
+  const auto found = image.streams.find(id);
+  if (found == image.streams.end()) {
+    image.streams.emplace(id, std::move(left));
+    return;
+  }
+  StreamImage& own = found->second;
+#ifdef PACELINE_PLANT_first_estate_counts
+  if (own.inherited) return;
+#endif
+  const Offset start = std::max(own.start, left.start);
+  if (supersedes({left.epoch, left.end, !left.offline.empty()},
+                 {own.epoch, own.end, !own.offline.empty()})) {
+    forget_offline(image, own);
+    own = std::move(left);
+  } else if (!is_later(own.epoch, own.end, left)) {
+    own.left_too = true;
+  }
+  if (own.offline.empty()) trim(own, start);
+}
+
+void forget_new_offline(Image& image) {
+  for (auto& [id, stream] : image.streams) stream.newly_offline = false;
+  image.new_offline_count = 0;
+}
 
 void apply_directory(Image& image, Directory directory, const ObjectId& from) {
   if (directory.checkpoint) image.streams.clear();
@@ -79,6 +176,8 @@ void apply_entry(Image& image, wal::Entry entry, Lane from) {
     return;
   }
   if (image.erased.contains(header.stream)) return;
+  if (header.kind == wal::EntryKind::adopt) return adopt(image, std::move(entry), from);
+  if (header.kind == wal::EntryKind::release) return release(image, header);
   StreamImage& stream = image.streams[header.stream];
   if (!stream.offline.empty()) return;
   if (header.epoch < stream.epoch) {
@@ -104,7 +203,7 @@ void apply_entry(Image& image, wal::Entry entry, Lane from) {
   }
   stream.epoch = header.epoch;
   stream.end = end;
-  stream.inherited = false;
+  stream.inherited = stream.left_too = false;
   stream.tail.push_back(Batch{.base = header.base,
                               .count = header.count,
                               .epoch = header.epoch,
@@ -120,17 +219,29 @@ void apply_damage(Image& image, const wal::Damage& damage) {
       erase(image, mark.stream);
       continue;
     }
-    if (image.erased.contains(mark.stream)) continue;
+    if (image.erased.contains(mark.stream) || (!mark.end && !mark.start)) continue;
     StreamImage& stream = image.streams[mark.stream];
     if (!stream.offline.empty() || mark.epoch < stream.epoch) continue;
-    if (mark.end && *mark.end > stream.end)
+    if (mark.end && *mark.end > stream.end) {
       put_offline(
           image, stream,
           fmt::format("stream {} ends at {}, and it had come to {}: {}", mark.stream.to_string(),
                       stream.end.value, mark.end->value, damage.why));
-    else if (mark.start)
+      stream.epoch = mark.epoch;  // nothing of a former epoch makes up for it
+    } else if (mark.start) {
       trim(stream, *mark.start);
+    }
   }
+}
+
+void apply_lost_adoption(Image& image, const meta::Adopted& adopted, Lane from) {
+  if (image.erased.contains(adopted.stream)) return;
+  StreamImage& stream = image.streams[adopted.stream];
+  if (std::tie(stream.epoch, stream.end) > std::tie(adopted.epoch, adopted.end)) return;
+  put_offline(image, stream,
+              fmt::format("stream {} came to lane {} with all up to {}, and that is lost",
+                          adopted.stream.to_string(), from.to_string(), adopted.end.value));
+  stream.epoch = std::max(stream.epoch, adopted.epoch);
 }
 
 }  // namespace paceline::stream

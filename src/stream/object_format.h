@@ -102,4 +102,21 @@ inline ObjectId get_object_id(Decoder& in) {
   return ObjectId{lane, in.get<uint64_t>()};
 }
 
+inline constexpr size_t kExtentBytes = 60;
+inline void put_extent(Encoder& out, const Extent& extent) {
+  out.put(extent.base).put(extent.end);
+  put_object_id(out, extent.object);
+  out.put(extent.bytes).put(extent.max_timestamp).put(extent.append_time_ms);
+}
+inline Extent get_extent(Decoder& in) {
+  Extent extent;
+  extent.base = in.get<Offset>();
+  extent.end = in.get<Offset>();
+  extent.object = get_object_id(in);
+  extent.bytes = in.get<uint64_t>();
+  extent.max_timestamp = in.get<int64_t>();
+  extent.append_time_ms = in.get<int64_t>();
+  return extent;
+}
+
 }  // namespace paceline::stream

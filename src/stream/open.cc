@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "stream/collector.h"
 #include "stream/compactor.h"
 #include "stream/core.h"
@@ -15,7 +17,8 @@ Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, ObjectStores o
       wal(log),
       options(std::move(chosen)),
       events(sink ? std::move(sink) : EventSink([](std::string_view, std::string) {})),
-      structure(*shards.front()) {
+      structure(*shards.front()),
+      adopting_turn_(*shards.front()) {
   for (env::Shard* shard : shards) parts.push_back(std::make_unique<Part>(*this, *shard));
 }
 Core::~Core() = default;
@@ -41,6 +44,7 @@ Task<Result<void>> Core::start() {
   compactor = std::make_unique<Compactor>(*this);
   uploader = std::make_unique<Uploader>(*this, recovery);
   damaged = recovery.damaged;
+  estate_damaged = recovery.estate_damaged;
   const size_t stream_count = recovery.image.streams.size();
   const size_t lane_count = recovery.replayed.size();
   park(std::move(recovery));
@@ -59,7 +63,7 @@ Task<Result<void>> Core::start() {
 
 void Core::park(Recovery recovery) {
   for (auto& [id, image] : recovery.image.streams)
-    if (!image.inherited || !options.leads || options.leads(id)) park_one(id, std::move(image));
+    if (!options.leads || options.leads(id)) park_one(id, std::move(image));
 }
 
 StoredStream& Core::park_one(StreamId id, StreamImage image) {
@@ -109,15 +113,21 @@ Task<void> Core::load_estate(std::shared_ptr<Core> core, Lane lane,
               got.error().to_string());
   }
   estate->arrived.notify_all();
+  if (estate->settled) core->settle(lane);
 }
 
 void Core::settle(Lane lane) {
   const auto found = estates_.find(lane);
-  if (found == estates_.end() || !found->second->recovery || !*found->second->recovery) return;
+  if (found == estates_.end()) return;
+  found->second->settled = true;  // what was not read yet is settled when it is
+  if (!found->second->recovery || !*found->second->recovery) return;
+  if (std::exchange(found->second->handed_over, true)) return;
   Recovery& recovery = **found->second->recovery;
   // Streams of others, and of topics that are gone. How many were damaged still counts.
   recovery.image.streams.clear();
-  if (recovery.damaged.empty()) uploader->inherit(lane, recovery);
+  // Of a damaged one the WAL is the evidence: it never gets our mark.
+  if (recovery.damaged.empty() && recovery.estate_damaged.empty())
+    uploader->inherit(lane, recovery);
 }
 
 Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwner& state,
@@ -138,7 +148,7 @@ Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwn
 // On the owner shard: the stream, new or parked, goes to `part`.
 Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id, std::optional<Lane> from) {
   std::shared_ptr<Estate> estate;
-  if (from && from->broker != options.lane.broker && !parts.front()->find(id)) {
+  if (from && from->broker != options.lane.broker) {
     const auto found = estates_.find(*from);
     if (found == estates_.end())
       co_return fail(Code::unavailable,
@@ -148,6 +158,9 @@ Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id, std::optional<L
     if (!*estate->recovery) co_return fail(estate->recovery->error());
     if (!(*estate->recovery)->damaged.empty())
       co_return fail(Code::corrupt, (*estate->recovery)->damaged);
+    if (!(*estate->recovery)->estate_damaged.empty() &&
+        !(*estate->recovery)->image.streams.contains(id) && !parts.front()->find(id))
+      co_return fail(Code::corrupt, (*estate->recovery)->estate_damaged);
   }
   Bringing mine{id, std::move(estate)};
   bringing_[&part].push_back(&mine);
@@ -180,23 +193,40 @@ std::unique_ptr<StoredStream> Core::take_out(Part& part, Bringing& one) {
   if (open_in.contains(id))
     return refuse(Code::in_use, fmt::format("stream {} is open", id.to_string()));
   Part& parked = *parts.front();
-  if (one.estate && !parked.find(id)) {
-    auto& streams = (*one.estate->recovery)->image.streams;
-    if (const auto left = streams.find(id); left != streams.end()) {
-      park_one(id, std::move(left->second));
-      streams.erase(left);
-    }
-  }
+  if (one.estate) take_from(*one.estate, id);
   if (StoredStream* there = parked.find(id); there && !there->offline().empty())
     return refuse(Code::corrupt, there->offline());
   std::unique_ptr<StoredStream> stream = parked.take(id);
   if (!stream) {
+    if (!estate_damaged.empty()) return refuse(Code::corrupt, estate_damaged);
     stream = std::make_unique<StoredStream>(id, *this, part);
     counters.streams += 1;
   }
   open_in.emplace(id, &part);
   one.outcome = stream.get();
   return stream;
+}
+
+// A stream that went elsewhere may be here still, as it was: then the estate knows better.
+void Core::take_from(Estate& estate, StreamId id) {
+  // It comes from its last leader after all, not by the move that was under way.
+  if (forget_undecided(id)) drop(id);
+  auto& streams = (*estate.recovery)->image.streams;
+  const auto left = streams.find(id);
+  if (left == streams.end()) return;
+  StreamImage image = std::move(left->second);
+  streams.erase(left);
+  if (StoredStream* there = parts.front()->find(id)) {
+    // Of the same the estate's: its directories are in force, ours may have let it go.
+    const Version left_version{image.epoch, image.end, !image.offline.empty()};
+    if (supersedes(there->version(), left_version)) {
+      there->raise_start(image.start);
+      return;
+    }
+    image.start = std::max(image.start, std::min(there->start(), image.end));
+    drop(id);
+  }
+  park_one(id, std::move(image));
 }
 
 Task<void> Core::close(env::Shard& home, StreamId id) {
@@ -216,6 +246,7 @@ Task<void> Core::park_again(Part& part, StreamId id) {
   auto taking = [take, &part, id] { return take(&part, id); };
   std::unique_ptr<StoredStream> stream = co_await env::call_on(part.shard, owner(), taking);
   if (stream) parts.front()->add(std::move(stream));
+  if (unwanted_.erase(id) > 0) drop(id);
 }
 
 Task<Result<void>> Core::erase(env::Shard& home, StreamId id) {
@@ -245,6 +276,7 @@ Task<void> Core::bury(StreamId id) {
   auto dig = [](Part* from, StreamId what) -> Task<uint64_t> { co_return from->bury(what); };
   auto digging = [dig, &part, id] { return dig(&part, id); };
   const uint64_t unuploaded = co_await env::call_on(part.shard, owner(), digging);
+  forget_undecided(id);
   counters.unuploaded_bytes -= unuploaded;
   erased.push_back(id);
   dropped_extents = true;

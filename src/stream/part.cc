@@ -24,6 +24,7 @@ StoredStream::StoredStream(StreamId id, Core& core, Part& part, StreamImage imag
 
 void StoredStream::attach(StateOwner& owner) {
   owner_ = &owner;
+  held_ = false;
   snapshot_ = {};
 }
 
@@ -53,6 +54,31 @@ Task<Result<Recovered>> StoredStream::recover_owner() {
   co_return recovered;
 }
 
+Passport StoredStream::passport() {
+  Passport passport{.stream = id_,
+                    .start = start_,
+                    .uploaded_end = uploaded_end_,
+                    .epoch = epoch_,
+                    .snapshot_end = end_,
+                    .snapshot = owner_->snapshot(end_),
+                    .extents = {},
+                    .tail = {}};
+  // The snapshot covers everything: nobody needs what is below the start.
+  for (const Extent& extent : extents_)
+    if (extent.end > start_) passport.extents.push_back(extent);
+  if (end_ != uploaded_end_) {
+    const size_t first = cached_.find(uploaded_end_);
+    CHECK(first < cached_.size());
+    for (size_t i = first; i < cached_.size(); ++i) passport.tail.push_back(cached_.at(i));
+  }
+  held_ = true;
+  return passport;
+}
+
+void StoredStream::raise_start(Offset start) {
+  if (start > start_) set_start(std::min(start, end_));
+}
+
 StreamPart StoredStream::cut(bool checkpoint) {
   StreamPart part;
   part.record.stream = id_;
@@ -72,6 +98,7 @@ StreamPart StoredStream::cut(bool checkpoint) {
 }
 
 void StoredStream::note_uploaded(const DirectoryRecord& record, const Extent& extent) {
+  replaced_ = false;
   uploaded_start_ = record.start;
   uploaded_snapshot_end_ = record.snapshot_end;
   if (extent.end != extent.base) {
@@ -87,6 +114,7 @@ void StoredStream::note_uploaded(const DirectoryRecord& record, const Extent& ex
 bool StoredStream::replace(const Replacement& replacement) {
   // Extents that were trimmed meanwhile are missing at the front, and only there. The new one
   // covers them again, below the start: a stream's first extent may.
+  if (held_) return false;
   const std::vector<Extent>& old = replacement.replaced;
   const auto left = std::ranges::find_if(old, [&](const Extent& extent) {
     return !extents_.empty() && extent.end > extents_.front().base;
@@ -99,6 +127,7 @@ bool StoredStream::replace(const Replacement& replacement) {
   extent_bytes_ += replacement.by.bytes;
   *from = replacement.by;
   extents_.erase(from + 1, from + count);
+  replaced_ = true;
   return true;
 }
 
@@ -149,6 +178,15 @@ uint64_t Part::bury(const StreamId& id) {
   return unuploaded;
 }
 
+uint64_t Part::drop(const StreamId& id) {
+  std::unique_ptr<StoredStream> stream = take(id);
+  if (!stream) return 0;
+  CHECK(!stream->owner_);
+  core.counters.streams -= 1;
+  core.counters.log_cache_bytes -= stream->cached_.charge();
+  return stream->tail_bytes_;
+}
+
 void Part::cache(StoredStream& stream, Batch batch) {
   const uint64_t charge = order_.charge_of(batch.bytes);
   order_.add(stream.id(), batch.base);
@@ -183,13 +221,14 @@ Task<void> Part::flush() {
   co_await before.wait_empty();
 }
 
-Task<std::vector<StreamPart>> Part::cut(bool checkpoint) {
+Task<std::vector<StreamPart>> Part::cut(bool checkpoint, StreamSet left_out) {
   // The structure lock is held: the map stays as it is while others run in between.
   constexpr size_t kStreamsAtOnce = 256;
   std::vector<StreamPart> cuts;
   size_t seen = 0;
   for (auto& [id, stream] : streams_) {
-    if (checkpoint || stream->dirty()) cuts.push_back(stream->cut(checkpoint));
+    if ((checkpoint || stream->dirty()) && !left_out->contains(id))
+      cuts.push_back(stream->cut(checkpoint));
     if (++seen % kStreamsAtOnce == 0) co_await env::yield(shard);
   }
   co_return cuts;
@@ -206,9 +245,10 @@ Task<std::vector<size_t>> Part::replace(
 }
 
 Task<void> Part::note_uploaded(std::shared_ptr<const std::vector<StreamPart>> uploaded,
-                               std::shared_ptr<const BuiltObject> built) {
+                               std::shared_ptr<const BuiltObject> built, StreamSet gone) {
   for (size_t i = 0; i < uploaded->size(); ++i) {
     const StreamPart& part = (*uploaded)[i];
+    if (gone->contains(part.record.stream)) continue;
     if (StoredStream* stream = find(part.record.stream))
       stream->note_uploaded(part.record, built->extents[i]);
   }

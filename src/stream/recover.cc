@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <optional>
-#include <tuple>
+#include <set>
 
 #include "env/sync.h"
 #include "stream/get_checked.h"
@@ -112,9 +112,36 @@ Result<void> apply_damages(Recovery& recovery, std::vector<wal::Damage> damages,
   return {};
 }
 
+// Adoptions of one lane: which entries count, and whether they were there.
+class AdoptionRoll {
+ public:
+  explicit AdoptionRoll(const LaneFacts& lane) : lane_(lane) {
+    // The last one of a stream makes up for those before it.
+    for (const meta::Adopted& one : lane.record.adopted) last_[one.stream] = one;
+  }
+  // False: the entry belongs to a move that was given up.
+  bool counts(const StreamId& stream, Position group_end) {
+    const auto found = last_.find(stream);
+    if (found == last_.end()) return false;
+    const meta::Adopted& one = found->second;
+    if (group_end <= one.after || group_end > one.at) return false;
+    seen_.insert(stream);
+    return true;
+  }
+  void apply_lost(Image& image) const {
+    for (const auto& [stream, one] : last_)
+      if (!seen_.contains(stream)) apply_lost_adoption(image, one, lane_.lane);
+  }
+
+ private:
+  const LaneFacts& lane_;
+  std::map<StreamId, meta::Adopted> last_;
+  std::set<StreamId> seen_;
+};
+
 // Reads one lane's WAL into the image. A failure that is not corruption is returned.
 Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane,
-                               bool inspect, const EventSink& events) {
+                               AdoptionRoll& roll, bool inspect, const EventSink& events) {
   env::Shard& shard = *sources.shard;
   std::optional<Position> end;
 #ifdef PACELINE_PLANT_fenced_without_seal
@@ -140,8 +167,12 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
     ++recovery.group_count;
     CO_TRY_VOID(apply_damages(recovery, std::move(group->before), events));
     entry_count += group->entries.size();
-    for (wal::Entry& entry : group->entries)
+    for (wal::Entry& entry : group->entries) {
+      if (entry.header.kind == wal::EntryKind::adopt &&
+          !roll.counts(entry.header.stream, group->end))
+        continue;
       apply_entry(recovery.image, std::move(entry), lane.lane);
+    }
   }
   const Image& image = recovery.image;
   events("recovery.tail",
@@ -161,23 +192,20 @@ Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
     if (mark) continue;
     CO_TRY(Recovery theirs, co_await recover(sources,
                                              {.own = {left.broker, left.incarnation + 1},
+                                              .inspect = options.inspect,
                                               .of_another = true,
                                               .left_to = options.left_to},
                                              events));
-    if (recovery.damaged.empty()) recovery.damaged = theirs.damaged;
+    const std::string& damaged = theirs.damaged.empty() ? theirs.estate_damaged : theirs.damaged;
+    if (recovery.estate_damaged.empty()) recovery.estate_damaged = damaged;
+    // Of a lane that took a stream offline, the WAL is the evidence: it never gets our mark.
+    const bool whole = theirs.image.new_offline_count == 0 && damaged.empty();
     for (auto& [id, image] : theirs.image.streams) {
-      if (recovery.image.erased.contains(id)) continue;
-      image.inherited = true;
-      // Two estates may know one stream, one of them how it was before it went to the other.
-      [[maybe_unused]] const auto [known, fresh] =
-          recovery.image.streams.try_emplace(id, std::move(image));
-#ifndef PACELINE_PLANT_first_estate_counts
-      if (!fresh && known->second.inherited &&
-          std::tie(image.epoch, image.end) > std::tie(known->second.epoch, known->second.end))
-        known->second = std::move(image);
-#endif
+      if (!theirs.damaged.empty() && image.offline.empty()) image.offline = theirs.damaged;
+      apply_inherited(recovery.image, id, std::move(image));
     }
     recovery.group_count += theirs.group_count;
+    if (!whole) continue;
     recovery.inherited.emplace_back(left, heir);
     for (const auto& one : theirs.inherited) recovery.inherited.push_back(one);
   }
@@ -186,10 +214,9 @@ Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
 
 }  // namespace
 
-Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker) {
-  auto reading = [&] {
-    return meta::range_prefix(*sources.meta, *sources.shard, meta::lanes_prefix(broker));
-  };
+Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, std::optional<BrokerId> broker) {
+  const std::string prefix = broker ? meta::lanes_prefix(*broker) : meta::lanes_prefix();
+  auto reading = [&] { return meta::range_prefix(*sources.meta, *sources.shard, prefix); };
   CO_TRY(meta::Range range, co_await retry_transient(*sources.shard, reading));
   std::map<Lane, LaneFacts> lanes;
   for (const meta::Entry& entry : range.entries) {
@@ -208,7 +235,7 @@ Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker
         break;
       }
       case meta::LaneKey::Kind::done:
-        lane.done = true;
+        lane.marks.insert(key->successor);
         break;
     }
   }
@@ -262,7 +289,9 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
   CO_TRY(recovery.lanes, co_await std::move(reading));
   events("recovery.begin",
          fmt::format("lane={} lanes={}", options.own.to_string(), recovery.lanes.size()));
-  if (!options.inspect) recovery.first = find_first(recovery.lanes, options);
+  // Of our own, an inspection looks at all there are; else at what a chain of lanes comes to.
+  const bool bounded = !options.inspect || options.of_another;
+  if (bounded) recovery.first = find_first(recovery.lanes, options);
   const size_t base = find_base(recovery.lanes, recovery.first, options.own);
   size_t from = recovery.first;
   if (base < recovery.lanes.size()) {
@@ -270,14 +299,18 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
         co_await load_directories(sources, recovery, recovery.lanes[base], options, events));
     from = base;
   }
-  recovery.image.new_offline_count = 0;  // those that a checkpoint tells of are not new
+  forget_new_offline(recovery.image);  // those that a checkpoint tells of are not new
   for (size_t i = from; i < recovery.lanes.size() && recovery.damaged.empty(); ++i) {
     const LaneFacts& lane = recovery.lanes[i];
-    if (!options.inspect && !(lane.lane < options.own)) continue;
+    if (bounded && !(lane.lane < options.own)) continue;
     if (i != base) CO_TRY_VOID(co_await take_in(sources, recovery, lane.lane, options, events));
     recovery.replayed.push_back(lane.lane);
-    auto replayed = co_await replay_lane(sources, recovery, lane, options.inspect, events);
-    if (replayed) continue;
+    AdoptionRoll roll(lane);
+    auto replayed = co_await replay_lane(sources, recovery, lane, roll, options.inspect, events);
+    if (replayed) {
+      roll.apply_lost(recovery.image);
+      continue;
+    }
     if (replayed.error().code != Code::corrupt) co_return fail(replayed.error());
     // What stood behind the damage is unknown, for every stream: nothing may be served as whole.
     recovery.damaged = fmt::format("the WAL of lane {} is damaged: {}", lane.lane.to_string(),

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,10 +26,10 @@ struct LaneFacts {
   meta::LaneRecord record;
   Revision modified;
   std::map<uint64_t, meta::ObjectRecord> objects;
-  bool done = false;
+  std::set<Lane> marks;  // successors that have all of their share in their own objects
 };
-// All lanes of a broker, oldest first.
-Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, BrokerId broker);
+// All lanes of a broker, oldest first; without a broker those of all, by broker.
+Task<Result<std::vector<LaneFacts>>> read_lanes(Sources sources, std::optional<BrokerId> broker);
 
 // Whether nobody has committed anything in between.
 bool same_lanes(const std::vector<LaneFacts>& one, const std::vector<LaneFacts>& other);
@@ -38,6 +40,9 @@ struct Recovery {
   Image image;
   std::vector<Lane> replayed;  // lanes whose WAL was read, in order
   std::string damaged;         // not empty: a WAL is damaged, and any stream may have lost some
+  // Not empty: that of a lane which was left to one of these is. What is known of it is offline,
+  // and what nobody knows may have been in it.
+  std::string estate_damaged;
   // Lanes of other brokers that were taken in, each with the lane whose share of it this is.
   std::vector<std::pair<Lane, Lane>> inherited;
   std::vector<std::string> damages;  // that streams survive, or that name those that do not
@@ -47,7 +52,7 @@ struct Recovery {
 
 struct RecoverOptions {
   Lane own;              // lanes before it are recovered
-  bool inspect = false;  // nothing is sealed, and `own` and open lanes are read as well
+  bool inspect = false;  // nothing is sealed, and open lanes are read as well, also `own`
   // `own` is none of ours: what is recovered is what the sealed lane before it was responsible for.
   bool of_another = false;
   LeftTo left_to = {};  // empty: there are no other brokers

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,8 +11,8 @@
 #include "stream/stream.h"
 #include "wal/wal.h"
 
-// Inspection of a broker's storage from anywhere that can read its metadata, objects and WAL, with
-// the broker up or down: read only. Nobody is fenced; nothing is sealed, written or repaired.
+// Inspection of the storage of brokers from anywhere that can read its metadata, objects and WAL,
+// with the broker up or down: read only. Nobody is fenced; nothing is sealed, written or repaired.
 
 namespace paceline::stream {
 
@@ -41,15 +43,19 @@ struct Inspected {
   meta::Store* meta;
   object::Store* objects;
   wal::Wal* wal;
-  BrokerId broker;
+  std::optional<BrokerId> broker;                // only what it has; nothing: all there are
   int64_t leftover_grace_ms = 24 * 3600 * 1000;  // above which an orphan is a problem
+  // Who leads what: that broker's lanes have to know it, with all of it; what others still know of
+  // it is of no meaning. Streams that are not named, and all if nothing is said, are looked at
+  // where they go furthest.
+  std::map<StreamId, BrokerId> led = {};
 };
 
 // Reads and verifies everything. An error only where nothing can be said, e.g. the metadata fails.
 Task<Result<CheckReport>> check(Inspected inspected);
 
-// Every batch of a stream, in order, objects first and then the WAL's tail. Ends with the visitor's
-// error, or corrupt where the batches do not follow each other.
+// Every batch of a stream, as its leader or `broker` has it, in order, objects first and then the
+// WAL's tail. Ends with the visitor's error, or corrupt where the batches do not follow each other.
 using Visitor = std::function<Result<void>(const Batch&)>;
 Task<Result<void>> read_all(Inspected inspected, StreamId stream, Visitor visitor);
 

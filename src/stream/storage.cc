@@ -25,6 +25,34 @@ class RunningStorage final : public Storage {
     core_->owner().post([core = core_, lane] { core->settle(lane); });
   }
 
+  Task<Result<Slice>> passport(env::Shard& home, StreamId id) override {
+    return core_->passport(home, id);
+  }
+  Task<Result<Position>> adopt(env::Shard& home, std::vector<Adoption> adoptions) override {
+    Core* core = core_.get();
+    auto adopting = [core, moved = std::move(adoptions)]() mutable {
+      return core->adopt(std::move(moved));
+    };
+    co_return co_await env::call_on(core->owner(), home, std::move(adopting));
+  }
+  Task<Result<void>> commit_adoption(env::Shard& home, Position adopted,
+                                     CommitAdoption commit) override {
+    Core* core = core_.get();
+    auto committing = [core, &home, adopted, moved = std::move(commit)]() mutable {
+      return core->commit_adoption(home, adopted, std::move(moved));
+    };
+    co_return co_await env::call_on(core->owner(), home, std::move(committing));
+  }
+  void forget_adopted(StreamId id) override {
+    core_->owner().post(
+        [core = core_, id] { core->owner().spawn(Core::forget_adopted(core, id)); });
+  }
+  Task<void> release(env::Shard& home, StreamId id) override {
+    Core* core = core_.get();
+    auto releasing = [core, id] { return core->release(id); };
+    co_await env::call_on(core->owner(), home, releasing);
+  }
+
   Task<Result<void>> upload_now(env::Shard& home) override {
     if (!core_->damaged.empty()) co_return fail(Code::corrupt, core_->damaged);
     Core* core = core_.get();

@@ -114,6 +114,9 @@ struct Options {
   int64_t orphan_search_ms = 3600 * 1000;  // how often the listing is looked through for them
   uint32_t checkpoint_uploads =
       16;  // at the latest after so many: what a restart reads stays small
+  // How often objects of other lives and of brokers that have gone are looked for that nobody
+  // needs; what our own checkpoints let go is looked at each time. Beside other brokers only.
+  int64_t collection_ms = 60'000;
   // Compaction: of batches in one new object, of all that are made at a time (0 = none is), fetches
   // in flight, and how many short extents or small objects become one.
   uint64_t compaction_object_bytes = 64ull << 20;
@@ -122,7 +125,8 @@ struct Options {
   uint32_t compaction_fan_in = 64;
   // What the cluster knows of lanes; on the first shard. Empty: there are no other brokers.
   LeftTo left_to = {};
-  // Whether we lead it; asked at the start, of what former lives inherited together with others.
+  // Whether we lead it, as far as is known now: false only if another broker does. Asked on the
+  // first shard, at the start of all that former lives knew, and of what is to be adopted.
   std::function<bool(const StreamId&)> leads = {};
 };
 
@@ -204,6 +208,36 @@ class Storage {
   virtual Task<void> close(env::Shard& home, StreamId id) = 0;
   // Forgets a stream for good (its topic is deleted); its objects are collected. Closed or not.
   virtual Task<Result<void>> erase(env::Shard& home, StreamId id) = 0;
+
+  // A planned move. Its source: what the target needs to go on with the stream, for good; too_large
+  // if too much of it is not uploaded yet. The stream stays open and readable. REQUIRES: it is open
+  // on `home`, nothing of it is in flight, and nothing is appended or trimmed before it is released
+  // or the move is off.
+  virtual Task<Result<Slice>> passport(env::Shard& home, StreamId id) = 0;
+  // Its target: durable in our log on return, and open() then gives what was adopted; it counts
+  // once metadata say that we lead it (commit_adoption). Replaces what this lane knew of those
+  // streams. in_use: one of them is open, adopted already, or led by us; corrupt, unsupported: a
+  // passport is none. Nothing is adopted after an error.
+  struct Adoption {
+    StreamId id;
+    Slice passport;
+  };
+  virtual Task<Result<Position>> adopt(env::Shard& home, std::vector<Adoption> adoptions) = 0;
+  // Calls `commit` on `home`, while no upload can commit, with a transaction that compares and puts
+  // our lane's record, the adoptions of that call of adopt() noted that were not forgotten since;
+  // the caller adds its own part. What became of it is read back here, and if it was not committed
+  // it never will be: conflict, or the error of `commit`. fenced: our lane is sealed, and metadata
+  // tell whether the move came first; cancelled: the storage ended before that was known.
+  using CommitAdoption = std::function<Task<Result<Revision>>(meta::Transaction&&)>;
+  virtual Task<Result<void>> commit_adoption(env::Shard& home, Position adopted,
+                                             CommitAdoption commit) = 0;
+  // Its target: the move is off, what was adopted is forgotten. An open stream goes when it is
+  // closed. Of streams whose adoption was committed nothing is forgotten.
+  virtual void forget_adopted(StreamId id) = 0;
+  // Its source: another lane leads it now; it is dropped from our directories, its objects stay.
+  // REQUIRES: closed.
+  virtual Task<void> release(env::Shard& home, StreamId id) = 0;
+
   // A lane of another broker is sealed, and ours is among its successors: seals and reads what it
   // was responsible for, in the background, so that its streams can be opened from it. From any
   // shard; once a lane.

@@ -81,10 +81,12 @@ class TestWorld {
     CHECK(run_until([&] { return over; }));
   }
   // The process dies: nothing of what runs goes on. The clock and the stores stay.
-  void crash() {
-    clear();
-    for (auto& shard : shards_) shard->tasks.destroy_all();
-    clear();
+  void crash() { crash(0, shards_.size()); }
+  // One of several, with its shards.
+  void crash(size_t first, size_t count) {
+    clear(first, count);
+    for (size_t i = first; i < first + count; ++i) shards_[i]->tasks.destroy_all();
+    clear(first, count);
   }
 
  private:
@@ -119,10 +121,10 @@ class TestWorld {
     env::TimerQueue timers;
     env::TaskList tasks;
   };
-  void clear() {
-    for (auto& shard : shards_) {
-      shard->posts.clear();
-      shard->timers.clear();
+  void clear(size_t first, size_t count) {
+    for (size_t i = first; i < first + count; ++i) {
+      shards_[i]->posts.clear();
+      shards_[i]->timers.clear();
     }
   }
   bool run_timer() {
@@ -275,7 +277,7 @@ class TestWal final : public wal::Wal {
             .stream = entry.header.stream, .epoch = entry.header.epoch, .end = {}, .start = {}};
         if (entry.header.kind == wal::EntryKind::trim)
           mark.start = entry.header.base;
-        else
+        else if (entry.header.kind == wal::EntryKind::batch)
           mark.end = entry.header.base + static_cast<int64_t>(entry.header.count);
         damage.streams.push_back(mark);
       }

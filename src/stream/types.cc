@@ -28,6 +28,10 @@ std::string bodies_prefix(Lane lane) {
                      lane.incarnation.value);
 }
 
+std::string bodies_prefix() {
+  return std::string(kPrefix);
+}
+
 std::string bodies_prefix(BrokerId broker) {
   return fmt::format("{}{:08x}.", kPrefix, static_cast<uint32_t>(broker.value));
 }

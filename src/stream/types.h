@@ -24,6 +24,7 @@ struct ObjectId {
 std::string body_key(const ObjectId& id);
 std::string bodies_prefix(Lane lane);
 std::string bodies_prefix(BrokerId broker);
+std::string bodies_prefix();
 std::optional<ObjectId> parse_body_key(std::string_view key);
 
 // The run of one stream that one object holds. Extents of a stream are consecutive.

@@ -29,6 +29,7 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
       checkpoint_bytes_(recovery.checkpoint_bytes),
       last_checkpoint_(core.owner().now()),
       inherited_at_(core.owner().now()),
+      turn_(core.owner()),
       wake_(core.owner()),
       progress_(core.owner()) {
   for (size_t i = recovery.first; i < recovery.lanes.size(); ++i) {
@@ -37,7 +38,7 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
       record_ = lane.record;
       modified_ = lane.modified;
       core.next_object = lane.record.next_object;
-    } else if (lane.done) {
+    } else if (!lane.marks.empty()) {
       adopted_.push_back(lane.lane);  // a crash may have come before its WAL was removed
     }
     for (const auto& [number, object] : lane.objects)
@@ -99,25 +100,33 @@ Task<void> Uploader::run(std::shared_ptr<Core> core) {
       continue;
     }
     const uint64_t covered = self.requested_;
+    self.busy_ = true;
     auto uploaded = co_await self.upload();
+    self.busy_ = false;
     if (uploaded) {
       self.completed_ = covered;
-      self.progress_.notify_all();
     } else if (uploaded.error().code != Code::cancelled) {
       core->lose(uploaded.error());
     }
+    self.progress_.notify_all();
   }
   self.ended_ = true;
   self.progress_.notify_all();
 }
 
+Task<void> Uploader::wait_idle() {
+  while (busy_ && !ended_) co_await progress_.wait();
+}
+
 void Uploader::wake() {
+  starved_ = false;
   if (core_.dirty_.load() && !dirty_since_) dirty_since_ = core_.owner().now();
   wake_.notify_all();
 }
 
 bool Uploader::checkpoint_due() const {
   if (record_.checkpoint == 0 || (inherited_ && !unmarked_.empty())) return true;
+  if (!record_.adopted.empty()) return true;  // a delta tells what was added, not what came
   return delta_count_ >= core_.options.checkpoint_uploads ||
          delta_bytes_ > checkpoint_bytes_ + kSmallCheckpointBytes;
 }
@@ -125,12 +134,13 @@ bool Uploader::checkpoint_due() const {
 env::Instant Uploader::next_due() const {
   const env::Duration age = std::chrono::milliseconds(core_.options.upload_age_ms);
   const env::Instant now = core_.owner().now();
-  if (requested_ > completed_ || core_.counters.unuploaded_bytes >= core_.options.upload_bytes ||
-      core_.slots_due())
-    return now;
+  const bool full =
+      core_.counters.unuploaded_bytes >= core_.options.upload_bytes || core_.slots_due();
+  if (requested_ > completed_ || (full && !starved_)) return now;
   env::Instant due = env::Instant::never();
   if (dirty_since_) due = std::min(due, *dirty_since_ + age);
   if (inherited_) due = std::min(due, inherited_at_ + age / kInheritedShare);
+  if (!record_.adopted.empty()) due = std::min(due, noted_at_ + age / kInheritedShare);
   if (core_.dropped_extents || core_.compactor->has_ready())
     due = std::min(due, last_checkpoint_ + cleaning_age());
   return due;
@@ -149,7 +159,8 @@ bool Uploader::cleaning_due() const {
 
 Task<Result<void>> Uploader::upload() {
   Cut cut = co_await this->cut();
-  if (cut.parts.empty() && !cut.checkpoint) co_return Result<void>{};
+  starved_ = cut.parts.empty() && !cut.checkpoint;
+  if (starved_) co_return Result<void>{};
   auto parts = std::make_shared<const std::vector<StreamPart>>(std::move(cut.parts));
 #ifdef PACELINE_PLANT_trim_too_early
   auto early = co_await core_.writer->trim(core_.owner(), core_.writer->durable_end());
@@ -168,8 +179,8 @@ Task<Uploader::Cut> Uploader::cut() {
   dirty_since_.reset();
   cut.checkpoint = checkpoint_due() || cleaning_due();
   if (cut.checkpoint) core_.dropped_extents = false;
-  cut.position = core_.writer->durable_end();
-  core_.cut_position = cut.position.value;
+  cut.position = core_.covered_end();
+  core_.cut_position = core_.writer->durable_end().value;
   // All that is below the position has to be in the streams before they are asked.
   for (auto& part : core_.parts) {
     auto flushing = [&part] { return part->flush(); };
@@ -180,8 +191,12 @@ Task<Uploader::Cut> Uploader::cut() {
     cut.marks = unmarked_;
     co_await take_compacted(cut);
   }
+  const Part::StreamSet left_out = core_.undecided();
+  core_.dropped.clear();
   for (auto& part : core_.parts) {
-    auto cutting = [&part, checkpoint = cut.checkpoint] { return part->cut(checkpoint); };
+    auto cutting = [&part, checkpoint = cut.checkpoint, left_out] {
+      return part->cut(checkpoint, left_out);
+    };
     auto parts = co_await env::call_on(part->shard, core_.owner(), cutting);
     for (StreamPart& one : parts) cut.parts.push_back(std::move(one));
   }
@@ -245,6 +260,7 @@ Task<Result<BuiltObject>> Uploader::put(std::shared_ptr<const std::vector<Stream
 }
 
 Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
+  const Lock::Held turn = co_await turn_.acquire();
   const ObjectId id = built.header.id;
   meta::LaneRecord next = record_;
   next.uploaded = std::max(record_.uploaded, cut.position);
@@ -253,6 +269,8 @@ Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
 #endif
   next.next_object = core_.next_object;
   if (cut.checkpoint) next.checkpoint = id.number;
+  if (cut.checkpoint)
+    std::erase_if(next.adopted, [&](const meta::Adopted& one) { return one.at <= next.uploaded; });
   const meta::ObjectRecord object = record_of(built, cut.checkpoint, core_.owner().wall_ms());
   const std::string key = meta::lane_key(core_.options.lane);
   const std::string value = meta::encode(next);
@@ -295,20 +313,83 @@ Task<Result<void>> Uploader::commit(const Cut& cut, const BuiltObject& built) {
   co_return Result<void>{};
 }
 
+Task<Result<void>> Uploader::commit_adoption(env::Shard& home,
+                                             const std::vector<meta::Adopted>& adopted,
+                                             Storage::CommitAdoption commit) {
+  if (stopping_ || ended_) co_return fail(Code::cancelled, "the storage ends");
+  meta::LaneRecord next = record_;
+  next.adopted.insert(next.adopted.end(), adopted.begin(), adopted.end());
+  next.adopted_count += adopted.size();
+  struct Asked {
+    Storage::CommitAdoption commit;
+    meta::Transaction transaction;
+  };
+  auto asked = std::make_shared<Asked>(Asked{std::move(commit), {}});
+  const std::string key = meta::lane_key(core_.options.lane);
+  asked->transaction.if_modified_at(key, modified_).put(key, meta::encode(next));
+  auto asking = [asked] { return asked->commit(std::move(asked->transaction)); };
+  auto told = co_await env::call_on(home, core_.owner(), asking);
+  auto settled = co_await settle_adoption(next, std::move(told));
+  if (!settled && settled.error().code == Code::fenced) core_.lose(settled.error());
+  CO_TRY_VOID(std::move(settled));
+  record_ = std::move(next);
+  noted_at_ = core_.owner().now();
+  wake_.notify_all();
+  co_return Result<void>{};
+}
+
+// Our record is there, or it never will be: whoever was told nothing, or something else than what
+// is there, changes its revision, which a transaction that is still on its way compares.
+Task<Result<void>> Uploader::settle_adoption(const meta::LaneRecord& next, Result<Revision> told) {
+  const std::string key = meta::lane_key(core_.options.lane);
+  const std::string before = meta::encode(record_);
+  const std::string after = meta::encode(next);
+  const bool refused =
+      !told && (told.error().code == Code::conflict || told.error().code == Code::invalid_argument);
+  Backoff backoff;
+  for (;;) {
+    auto there = co_await core_.meta.get(core_.owner(), key);
+    if (there && !*there)
+      co_return fail(Code::fenced, fmt::format("lane {} is gone", core_.options.lane.to_string()));
+    if (there) {
+      const meta::Entry& entry = **there;
+      if (entry.value == after) {
+        modified_ = entry.modified;
+        co_return Result<void>{};
+      }
+      if (entry.value != before)
+        co_return fail(Code::fenced, fmt::format("lane {} was changed by somebody else",
+                                                 core_.options.lane.to_string()));
+      if (refused || entry.modified != modified_) {
+        modified_ = entry.modified;
+        co_return fail(refused ? told.error()
+                               : Error{Code::conflict, "the move was not committed"});
+      }
+      meta::Transaction bump;
+      bump.if_modified_at(key, modified_).put(key, before);
+      auto bumped = co_await core_.meta.commit(core_.owner(), std::move(bump));
+      if (bumped) continue;
+    }
+    CO_TRY_VOID(co_await pause_until_stopped(core_, wake_, stopping_, backoff));
+  }
+}
+
 // What the commit means for those who read, and for the space that may be used again.
 Task<Result<void>> Uploader::note(const Cut& cut,
                                   std::shared_ptr<const std::vector<StreamPart>> parts,
                                   std::shared_ptr<const BuiltObject> built) {
   {
     const Lock::Held held = co_await core_.structure.acquire();
+    // Of a stream that went since the cut, its burial has subtracted the bytes already.
+    auto left = std::make_shared<std::set<StreamId>>(core_.dropped);
+    left->insert(core_.erased.begin(), core_.erased.end());
     for (auto& part : core_.parts) {
-      auto noting = [&part, parts, built] { return part->note_uploaded(parts, built); };
+      auto noting = [&part, parts, built, left] { return part->note_uploaded(parts, built, left); };
       co_await env::call_on(part->shard, core_.owner(), noting);
     }
-    // Of a stream erased since the cut, its burial has subtracted the bytes already.
     uint64_t gone = 0;
     for (const StreamPart& part : *parts)
-      if (std::ranges::find(core_.erased, part.record.stream) != core_.erased.end())
+      if (left->contains(part.record.stream))
         for (const Batch& batch : part.batches) gone += batch.bytes.size();
     core_.counters.unuploaded_bytes -= cut.batch_bytes - gone;
   }
@@ -319,6 +400,7 @@ Task<Result<void>> Uploader::note(const Cut& cut,
   for (const Extent& extent : built->extents) batch_bytes += extent.bytes;
   core_.collector->know(id, batch_bytes);
   inherited_ = false;
+  noted_at_ = core_.owner().now();
   core_.events("upload.committed",
                fmt::format("object={} bytes={} streams={} checkpoint={} uploaded={}",
                            id.to_string(), built->header.object_bytes, parts->size(),

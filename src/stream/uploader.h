@@ -21,6 +21,15 @@ class Uploader {
   static Task<void> run(std::shared_ptr<Core> core);
   // Our streams include all of our share of a lane of another broker: the next checkpoint says so.
   void inherit(Lane lane, const Recovery& recovery);
+  // While it is held no upload commits.
+  Task<Lock::Held> take_turn() { return turn_.acquire(); }
+  // Has `commit` commit a transaction that also notes these adoptions in our lane's record; what
+  // became of it is known on return, for good. REQUIRES: the turn.
+  Task<Result<void>> commit_adoption(env::Shard& home, const std::vector<meta::Adopted>& adopted,
+                                     Storage::CommitAdoption commit);
+  size_t adopted_count() const { return record_.adopted.size(); }
+  // Returns when no upload is on its way.
+  Task<void> wait_idle();
   // Something is due, perhaps.
   void wake();
   // Returns when all that is durable now is committed; cancelled or fenced if that cannot be.
@@ -48,6 +57,7 @@ class Uploader {
   Task<Result<BuiltObject>> put(std::shared_ptr<const std::vector<StreamPart>> parts,
                                 bool checkpoint);
   Task<Result<void>> commit(const Cut& cut, const BuiltObject& built);
+  Task<Result<void>> settle_adoption(const meta::LaneRecord& next, Result<Revision> told);
   Task<Result<void>> note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
                           std::shared_ptr<const BuiltObject> built);
   void share_inherited(const Recovery& recovery, bool our_row);
@@ -68,6 +78,7 @@ class Uploader {
   std::vector<std::pair<Lane, Lane>> unmarked_;
   std::vector<std::pair<Lane, Lane>> covered_;  // by a committed checkpoint, and not written yet
   bool inherited_ = false;                      // something to cover though nothing was appended
+  env::Instant noted_at_;                       // adoptions, in the lane's record
   uint64_t delta_count_ = 0;                    // since the last checkpoint
   uint64_t delta_bytes_ = 0;
   uint64_t checkpoint_bytes_ = 0;
@@ -79,6 +90,9 @@ class Uploader {
   bool closing_ = false;  // the next upload is the last
   bool stopping_ = false;
   bool ended_ = false;
+  bool busy_ = false;     // an upload is on its way
+  bool starved_ = false;  // all there was to upload is undecided: there will be a wake
+  Lock turn_;             // to change the lane's record
   env::Event wake_;
   env::Event progress_;
 };

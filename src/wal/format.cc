@@ -136,7 +136,7 @@ std::optional<std::vector<Entry>> decode_body(const GroupHeader& header, const B
     fields.stream = in.stream_id();
     const auto kind = in.get<uint8_t>();
     if (kind < static_cast<uint8_t>(EntryKind::batch) ||
-        kind > static_cast<uint8_t>(EntryKind::marks))
+        kind > static_cast<uint8_t>(EntryKind::release))
       return std::nullopt;
     fields.kind = EntryKind{kind};
     in.raw(3);

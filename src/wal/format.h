@@ -11,8 +11,8 @@
 
 namespace paceline::wal {
 
-// Of segments: 2 since commits have marks; one without is read as well.
-inline constexpr uint32_t kSegmentVersion = 2;
+// Of segments: 2 since commits have marks, 3 since streams come and go; all are read.
+inline constexpr uint32_t kSegmentVersion = 3;
 inline constexpr uint32_t kEndVersion = 2;  // 1 if it has no marks
 // Segment headers and groups start at multiples of it and are padded to it: the unit that direct
 // access to a disk needs.

@@ -510,6 +510,15 @@ TEST(slot_put, what_is_read_back_says_whose_a_slot_is) {
   EXPECT_EQ(after_read(absent, kOwner, 5, ours, found), SlotStep::put_again);
 }
 
+TEST(slot_format, only_a_slot_with_streams_that_come_or_go_needs_the_newer_format) {
+  SlotHeader header{.owner = kOwner, .sequence = 5, .nonce = {}, .trimmed = {}, .sealer = {}};
+  EXPECT_EQ(decode_slot_header(as_bytes(encode_slot_header(header)))->version, 1u);
+  header.version = kMovingVersion;
+  EXPECT_EQ(decode_slot_header(as_bytes(encode_slot_header(header)))->version, kMovingVersion);
+  header.version = kSlotVersion + 1;
+  EXPECT_FALSE(decode_slot_header(as_bytes(encode_slot_header(header))));
+}
+
 TEST(slot_format, headers_and_trailers_are_read_back_and_no_flipped_bit_is_accepted) {
   const SlotHeader header{.kind = SlotKind::seal,
                           .owner = kOwner,

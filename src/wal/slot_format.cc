@@ -50,7 +50,7 @@ std::optional<Decoder> checked(uint32_t magic, Bytes bytes, size_t size) {
 
 std::string encode_slot_header(const SlotHeader& header) {
   Encoder out = begin(kSlotMagic);
-  out.put(kSlotVersion).put(static_cast<uint8_t>(header.kind)).put(uint8_t{0}).put(uint16_t{0});
+  out.put(header.version).put(static_cast<uint8_t>(header.kind)).put(uint8_t{0}).put(uint16_t{0});
   out.put(header.owner.cluster_id).put(header.owner.lane).put(header.sequence);
   out.put(header.nonce.high).put(header.nonce.low).put(header.trimmed);
   out.put(header.entry_count).put(header.entries_bytes).put(header.entries_crc);
@@ -61,8 +61,10 @@ std::string encode_slot_header(const SlotHeader& header) {
 
 std::optional<SlotHeader> decode_slot_header(Bytes bytes) {
   auto in = checked(kSlotMagic, bytes, kSlotHeaderBytes);
-  if (!in || in->get<uint32_t>() != kSlotVersion) return std::nullopt;
+  if (!in) return std::nullopt;
   SlotHeader header;
+  header.version = in->get<uint32_t>();
+  if (header.version == 0 || header.version > kSlotVersion) return std::nullopt;
   const auto kind = in->get<uint8_t>();
   if (kind < static_cast<uint8_t>(SlotKind::data) || kind > static_cast<uint8_t>(SlotKind::end))
     return std::nullopt;

@@ -14,7 +14,9 @@
 
 namespace paceline::wal {
 
-inline constexpr uint32_t kSlotVersion = 1;
+// The highest that is read. What needs no more is written as version 1, which older builds read.
+inline constexpr uint32_t kSlotVersion = 2;
+inline constexpr uint32_t kMovingVersion = 2;    // of slots with streams that come or go
 inline constexpr size_t kSlotHeaderBytes = 128;  // all of a seal, which is how a list tells it
 inline constexpr size_t kSlotTrailerBytes = 24;
 
@@ -33,6 +35,7 @@ struct Nonce {
 };
 
 struct SlotHeader {
+  uint32_t version = 1;
   SlotKind kind = SlotKind::data;
   Owner owner;
   uint64_t sequence = 0;  // as in the key; of an end, the end

@@ -76,6 +76,7 @@ void SlotLog::add_entry(Call& call, Entry& entry) {
   indexer_.add(entry.header, static_cast<uint32_t>(kSlotHeaderBytes + staged_bytes_));
   staged_bytes_ += kEntryHeaderBytes + entry.payload.size();
   ++staged_entries_;
+  staged_move_ |= entry.header.kind >= EntryKind::adopt;
   call.written.payloads.push_back(
       stager_.add(entry.header, entry.payload.bytes(), entry.payload_crc));
   entry.payload = Slice();  // the caller's memory is free from here on
@@ -144,7 +145,8 @@ std::vector<Slice> SlotLog::close_slot(uint64_t sequence) {
   const std::vector<SlotRow> rows = indexer_.take();
   const std::string index = encode_slot_index(rows);
   const uint32_t index_crc = crc32c(as_bytes(index));
-  const SlotHeader header{.kind = SlotKind::data,
+  const SlotHeader header{.version = std::exchange(staged_move_, false) ? kMovingVersion : 1,
+                          .kind = SlotKind::data,
                           .owner = slots_.owner(),
                           .sequence = sequence,
                           .nonce = nonce_,
@@ -236,6 +238,7 @@ Calls SlotLog::take_from(uint64_t sequence) {
   indexer_.take();
   staged_bytes_ = 0;
   staged_entries_ = 0;
+  staged_move_ = false;
   return taken;
 }
 

@@ -87,6 +87,7 @@ class SlotLog : public std::enable_shared_from_this<SlotLog> {
   Calls staged_;  // copied into stager_
   uint64_t staged_bytes_ = 0;
   uint32_t staged_entries_ = 0;  // with the marks
+  bool staged_move_ = false;
   env::Instant staged_since_;
   std::deque<std::shared_ptr<Call>> waiting_;  // behind them, not copied yet
   std::string marks_before_;                   // of the slot before

@@ -22,9 +22,11 @@ namespace paceline::wal {
 
 // What an entry is. The numbers are persisted and never change.
 enum class EntryKind : uint8_t {
-  batch = 1,  // a batch of `count` offsets
-  trim = 2,   // the stream now starts at `base`; count 0, no payload
-  marks = 3,  // the log's own: what the commit before did; neither appended nor read by anybody
+  batch = 1,    // a batch of `count` offsets
+  trim = 2,     // the stream now starts at `base`; count 0, no payload
+  marks = 3,    // the log's own: what the commit before did; neither appended nor read by anybody
+  adopt = 4,    // the payload replaces what the lane knew of the stream; count 0
+  release = 5,  // the stream, which ended at `base`, went to another lane; count 0, no payload
 };
 
 struct EntryHeader {

@@ -47,6 +47,31 @@ TEST_P(WalContract, WhatIsAppendedIsReadBackWithAllItsFields) {
   EXPECT_TRUE(group.entries[0].payload.buffer().same_block(group.entries[1].payload.buffer()));
 }
 
+TEST_P(WalContract, StreamsThatComeAndGoAreReadBackWhereTheyStandAmongBatches) {
+  Entry adopted{
+      {.stream = kStream, .kind = EntryKind::adopt, .epoch = Epoch(7), .base = Offset(90)},
+      Slice::copy_of(as_bytes("a passport"))};
+  Entry released{
+      {.stream = kStream, .kind = EntryKind::release, .epoch = Epoch(7), .base = Offset(93)},
+      Slice()};
+  ASSERT_TRUE(append_one(batch(10, 3, 100)));
+  const auto written = append({adopted}, 1);
+  ASSERT_TRUE(written);
+  // It says nothing of the row of its stream: that goes on with the next term.
+  ASSERT_TRUE(append_one(batch(90, 3, 100, Epoch(8))));
+  ASSERT_TRUE(append({released}, 1));
+  const auto groups = read(Position(0), seal().value());
+  ASSERT_TRUE(groups);
+  ASSERT_EQ(groups->size(), 4u);
+  const Entry& back = groups->at(1).entries.at(0);
+  EXPECT_EQ(groups->at(1).end, written->end);
+  EXPECT_EQ(back.header.kind, EntryKind::adopt);
+  EXPECT_EQ(back.header.base, Offset(90));
+  EXPECT_EQ(as_text(back.payload.bytes()), "a passport");
+  EXPECT_EQ(groups->at(3).entries.at(0).header.kind, EntryKind::release);
+  EXPECT_EQ(groups->at(3).entries.at(0).header.base, Offset(93));
+}
+
 TEST_P(WalContract, ALaneThatNeverWroteEndsAtZeroEvenIfItWasNeverCreated) {
   EXPECT_EQ(seal().value(), Position(0));
   EXPECT_TRUE(read(Position(0), std::nullopt)->empty());

@@ -1,0 +1,152 @@
+#include <gmock/gmock.h>
+
+#include "stream/recover.h"
+#include "stream/test_town.h"
+
+// What another broker has left, where it is damaged or nothing of it is ours.
+
+namespace paceline::stream {
+namespace {
+
+constexpr size_t kA = 0;
+constexpr size_t kB = 1;
+constexpr size_t kC = 2;
+
+std::string why(const Result<void>& result) {
+  return result ? "" : result.error().to_string();
+}
+
+// A and B; what A leaves is B's.
+class Estates : public testing::Test {
+ protected:
+  Estates() : town(3) {
+    for (size_t i = 0; i < Town::kBrokers; ++i) EXPECT_EQ(why(town.start(i)), "");
+  }
+  void create(uint32_t index, size_t broker) {
+    town.create(index, broker);
+    town.acknowledged[index] = 0;
+    ASSERT_TRUE(town.open(broker, index));
+  }
+  void kill(size_t broker) {
+    town.crash(broker);
+    town.fence(broker);
+  }
+  bool marked(Lane left, Lane heir) {
+    return town.meta.entries.contains(meta::done_key(left, heir));
+  }
+  std::shared_ptr<TestWal::Log> log_of(Lane lane) { return town.files.lanes.at(lane); }
+  Town town;
+};
+
+TEST_F(Estates, OneOfWhichNothingIsOursGetsOurMarkEvenIfItIsReadLater) {
+  create(0, kA);
+  ASSERT_TRUE(town.append(0, 5));
+  kill(kA);
+  // Both are heirs; stream 0 goes to one of them.
+  const size_t heir = town.leading(0);
+  const size_t other = heir == kB ? kC : kB;
+  Storage& storage = *town.brokers[other]->storage;
+  storage.inherit(town.lane(kA));
+  storage.inherited(town.lane(kA));  // before it has been read
+  ASSERT_EQ(why(town.take_over(heir)), "");
+  town.world.run_for(std::chrono::seconds(5));
+  EXPECT_TRUE(marked(town.lane(kA), town.lane(other)));
+  EXPECT_TRUE(marked(town.lane(kA), town.lane(heir)));
+  EXPECT_FALSE(town.files.lanes.contains(town.lane(kA))) << "nobody needs its log";
+  EXPECT_EQ(why(town.verify_all()), "");
+}
+
+TEST_F(Estates, AStreamThatLostSomethingIsOfflineAndItsLogStays) {
+  kill(kC);
+  for (const size_t i : {kA, kB}) ASSERT_EQ(why(town.take_over(i)), "");
+  create(0, kA);
+  create(2, kA);
+  ASSERT_TRUE(town.append(0, 5));
+  ASSERT_TRUE(town.append(2, 5));
+  const auto log = log_of(town.lane(kA));
+  for (size_t i = 0; i < log->groups.size(); ++i)
+    if (log->groups[i].entries.front().header.stream == stream_id(0)) log->marked.insert(i);
+  const Lane left = town.lane(kA);
+  kill(kA);
+  const auto taken = town.take_over(kB);
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, Code::corrupt);
+  EXPECT_THAT(taken.error().message, testing::HasSubstr("a group is damaged"));
+  EXPECT_EQ(why(town.verify(2)), "");
+  town.brokers[kB]->storage->inherited(left);
+  for (int life = 0; life < 3; ++life) {
+    town.world.run_for(std::chrono::seconds(5));
+    ASSERT_TRUE(town.append(2, 3));
+    ASSERT_TRUE(town.upload(kB));
+    EXPECT_EQ(why(town.verify(2)), "");
+    const auto opened = town.open(kB, 0);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Code::corrupt);
+    for (const auto& [key, entry] : town.meta.entries)
+      EXPECT_FALSE(key.starts_with(meta::lane_key(left) + "/done/")) << key;
+    EXPECT_TRUE(town.files.lanes.contains(left)) << "the evidence is gone";
+    town.crash(kB);
+    EXPECT_FALSE(town.start(kB)) << "it says which stream is offline";
+  }
+}
+
+TEST_F(Estates, OneThatIsDamagedNobodyKnowsWhereTakesItsOwnStreamsOfflineAndNoOthers) {
+  kill(kC);
+  for (const size_t i : {kA, kB}) ASSERT_EQ(why(town.take_over(i)), "");
+  create(0, kA);
+  create(1, kB);
+  ASSERT_TRUE(town.append(0, 5));
+  ASSERT_TRUE(town.upload(kA));
+  create(2, kA);
+  ASSERT_TRUE(town.append(2, 5));
+  ASSERT_TRUE(town.append(1, 5));
+  const auto log = log_of(town.lane(kA));
+  log->damaged.insert(log->groups.size() - 1);
+  const Lane left = town.lane(kA);
+  kill(kA);
+  EXPECT_FALSE(town.take_over(kB));
+  town.brokers[kB]->storage->inherited(left);
+  for (int life = 0; life < 3; ++life) {
+    town.world.run_for(std::chrono::seconds(5));
+    ASSERT_TRUE(town.append(1, 3));
+    ASSERT_TRUE(town.upload(kB));
+    EXPECT_EQ(why(town.verify(1)), "");
+    for (const uint32_t index : {0u, 2u}) {
+      const auto opened = town.open(kB, index);
+      ASSERT_FALSE(opened) << index;
+      EXPECT_EQ(opened.error().code, Code::corrupt);
+      EXPECT_THAT(opened.error().message, testing::HasSubstr("does not match its checksum"));
+    }
+    for (const auto& [key, entry] : town.meta.entries)
+      EXPECT_FALSE(key.starts_with(meta::lane_key(left) + "/done/")) << key;
+    EXPECT_TRUE(town.files.lanes.contains(left));
+    town.crash(kB);
+    EXPECT_FALSE(town.start(kB));
+  }
+}
+
+// The adoption counts, and its entry cannot be read: whatever else is known of the stream is older.
+TEST_F(Estates, ALostAdoptionTakesItsStreamOfflineWhateverWasKnownBefore) {
+  create(0, kA);
+  ASSERT_TRUE(town.append(0, 5));
+  ASSERT_EQ(why(town.move(0, kB)), "");
+  ASSERT_TRUE(town.append(0, 5));
+  ASSERT_TRUE(town.upload(kB));
+  ASSERT_EQ(why(town.move(0, kA)), "");
+  ASSERT_TRUE(town.append(0, 5));
+  const auto at = town.adopt(kB, 0, *town.passport(kA, 0));
+  ASSERT_TRUE(at);
+  ASSERT_EQ(why(town.commit(kB, *at, {0})), "");
+  const auto log = log_of(town.lane(kB));
+  for (size_t i = 0; i < log->groups.size(); ++i)
+    for (const wal::Entry& entry : log->groups[i].entries)
+      if (entry.header.kind == wal::EntryKind::adopt) log->marked.insert(i);
+  town.crash(kB);
+  const auto started = town.start(kB);
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, Code::corrupt);
+  EXPECT_THAT(started.error().message, testing::HasSubstr("and that is lost"));
+}
+
+}  // namespace
+}  // namespace paceline::stream
