@@ -98,6 +98,9 @@ class FakePartition final : public partition::Partition {
     co_return partition::Appended{.base = base, .log_start = Offset(0)};
   }
   void refused_before(int64_t, int16_t, int32_t) override {}
+  Task<Result<Offset>> pause() override { std::abort(); }
+  void resume() override { std::abort(); }
+  void moved() override { std::abort(); }
   Task<record::KafkaResult<partition::Fetched>> fetch(partition::FetchRequest) override {
     std::abort();
   }

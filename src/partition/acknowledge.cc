@@ -15,6 +15,7 @@ Appended StreamPartition::acknowledge(const Sequenced& sequenced) {
 
 Task<AppendResult> StreamPartition::append(AppendRequest request) {
   auto pass = calls_.enter();
+  if (moved_) co_return co_await refuse_moved();
   Judged judged = admit(request);
   Facts& facts = judged.facts;
   if (!facts && !judged.opens_to_much) co_return std::unexpected(std::move(facts.error()));

@@ -40,7 +40,7 @@ KafkaResult<void> StreamPartition::check_epoch(Epoch expected) const {
 }
 
 KafkaResult<void> StreamPartition::check_open(Epoch expected) const {
-  if (closing_)
+  if (closing_ || moved_)
     return record::kafka_fail(KafkaError::not_leader_or_follower,
                               fmt::format("{} is closed here", options_.name));
   return check_epoch(expected);
@@ -114,8 +114,11 @@ std::expected<void, AppendFailure> StreamPartition::check_writable(Epoch expecte
   if (lost_)
     return refuse(KafkaError::not_leader_or_follower,
                   fmt::format("{} cannot be written here any more", options_.name));
-  if (auto open = check_open(expected); !open)
-    return refuse(open.error().code, std::move(open.error().message));
+  if (auto open = check_open(expected); !open) {
+    auto refused = refuse(open.error().code, std::move(open.error().message));
+    refused.error().moved = moved_;
+    return refused;
+  }
   return {};
 }
 

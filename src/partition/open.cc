@@ -61,6 +61,7 @@ Task<void> StreamPartition::close() {
     co_return;
   }
   closing_ = true;
+  resume();
   subscribers_.notify();
   co_await calls_.wait_empty();
   closed_start_ = stream_->start();

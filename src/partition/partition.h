@@ -54,6 +54,8 @@ struct AppendFailure {
   KafkaError code;
   std::string message;
   std::vector<RecordError> records;
+  // To another broker: nothing was done with the batch, which may be sent there.
+  bool moved = false;
 };
 struct Appended {
   Offset base;
@@ -147,6 +149,16 @@ class Partition {
   virtual Offset high_watermark() const = 0;
   virtual Epoch epoch() const = 0;
   virtual uint64_t bytes() const = 0;
+
+  // A planned move away, seen from here. From the call of pause() on, appends and trims wait
+  // inside, in order; reads go on. Resumes when all that was called before has its outcome: the
+  // durable end, to which nothing is added until resume(). An error: it has resumed.
+  virtual Task<Result<Offset>> pause() = 0;
+  virtual void resume() = 0;
+  // Instead of resume(): another broker leads it. Who waits, and who comes from now on, is told so,
+  // in order.
+  virtual void moved() = 0;
+
   virtual void set_config(Config config) = 0;
   struct ProducerImage {
     int64_t producer_id;

@@ -6,7 +6,11 @@
 namespace paceline::partition {
 
 Task<Result<void>> StreamPartition::trim(Offset new_start) {
-  CO_TRY_VOID(co_await stream_->trim(new_start));
+  ++trims_;
+  auto trimmed = co_await stream_->trim(new_start);
+  --trims_;
+  settled_.notify_all();
+  if (!trimmed) co_return fail(std::move(trimmed).error());
   epochs_.prune(stream_->start());
   subscribers_.notify();
   co_return Result<void>{};
@@ -14,6 +18,7 @@ Task<Result<void>> StreamPartition::trim(Offset new_start) {
 
 Task<KafkaResult<Offset>> StreamPartition::delete_records(Offset before) {
   auto pass = calls_.enter();
+  co_await wait_resumed();
   CO_TRY_VOID(check_open(Epoch{-1}));
   const Offset target = before.value == -1 ? stream_->end() : before;
   if (target.value < 0 || target > stream_->end())
@@ -28,7 +33,7 @@ Task<KafkaResult<Offset>> StreamPartition::delete_records(Offset before) {
 }
 
 Task<void> StreamPartition::tick(int64_t now_ms) {
-  if (closing_) co_return;
+  if (closing_ || paused_ || moved_) co_return;
   auto pass = calls_.enter();
   const Config& config = options_.config;
   producers_.expire(last_append_ms_ - config.producer_id_expiration_ms);

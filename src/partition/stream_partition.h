@@ -48,6 +48,9 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Offset high_watermark() const override { return stream_ ? stream_->end() : closed_end_; }
   Epoch epoch() const override { return options_.epoch; }
   uint64_t bytes() const override { return stream_ ? stream_->bytes() : 0; }
+  Task<Result<Offset>> pause() override;
+  void resume() override;
+  void moved() override;
   void set_config(Config config) override { options_.config = config; }
   std::vector<ProducerImage> producers() const override;
   std::unique_ptr<Subscription> subscribe(std::function<void()> changed) override;
@@ -89,6 +92,8 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   std::unexpected<AppendFailure> refuse_for_now(const record::BatchFacts& facts);
   void settle_failure();
   Appended acknowledge(const Sequenced& sequenced);
+  Task<AppendResult> refuse_moved();
+  Task<void> wait_resumed();
   Task<AppendResult> tell(Deferred deferred);
 
   KafkaResult<void> check_epoch(Epoch expected) const;
@@ -114,12 +119,16 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   bool recovering_ = false;           // a wave is under way: nothing new until all of it is back
   bool lost_ = false;                 // writes of unknown outcome: nothing is appended any more
   bool closing_ = false;
+  bool paused_ = false;  // for a move: nothing is added until it is over
+  bool moved_ = false;   // another broker leads it
+  size_t trims_ = 0;     // under way
   Offset closed_start_;
   Offset closed_end_;
-  env::Event settled_;  // the durable end moved, or a wave of failures is over
+  env::Event settled_;  // the durable end moved, a wave of failures is over, or a pause
   env::Gate calls_;
   Turns turns_;  // of appends that wait for their batches to be opened or packed elsewhere, and of
                  // those behind them
+  Turns::Turn pause_turn_;  // what comes behind it waits for the end of the pause
   Subscribers subscribers_;
 };
 
