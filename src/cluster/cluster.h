@@ -23,7 +23,10 @@ struct PartitionImage {
   Lane lane;                 // the leader's
   std::optional<Lane> from;  // the sealed lane that it comes from, unless the page says `lane`
   Epoch epoch;               // the leader epoch in force, the chain of sealed lanes included
-  std::vector<BrokerId> replicas;  // the leader, then those that would succeed it
+  // Those that can serve it: in the order of preference if the leader is among the preferred, else
+  // the leader first.
+  std::vector<BrokerId> replicas;
+  std::vector<BrokerId> preferred;  // as written down
 };
 struct TopicImage {
   std::string name;
@@ -76,6 +79,18 @@ struct NewTopic {
   std::map<std::string, std::string> configs;
 };
 
+// A partition on its way to another broker, as its leader knew it when the move began. A move is
+// one write of its page, compared with `page`: so whoever writes the page first decides about it.
+struct Moving {
+  StreamId stream;
+  Revision page;  // of its page
+  Epoch epoch;    // in force; the new leader's is one above
+};
+struct Preference {
+  StreamId stream;
+  std::vector<BrokerId> brokers;
+};
+
 class Cluster {
  public:
   virtual ~Cluster() = default;
@@ -115,6 +130,23 @@ class Cluster {
   virtual Task<Result<bool>> fence(env::Shard& home, Lane lane) = 0;
   // The image once everything that was committed before this call is in it.
   virtual Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) = 0;
+
+  // Planned moves. On the source: partitions that we lead, as the metadata are now. conflict: we do
+  // not lead one of them.
+  virtual Task<Result<std::vector<Moving>>> begin_moves(env::Shard& home,
+                                                        std::vector<StreamId> streams) = 0;
+  // On the target: makes us the leader of all of them, or of none, in one transaction with what
+  // `own` holds. conflict: they will never be ours by it, because a page has changed or one of both
+  // brokers is not registered any more. maybe_written, fenced: nothing is known, and what `own`
+  // writes tells.
+  virtual Task<Result<Revision>> take_over(env::Shard& home, Lane source, std::vector<Moving> moves,
+                                           meta::Transaction own) = 0;
+  // On the source, which does not know the outcome: whether they have moved. If not, they never
+  // will: a page is written anew. unavailable: nothing is known, ask again.
+  virtual Task<Result<bool>> call_off(env::Shard& home, std::vector<Moving> moves) = 0;
+  // Writes down who is preferred as the leader, with the term in force. REQUIRES: we lead them, and
+  // they are open here. conflict: we do not.
+  virtual Task<Result<void>> prefer(env::Shard& home, std::vector<Preference> preferences) = 0;
 
   // Once storage has recovered: writes the terms of our partitions down in their pages, so that the
   // chain of sealed lanes stays short. In the background; safe to be cut at any point.

@@ -48,6 +48,12 @@ class Member final : public Cluster {
   Task<Result<int64_t>> next_producer_id(env::Shard& home) override;
   Task<Result<bool>> fence(env::Shard& home, Lane lane) override;
   Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) override;
+  Task<Result<std::vector<Moving>>> begin_moves(env::Shard& home,
+                                                std::vector<StreamId> streams) override;
+  Task<Result<Revision>> take_over(env::Shard& home, Lane source, std::vector<Moving> moves,
+                                   meta::Transaction own) override;
+  Task<Result<bool>> call_off(env::Shard& home, std::vector<Moving> moves) override;
+  Task<Result<void>> prefer(env::Shard& home, std::vector<Preference> preferences) override;
   Task<Result<void>> materialise(env::Shard& home) override;
   Task<void> stop(env::Shard& home) override;
 
@@ -100,6 +106,24 @@ class Member final : public Cluster {
   Task<Result<void>> settle_pages();
   Task<Result<void>> settle_page(Uuid topic, uint32_t number, Model::Page page);
   bool is_orphan(const Uuid& topic, const Model::Pages& pages) const;
+  // moves.cc
+  struct OpenPage {
+    std::string key;
+    meta::PageRecord record;
+    Revision modified;
+  };
+  Task<Result<OpenPage>> read_page(StreamId stream);
+  Task<Result<OpenPage>> know_page(const Moving& move);
+  Result<meta::PartitionRecord*> find_led(OpenPage& page, StreamId stream, Lane by) const;
+  Task<Result<std::vector<Moving>>> describe(std::vector<StreamId> streams);
+  Task<Result<Revision>> take(Lane source, std::vector<Moving> moves, meta::Transaction own);
+  Task<Result<std::vector<OpenPage>>> rewrite_pages(Lane source, const std::vector<Moving>& moves);
+  Task<Result<Revision>> read_back(Moving move);
+  // The term of the first of them, which no move of theirs can change any more; nothing: its page
+  // is gone.
+  Task<Result<std::optional<meta::TermRecord>>> settle_move(Moving move);
+  Task<Result<std::optional<meta::TermRecord>>> settle_move_once(const Moving& move);
+  Task<Result<void>> write_preferences(std::vector<Preference> preferences);
   // alive.cc
   Task<void> stay_alive(env::Gate::Pass pass);
   Task<void> watch_others(env::Gate::Pass pass);

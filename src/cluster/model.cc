@@ -185,16 +185,19 @@ std::optional<LeaderTerm> Model::live_term(const meta::PartitionRecord& record,
   return cluster::live_term(record.term, record.preferred, StreamId{topic, record.index}, lookup);
 }
 
-// The leader, then the preferred ones, then whoever else lives: each of them could serve it.
+// The preferred ones, then whoever else lives: each of them could serve it. A leader that is not
+// preferred comes first. A list of preference that tools have written is shown as they wrote it.
 std::vector<BrokerId> Model::replicas_of(BrokerId leader, const std::vector<BrokerId>& preferred,
                                          int16_t replication_factor) const {
-  const size_t count_max = static_cast<size_t>(std::max<int16_t>(replication_factor, 1));
+  const size_t count_max =
+      std::max(static_cast<size_t>(std::max<int16_t>(replication_factor, 1)), preferred.size());
   std::vector<BrokerId> replicas;
   auto add = [&](BrokerId id) {
     if (replicas.size() < count_max && std::ranges::find(replicas, id) == replicas.end())
       replicas.push_back(id);
   };
-  if (leader.value >= 0) add(leader);
+  const bool preferred_leads = std::ranges::find(preferred, leader) != preferred.end();
+  if (leader.value >= 0 && !preferred_leads) add(leader);
   for (BrokerId id : preferred)
     if (auto found = brokers_.find(id); found != brokers_.end() && found->second.record.registered)
       add(id);
@@ -228,6 +231,7 @@ std::shared_ptr<const TopicImage> Model::make_topic(const std::string& name,
     if (live) image.from = live->from;
     image.epoch = live ? live->epoch : partition->term.epoch;
     image.replicas = replicas_of(image.leader, partition->preferred, record.replication_factor);
+    image.preferred = partition->preferred;
     made->partitions.push_back(std::move(image));
   }
   return made;
