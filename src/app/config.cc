@@ -259,6 +259,9 @@ void read_settings(Config& config, const Values& values) {
       static_cast<int16_t>(values.number("default.replication.factor"));
   settings.offsets_topic_partitions =
       static_cast<uint32_t>(values.number("offsets.topic.num.partitions"));
+  settings.forward_ms = values.number("paceline.forward.ms");
+  settings.drain_max_ms = values.number("paceline.drain.ms");
+  settings.drain_forward_max_ms = values.number("paceline.drain.forward.ms");
   settings.retention_check_ms = values.number("log.retention.check.interval.ms");
   settings.group.session_timeout_min_ms =
       static_cast<int32_t>(values.number("group.min.session.timeout.ms"));

@@ -36,6 +36,10 @@ Task<Reply> handle_describe_log_dirs(Request& request);
 Task<Reply> handle_describe_cluster(Request& request);
 Task<Reply> handle_describe_producers(Request& request);
 Task<Reply> handle_describe_topic_partitions(Request& request);
+Task<Reply> handle_elect_leaders(Request& request);
+Task<Reply> handle_alter_partition_reassignments(Request& request);
+Task<Reply> handle_list_partition_reassignments(Request& request);
+Task<Reply> handle_drain_broker(Request& request);
 
 // Null for what is not served.
 Handler find_handler(int16_t api_key);

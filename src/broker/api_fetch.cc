@@ -1,4 +1,6 @@
 #include "broker/api.h"
+#include "broker/forward.h"
+#include "broker/leader_hints.h"
 #include "broker/lookup.h"
 #include "protocol/gen/fetch.h"
 
@@ -11,6 +13,11 @@ struct Read {
   partition::FetchRequest what;
   KafkaError error = KafkaError::none;
   partition::Fetched fetched;
+  bool led_here = true;                 // as the image says, which may lag behind
+  std::optional<Relay::Target> leader;  // another broker, as its shard says
+  bool again = false;                   // it has just moved
+
+  StreamId stream() const { return {topic_id, static_cast<uint32_t>(index)}; }
 };
 
 struct FetchState {
@@ -21,31 +28,99 @@ struct FetchState {
   bool too_big = false;  // there is data, and no memory to answer with it
 };
 
+// What is here, or was lately: the partition's shard knows.
+Task<void> read_on(Node* node, ShardHost* host, FetchState* state, size_t bytes_max, bool full) {
+  const Lane own = node->cluster().lane();
+  for (Read& read : state->reads) {
+    if (read.error != KafkaError::none || &node->home_of(read.topic_id, read.index) != host)
+      continue;
+    const Relay* relay = host->find_relay(read.stream());
+    if (relay && relay->target().lane != own) {
+      read.leader = relay->target();
+      continue;
+    }
+    Hosted* hosted = host->find(read.topic_id, read.index);
+    if (!hosted) {
+      read.error =
+          read.led_here ? KafkaError::leader_not_available : KafkaError::not_leader_or_follower;
+      continue;
+    }
+    partition::FetchRequest what = read.what;
+    // A client that has not heard of our own earlier terms is not wrong.
+    if (relay && what.expected_epoch < hosted->partition->epoch()) what.expected_epoch = Epoch(-1);
+    const size_t left = bytes_max > state->bytes ? bytes_max - state->bytes : 0;
+    what.bytes_max = std::min(what.bytes_max, left);
+    what.at_least_one = state->bytes == 0 && !full;
+    auto fetched = co_await hosted->partition->fetch(what);
+    if (fetched) {
+      state->bytes += fetched->bytes;
+      read.fetched = std::move(*fetched);
+      continue;
+    }
+    relay = host->find_relay(read.stream());
+    read.again = relay && relay->target().lane != own;
+    if (!read.again) read.error = fetched.error().code;
+  }
+}
+
+// The rest, from its leaders. What has moved on meanwhile is left for another round.
+Task<void> read_elsewhere(Request& request, FetchState& state, size_t bytes_max, bool full) {
+  std::vector<RemoteRead> remote;
+  std::vector<Read*> of;
+  for (Read& read : state.reads) {
+    if (read.error != KafkaError::none || !read.leader) continue;
+    remote.push_back({*read.leader, read.stream(), read.what, {}});
+    of.push_back(&read);
+  }
+  if (remote.empty()) co_return;
+  const size_t left = bytes_max > state.bytes ? bytes_max - state.bytes : 0;
+  std::vector<RemoteRead*> asked;
+  for (RemoteRead& one : remote) asked.push_back(&one);
+  const bool read_committed = !asked.empty() && asked.front()->what.read_committed;
+  if (!request.node.calls()) co_return;
+  co_await read_where_led(request.node, request.shard, std::move(asked), left,
+                          state.bytes == 0 && !full, read_committed);
+  for (size_t i = 0; i < remote.size(); ++i) {
+    Read& read = *of[i];
+    read.leader.reset();
+    read.again = !remote[i].answer;
+    if (read.again) continue;
+    if (*remote[i].answer) {
+      read.fetched = std::move(**remote[i].answer);
+      state.bytes += read.fetched.bytes;
+    } else {
+      read.error = remote[i].answer->error();
+    }
+  }
+}
+
 // One pass over all partitions: the first one with data may exceed its limits by one batch, so that
 // a consumer always gets on; the rest share what is left of the answer. While unsent answers hold
 // all their memory, only small batches are read.
 Task<void> read_all(Request& request, FetchState& state, size_t bytes_wanted) {
-  for (Read& read : state.reads) read.fetched = {};
+  for (Read& read : state.reads) {
+    read.fetched = {};
+    read.leader.reset();
+    read.again = false;
+  }
   state.bytes = 0;
   state.held = {};
   AnswerMemory& memory = request.node.answers();
   const size_t bytes_max = memory.share(bytes_wanted);
   const bool full = memory.full();
   state.held = memory.hold(full ? bytes_max : memory.share_with_a_batch(bytes_max));
-  auto step = [&state, bytes_max, full](Hosted& hosted, Read& read) -> Task<void> {
-    partition::FetchRequest what = read.what;
-    const size_t left = bytes_max > state.bytes ? bytes_max - state.bytes : 0;
-    what.bytes_max = std::min(what.bytes_max, left);
-    what.at_least_one = state.bytes == 0 && !full;
-    auto fetched = co_await hosted.partition->fetch(what);
-    if (fetched) {
-      state.bytes += fetched->bytes;
-      read.fetched = std::move(*fetched);
-    } else {
-      read.error = fetched.error().code;
-    }
-  };
-  co_await on_home_shards(request, state.reads, step);
+  Node& node = request.node;
+  for (size_t shard = 0; shard < node.shard_count(); ++shard) {
+    ShardHost& host = node.host(shard);
+    const bool wanted = std::ranges::any_of(state.reads, [&](const Read& read) {
+      return read.error == KafkaError::none && &node.home_of(read.topic_id, read.index) == &host;
+    });
+    if (!wanted) continue;
+    co_await env::call_on(*host.shard, request.shard, [&node, &host, &state, bytes_max, full] {
+      return read_on(&node, &host, &state, bytes_max, full);
+    });
+  }
+  co_await read_elsewhere(request, state, bytes_max, full);
   state.held = memory.hold(state.bytes);
   state.failed = std::any_of(state.reads.begin(), state.reads.end(),
                              [](const Read& read) { return read.error != KafkaError::none; });
@@ -93,10 +168,20 @@ Task<std::shared_ptr<ShardSubscriptions>> subscribe_on(ShardHost* host, Node* no
   };
   for (const Read& read : *reads) {
     if (&node->home_of(read.topic_id, read.index) != host) continue;
+    const Relay* relay = host->find_relay(read.stream());
+    if (relay && relay->target().lane != node->cluster().lane())
+      made->all.push_back(watch_where_led(*node, *host, read.stream(), notify));
     if (Hosted* hosted = host->find(read.topic_id, read.index))
       made->all.push_back(hosted->partition->subscribe(notify));
   }
   co_return made;
+}
+
+// A partition that is between two leaders is looked for again.
+constexpr env::Duration kBetweenLeaders = std::chrono::milliseconds(2);
+constexpr int kRoundsMax = 10;
+bool moves(const FetchState& state) {
+  return std::ranges::any_of(state.reads, &Read::again);
 }
 
 // Waits until there is enough, something failed, or the deadline passes.
@@ -119,6 +204,10 @@ Task<void> long_poll(Request& request, FetchState& state, size_t bytes_min, size
   for (;;) {
     waiting->changed = false;
     co_await read_all(request, state, bytes_max);
+    if (moves(state) && request.shard.now() < deadline) {
+      co_await env::sleep_for(request.shard, kBetweenLeaders);
+      continue;
+    }
     if (state.failed || state.bytes >= bytes_min || request.shard.now() >= deadline) break;
     if (request.node.stopping()) break;
     // In steps: an ending broker must not be held up by a patient consumer.
@@ -169,6 +258,8 @@ Task<Reply> handle_fetch(Request& request) {
       Read read;
       read.index = partition.partition;
       read.error = why_not_here(request.node, found, partition.partition);
+      read.led_here = read.error != KafkaError::not_leader_or_follower;
+      if (!read.led_here) read.error = KafkaError::none;
       if (found) {
         read.topic_id = found->id;
       } else if (request.version >= 13) {
@@ -197,17 +288,32 @@ Task<Reply> handle_fetch(Request& request) {
   const env::Instant deadline = request.shard.now() + std::chrono::milliseconds(wait_ms);
 
   co_await read_all(request, state, bytes_max);
+  for (int round = 0; round < kRoundsMax && moves(state); ++round) {
+    co_await env::sleep_for(request.shard, kBetweenLeaders);
+    co_await read_all(request, state, bytes_max);
+  }
   if (!state.reads.empty() && !state.failed && state.bytes < bytes_min && wait_ms > 0)
     co_await long_poll(request, state, bytes_min, bytes_max, deadline);
   if (state.too_big) co_await wait_for_memory(request, state, bytes_max);
+  for (Read& read : state.reads) {
+    if (!read.again) continue;
+    read.error = KafkaError::not_leader_or_follower;
+    state.failed = true;
+  }
 
+  const LeaderHints hints(request);
   size_t at = 0;
   for (const auto& topic : message.topics) {
     auto& answer = response.responses.emplace_back();
     answer.topic = std::string(topic.topic);
     answer.topic_id = topic.topic_id;
-    for ([[maybe_unused]] const auto& partition : topic.partitions)
-      answer_partition(state.reads[at++], message, answer.partitions.emplace_back());
+    for ([[maybe_unused]] const auto& partition : topic.partitions) {
+      Read& read = state.reads[at++];
+      auto& one = answer.partitions.emplace_back();
+      answer_partition(read, message, one);
+      if (read.error == KafkaError::not_leader_or_follower && request.version >= 16)
+        hints.add(read.topic_id, read.index, one, response);
+    }
   }
   Metrics& metrics = request.node.host_of(request.shard).metrics;
   metrics.bytes_out.fetch_add(state.bytes, std::memory_order_relaxed);

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "broker/api.h"
+#include "broker/forward.h"
+#include "broker/leader_hints.h"
 #include "broker/lookup.h"
 #include "protocol/gen/produce.h"
 
@@ -13,6 +15,8 @@ struct Append {
   Uuid topic_id;
   int32_t index = 0;
   Slice records;
+  bool led_here = true;  // as the image says, which may lag behind
+  bool unknown = false;  // what became of it: it was sent on, and no answer came
   KafkaError error = KafkaError::none;
   std::string message;
   partition::Appended appended;
@@ -27,15 +31,19 @@ struct Append {
 // request holds: one spawn at home, one crossing, one spawn over there. Each of these queues is
 // first in, first out; a shorter way for a small request would overtake a big one before it.
 struct ShardAppends {
+  Node* node;
   ShardHost* host;
   std::vector<Append*> appends;
   int16_t version;
+  env::Duration patience;
 
-  static Task<void> one(Hosted* hosted, Append* append, int16_t version, env::Gate::Pass pass) {
-    partition::AppendRequest what;
-    what.records = append->records;
-    what.produce_version = version;
-    auto done = co_await hosted->partition->append(std::move(what));
+  static Task<void> one(const ShardAppends* work, Append* append, env::Gate::Pass pass) {
+    const StreamId id{append->topic_id, static_cast<uint32_t>(append->index)};
+    AppendOutcome outcome = co_await append_where_led(
+        *work->node, *work->host, id, append->topic, append->records, work->version,
+        work->host->shard->now() + work->patience, append->led_here);
+    append->unknown = outcome.unknown;
+    auto& done = outcome.result;
     if (done) {
       append->appended = *done;
     } else {
@@ -48,17 +56,8 @@ struct ShardAppends {
 
   static Task<void> run(ShardAppends work) {
     env::Gate running(*work.host->shard);
-    for (Append* append : work.appends) {
-      const bool led_here = append->error == KafkaError::none;
-      Hosted* hosted = led_here ? work.host->find(append->topic_id, append->index) : nullptr;
-      if (!hosted) {
-        if (led_here) append->error = KafkaError::leader_not_available;
-        work.host->refusals.note(append->topic, append->index, append->records.bytes(),
-                                 work.host->shard->now());
-        continue;
-      }
-      work.host->shard->spawn(one(hosted, append, work.version, running.enter()));
-    }
+    for (Append* append : work.appends)
+      work.host->shard->spawn(one(&work, append, running.enter()));
     co_await running.wait_empty();
   }
 
@@ -68,15 +67,13 @@ struct ShardAppends {
   }
 };
 
-Task<void> append_all(Request& request, std::vector<Append>& appends) {
+Task<void> append_all(Request& request, std::vector<Append>& appends, env::Duration patience) {
   Node& node = request.node;
   std::vector<ShardAppends> groups(node.shard_count());
   for (size_t shard = 0; shard < groups.size(); ++shard)
-    groups[shard] = {&node.host(shard), {}, request.version};
+    groups[shard] = {&node, &node.host(shard), {}, request.version, patience};
   for (Append& append : appends) {
-    // Also what is led elsewhere: its shard keeps in mind that it was refused.
-    if (append.error != KafkaError::none && append.error != KafkaError::not_leader_or_follower)
-      continue;
+    if (append.error != KafkaError::none) continue;
     groups[node.home_of(append.topic_id, append.index).shard->index()].appends.push_back(&append);
   }
   env::Gate running(request.shard);
@@ -86,6 +83,10 @@ Task<void> append_all(Request& request, std::vector<Append>& appends) {
   }
   co_await running.wait_empty();
 }
+
+// Of what is sent on to another broker.
+constexpr int32_t kForwardMsMin = 1'000;
+constexpr int32_t kForwardMsMax = 30'000;
 
 void count(Request& request, const std::vector<Append>& appends) {
   Metrics& metrics = request.node.host_of(request.shard).metrics;
@@ -114,6 +115,9 @@ Task<Reply> handle_produce(Request& request) {
       append.index = partition.index;
       append.error = why_not_here(request.node, found, partition.index);
       if (found) append.topic_id = found->id;
+      // Where it lives decides: it may be sent on from there, or be here already.
+      append.led_here = append.error != KafkaError::not_leader_or_follower;
+      if (!append.led_here) append.error = KafkaError::none;
       if (message.transactional_id) {
         append.error = KafkaError::transactional_id_authorization_failed;
         append.message = "transactions are not served yet";
@@ -135,18 +139,23 @@ Task<Reply> handle_produce(Request& request) {
       appends.push_back(std::move(append));
     }
   }
-  co_await append_all(request, appends);
+  const auto patience =
+      std::chrono::milliseconds(std::clamp(message.timeout_ms, kForwardMsMin, kForwardMsMax));
+  co_await append_all(request, appends, patience);
   count(request, appends);
   for (const Append& append : appends) request.complain(append.error, append.message);
 
   const bool failed = std::any_of(appends.begin(), appends.end(),
                                   [](const Append& a) { return a.error != KafkaError::none; });
+  if (std::ranges::any_of(appends, &Append::unknown))
+    co_return Reply::close("the leader that it was sent on to did not answer");
   if (message.acks == 0) {
     if (failed)
       co_return Reply::close("a produce with acks=0 failed, and the client must learn of it");
     co_return Reply::nothing();
   }
   protocol::ProduceResponse response;
+  const LeaderHints now(request);
   size_t at = 0;
   for (const auto& topic : message.topic_data) {
     auto& answer = response.responses.emplace_back();
@@ -160,6 +169,8 @@ Task<Reply> handle_produce(Request& request) {
       one.base_offset = good ? append.appended.base.value : -1;
       one.log_append_time_ms = good ? append.appended.log_append_time_ms : -1;
       one.log_start_offset = good ? append.appended.log_start.value : -1;
+      if (append.error == KafkaError::not_leader_or_follower && request.version >= 10)
+        now.add(append.topic_id, append.index, one, response);
       if (!append.message.empty()) one.error_message = std::move(append.message);
       for (auto& error : append.record_errors)
         one.record_errors.push_back({error.batch_index, std::move(error.message)});

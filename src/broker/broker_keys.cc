@@ -121,6 +121,13 @@ constexpr KeySpec kBrokerKeys[] = {
     {"paceline.lease.ms", int32, "5000", kHonour,
      "Where metadata are shared: a broker that was not heard of for so long is fenced, whatever "
      "else is known; whole seconds, rounded up."},
+    {"paceline.forward.ms", int64, "360000", kHonour,
+     "How long requests for a partition that was moved away are sent on to its new leader; longer "
+     "than clients' metadata.max.age.ms."},
+    {"paceline.drain.ms", int64, "30000", kHonour,
+     "How long a planned end may take to give away what the broker leads."},
+    {"paceline.drain.forward.ms", int64, "10000", kHonour,
+     "How long it then goes on sending requests to new leaders, while any come."},
     // Of no meaning here.
     {"log.dir", string, "", kAccept, "Use --data; brokers own no data.", false},
     {"log.dirs", string, "", kAccept, "Use --data; brokers own no data.", false},

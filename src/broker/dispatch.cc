@@ -64,6 +64,14 @@ Handler find_handler(int16_t api_key) {
       return handle_describe_producers;
     case ApiKey::describe_topic_partitions:
       return handle_describe_topic_partitions;
+    case ApiKey::elect_leaders:
+      return handle_elect_leaders;
+    case ApiKey::alter_partition_reassignments:
+      return handle_alter_partition_reassignments;
+    case ApiKey::list_partition_reassignments:
+      return handle_list_partition_reassignments;
+    case ApiKey::drain_broker:
+      return handle_drain_broker;
     case ApiKey::sasl_handshake:
     case ApiKey::sasl_authenticate:
       return nullptr;

@@ -16,20 +16,29 @@ auto with_coordinator(Request& request, std::string group, Step step, Otherwise 
   auto topic = co_await request.node.offsets_topic(request.shard);
   if (!topic) co_return otherwise(KafkaError::coordinator_not_available);
   const int32_t index = request.node.group_partition(group);
-  if (topic->partitions[static_cast<size_t>(index)].leader != request.node.settings().broker)
-    co_return otherwise(KafkaError::not_coordinator);
+  const bool led_here =
+      topic->partitions[static_cast<size_t>(index)].leader == request.node.settings().broker;
   ShardHost& host = request.node.home_of(topic->id, index);
-  auto run = [](ShardHost* where, Uuid id, int32_t partition,
-                Step* one) -> Task<std::optional<Answer>> {
-    Hosted* hosted = where->find(id, partition);
-    if (!hosted) co_return std::nullopt;
-    co_return co_await (*one)(*hosted->coordinator);
+  // The image may lag behind a move: where the partition lives decides.
+  struct Found {
+    bool moved = false;
+    std::optional<Answer> answer;
   };
-  std::optional<Answer> answer = co_await env::call_on(
-      *host.shard, request.shard,
-      [run, &host, id = topic->id, index, &step] { return run(&host, id, index, &step); });
-  if (!answer) co_return otherwise(KafkaError::coordinator_load_in_progress);
-  co_return std::move(*answer);
+  auto run = [](ShardHost* where, Lane own, StreamId id, Step* one) -> Task<Found> {
+    const Relay* relay = where->find_relay(id);
+    Found found{relay && relay->target().lane != own, std::nullopt};
+    Hosted* hosted = where->find(id);
+    if (hosted && !found.moved) found.answer.emplace(co_await (*one)(*hosted->coordinator));
+    co_return found;
+  };
+  auto running = [run, &host, &step, own = request.node.cluster().lane(),
+                  id = StreamId{topic->id, static_cast<uint32_t>(index)}] {
+    return run(&host, own, id, &step);
+  };
+  Found found = co_await env::call_on(*host.shard, request.shard, running);
+  if (found.answer) co_return std::move(*found.answer);
+  co_return otherwise(led_here && !found.moved ? KafkaError::coordinator_load_in_progress
+                                               : KafkaError::not_coordinator);
 }
 
 inline std::optional<std::string> own(const std::optional<std::string_view>& text) {

@@ -43,8 +43,12 @@ struct Metrics {
   std::atomic<int64_t> connections{0};
   std::atomic<uint64_t> connections_refused{0};
   std::array<std::atomic<uint64_t>, kBadFrames.size()> bad_frames{};
-  std::atomic<uint64_t> frames_left_over{0};  // requests with bytes behind the message
-  std::atomic<uint64_t> answers_given_up{0};  // connections ended because they did not read
+  std::atomic<uint64_t> frames_left_over{0};   // requests with bytes behind the message
+  std::atomic<uint64_t> answers_given_up{0};   // connections ended because they did not read
+  std::atomic<uint64_t> forwarded_appends{0};  // batches sent on to another broker
+  std::atomic<uint64_t> forwarded_reads{0};    // partitions of fetches
+  std::atomic<uint64_t> moved_away{0};         // partitions, by plan
+  std::atomic<uint64_t> moved_here{0};
 };
 
 }  // namespace paceline::broker

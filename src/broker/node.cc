@@ -1,6 +1,7 @@
 #include "broker/node.h"
 
 #include "base/log.h"
+#include "broker/mover.h"
 
 namespace paceline::broker {
 namespace {
@@ -10,6 +11,8 @@ constexpr uint64_t kBigFrameBytes = 4u << 20;
 
 }  // namespace
 namespace {
+
+constexpr env::Duration kStopWithin = std::chrono::seconds(15);
 
 // A few frames of the usual limit of 1 MiB, many of the usual size.
 constexpr uint64_t kReceiveBlockBytes = 4u << 20;
@@ -52,6 +55,7 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
       modest_(settings_.request_memory_bytes / 8),
       big_frames_(settings_.request_memory_bytes / 2),
       answers_(settings_.answer_memory_bytes),
+      mover_(std::make_unique<Mover>(*this, shard_, cluster, storage)),
       image_event_(shard_),
       applied_event_(shard_),
       background_(shard_) {
@@ -63,6 +67,8 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
         settings_.request_memory_bytes / 4 / kReceiveBlockBytes / shards.size());
   }
 }
+
+Node::~Node() = default;
 
 Task<Node::FramePermit> Node::charge_frame(env::Shard& shard, uint64_t bytes, bool modest) {
   FramePermit permit;
@@ -86,6 +92,9 @@ Task<void> Node::start() {
   follow(cluster_.image());
   shard_.spawn(apply_images());
   while (!applied_) co_await applied_event_.wait();
+  if (calls())
+    calls()->on_call(
+        [this](Lane from, Slice body) { return serve_call(from.broker, std::move(body)); });
   for (auto& host : hosts_)
     host->shard->post([this, target = host.get()] { target->shard->spawn(tick_loop(*target)); });
 }
@@ -99,11 +108,12 @@ void Node::follow(std::shared_ptr<const cluster::Image> image) {
 Task<void> Node::apply_images() {
   auto pass = background_.enter();
   while (!stopping_) {
-    if (newest_ == applied_) {
+    if (newest_ == applied_ && !look_again_) {
       co_await image_event_.wait();
       continue;
     }
     auto image = newest_;
+    look_again_ = false;
     const std::vector<Lane> left = inherit(*image);
     const env::Instant began = shard_.now();
     co_await apply(image);
@@ -176,43 +186,12 @@ Task<void> Node::settle_estates() {
 
 // Brings the open partitions to what the image says, all shards in parallel, each in order.
 Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
-  struct Work {
-    std::shared_ptr<const cluster::Image> image;
-    Node* node;
-    ShardHost* host;
-
-    static Task<void> run(Work work) {
-      ShardHost& host = *work.host;
-      std::vector<Unopened> unopened;
-      for (const auto& [name, topic] : work.image->topics) {
-        std::optional<partition::Config> config;  // made once a topic
-        for (uint32_t index = 0; index < topic->partitions.size(); ++index) {
-          if (&work.node->home_of(topic->id, static_cast<int32_t>(index)) != &host) continue;
-          const auto& partition = topic->partitions[index];
-          auto found = host.hosted.find(StreamId{topic->id, index});
-          if (partition.leader.value < 0 || partition.lane != work.node->cluster_.lane()) continue;
-          if (found == host.hosted.end()) {
-            unopened.push_back({topic, index});
-          } else if (found->second->partition) {
-            if (!config) config = work.node->partition_config(*topic, *work.image);
-            found->second->partition->set_config(*config);
-          }
-        }
-      }
-      co_await work.node->open_all(host, std::move(unopened), work.image);
-      std::vector<StreamId> gone;
-      for (const auto& [id, hosted] : host.hosted) {
-        if (!work.image->topics_by_id.contains(id.owner)) gone.push_back(id);
-      }
-      for (const StreamId& id : gone) co_await work.node->close_on(host, id, true);
-    }
-  };
   env::Gate running(shard_);
   for (auto& host : hosts_) {
     auto on_shard = [](Node* node, ShardHost* target, std::shared_ptr<const cluster::Image> what,
                        env::Gate::Pass) -> Task<void> {
-      Work work{std::move(what), node, target};
-      co_await env::call_on(*target->shard, node->shard_, [work] { return Work::run(work); });
+      auto applying = [node, target, what] { return node->apply_on(*target, what); };
+      co_await env::call_on(*target->shard, node->shard_, applying);
     };
     shard_.spawn(on_shard(this, host.get(), image, running.enter()));
   }
@@ -233,6 +212,49 @@ Task<void> Node::open_all(ShardHost& host, std::vector<Unopened> unopened,
   for (size_t i = 0; i < std::min(kOpenAtOnce, unopened.size()); ++i)
     host.shard->spawn(open_some(this, &host, &unopened, &next, image, opening.enter()));
   co_await opening.wait_empty();
+}
+
+Task<void> Node::apply_on(ShardHost& host, std::shared_ptr<const cluster::Image> image) {
+  std::vector<Unopened> unopened;
+  for (const auto& [name, topic] : image->topics) {
+    std::optional<partition::Config> config;  // made once a topic
+    for (uint32_t index = 0; index < topic->partitions.size(); ++index) {
+      if (&home_of(topic->id, static_cast<int32_t>(index)) != &host) continue;
+      const auto& partition = topic->partitions[index];
+      const StreamId id{topic->id, index};
+      if (partition.leader.value < 0) continue;
+      if (partition.lane != cluster_.lane()) {
+        follow_leader(host, id, partition);
+        const Relay* relay = host.find_relay(id);
+        Hosted* served = host.find(id);
+        // Its page says another lane, and no move of ours is under way.
+        if (served && served->partition->epoch() < partition.epoch && !(relay && relay->moving)) {
+          log_error("partition {}-{} is led by lane {}: it is closed here", name, index,
+                    partition.lane.to_string());
+          co_await close_on(host, id, false);
+        }
+        continue;
+      }
+      auto found = host.hosted.find(id);
+      if (found == host.hosted.end()) {
+        if (may_open(host, id, partition)) unopened.push_back({topic, index});
+      } else if (found->second->partition) {
+        if (!config) config = partition_config(*topic, *image);
+        found->second->partition->set_config(*config);
+      }
+    }
+  }
+  co_await open_all(host, std::move(unopened), image);
+  std::vector<StreamId> gone;
+  for (const auto& [id, hosted] : host.hosted) {
+    const Relay* relay = host.find_relay(id);
+    if (!image->topics_by_id.contains(id.owner) && !(relay && relay->moving)) gone.push_back(id);
+  }
+  for (const StreamId& id : gone) co_await close_on(host, id, true);
+  std::erase_if(host.relays, [now = host.shard->now()](const auto& one) {
+    const Relay& relay = *one.second;
+    return !relay.moving && relay.empty() && now >= relay.until;
+  });
 }
 
 Task<void> Node::open_on(ShardHost& host, std::shared_ptr<const cluster::TopicImage> topic,
@@ -256,20 +278,8 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
   if (!topic || hosted.index >= topic->partitions.size())
     co_return fail(Code::not_found, "its topic is gone");
   hosted.opening = true;
-  // A coordinator that took in a part of what it replays is not good for a second attempt.
-  if (hosted.topic == kOffsetsTopic)
-    hosted.coordinator = group::Coordinator::create(*host.shard, settings_.group);
-  partition::Partition::Options options{
-      .shard = host.shard,
-      .storage = &storage_,
-      .stream = StreamId{hosted.topic_id, hosted.index},
-      .name = hosted.topic + "-" + std::to_string(hosted.index),
-      .epoch = topic->partitions[hosted.index].epoch,
-      .config = partition_config(*topic, *image),
-      .attached = hosted.coordinator.get(),
-      .from = topic->partitions[hosted.index].from,
-  };
-  auto opened = co_await partition::Partition::open(std::move(options));
+  const cluster::PartitionImage led = topic->partitions[hosted.index];
+  auto opened = co_await open_partition(host, hosted, *topic, *image, led.epoch, led.from);
   std::vector<Refusal> refused;
   if (opened && strangers_refused_.load(std::memory_order_relaxed))
     refused = co_await refused_before(host, hosted.topic, hosted.index);
@@ -288,6 +298,9 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
   for (const Refusal& refusal : refused)
     hosted.partition->refused_before(refusal.producer_id, refusal.producer_epoch,
                                      refusal.base_sequence);
+  // It may have been here before, and who waits for it goes on.
+  const StreamId id{hosted.topic_id, hosted.index};
+  if (Relay* relay = host.find_relay(id)) relay->retarget({cluster_.lane(), led.epoch});
   // Configuration may have changed meanwhile, when there was no partition to be told.
   const auto newest = this->image();
   const cluster::TopicImage* now = newest->topic(hosted.topic_id);
@@ -315,6 +328,25 @@ Task<std::vector<Refusal>> Node::refused_before(ShardHost& host, std::string top
       all.push_back(refusal);
   }
   co_return all;
+}
+
+Task<Result<std::unique_ptr<partition::Partition>>> Node::open_partition(
+    ShardHost& host, Hosted& hosted, const cluster::TopicImage& topic, const cluster::Image& image,
+    Epoch epoch, std::optional<Lane> from) {
+  // A coordinator that took in a part of what it replays is not good for a second attempt.
+  if (hosted.topic == kOffsetsTopic)
+    hosted.coordinator = group::Coordinator::create(*host.shard, settings_.group);
+  partition::Partition::Options options{
+      .shard = host.shard,
+      .storage = &storage_,
+      .stream = StreamId{hosted.topic_id, hosted.index},
+      .name = hosted.topic + "-" + std::to_string(hosted.index),
+      .epoch = epoch,
+      .config = partition_config(topic, image),
+      .attached = hosted.coordinator.get(),
+      .from = from,
+  };
+  co_return co_await partition::Partition::open(std::move(options));
 }
 
 // A store that fails keeps a partition offline for as long as it fails, no longer.
@@ -362,9 +394,11 @@ Task<void> Node::release_waiters() {
   released_.store(true, std::memory_order_relaxed);
   for (auto& host : hosts_) {
     auto close_all = [](ShardHost* target) -> Task<void> {
-      for (auto& [id, hosted] : target->hosted) {
-        if (hosted->coordinator && hosted->partition) co_await hosted->coordinator->close();
-      }
+      std::vector<StreamId> ids;
+      for (const auto& [id, hosted] : target->hosted)
+        if (hosted->coordinator) ids.push_back(id);
+      for (const StreamId& id : ids)
+        if (Hosted* hosted = target->find(id)) co_await hosted->coordinator->close();
     };
     co_await env::call_on(*host->shard, shard_,
                           [close_all, target = host.get()] { return close_all(target); });
@@ -374,7 +408,11 @@ Task<void> Node::release_waiters() {
 Task<void> Node::stop() {
   stopping_ = true;
   image_event_.notify_all();
-  co_await background_.wait_empty();
+  // A move whose outcome the metadata store does not tell is not waited for: this life ends, and
+  // what it had of it goes nowhere. It ends with the shards.
+  const env::Instant until = shard_.now() + kStopWithin;
+  while (background_.inside() > 0 && shard_.now() < until)
+    co_await env::sleep_for(shard_, std::chrono::milliseconds(5));
   for (auto& host : hosts_) {
     auto close_all = [](Node* node, ShardHost* target) -> Task<void> {
       std::vector<StreamId> ids;

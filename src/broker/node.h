@@ -13,7 +13,9 @@
 #include "broker/answer_memory.h"
 #include "broker/complaints.h"
 #include "broker/metrics.h"
+#include "broker/peer_format.h"
 #include "broker/refusals.h"
+#include "broker/relay.h"
 #include "broker/settings.h"
 #include "broker/surroundings.h"
 #include "broker/topic_config.h"
@@ -30,6 +32,7 @@ namespace paceline::broker {
 inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
 
 class Connection;
+class Mover;
 
 // A partition that this broker leads, and the coordinator that lives in it if it is one of
 // __consumer_offsets. On its own shard.
@@ -59,6 +62,18 @@ struct ShardHost {
   // Connections that wait for their client to read, in the order in which they began to.
   std::list<Connection*> unread;
 
+  // Of planned moves. Partitions that are, or were lately, on their way from here to another
+  // broker.
+  std::unordered_map<StreamId, std::shared_ptr<Relay>> relays;
+  // Partitions that were given away, with the epoch of that: what an image says of an earlier epoch
+  // is out of date.
+  std::unordered_map<StreamId, Epoch> given_up;
+  std::set<StreamId> arriving;  // being opened, not committed yet
+
+  // Null: requests go to the partition here, or nowhere.
+  Relay* find_relay(const StreamId& id);
+  Relay& relay(const StreamId& id, Relay::Target here);
+  Hosted* find(const StreamId& id) { return find(id.owner, static_cast<int32_t>(id.index)); }
   // The open partition, or null: not ours, still opening, or offline.
   Hosted* find(const Uuid& topic_id, int32_t index);
 };
@@ -69,11 +84,15 @@ class Node {
  public:
   Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::Storage& storage,
        Settings settings, TopicConfigs topic_configs, Surroundings surroundings);
+  ~Node();
 
   // Opens every partition this broker leads; returns when all are served or known to be offline.
   Task<void> start();
   // First half of the end: whoever waits in a coordinator or a long poll is answered.
   Task<void> release_waiters();
+  // Before it, at a planned end: gives away what is led here, to brokers that are registered, and
+  // sends requests on for as long as clients still come with them. Bounded by the settings.
+  Task<void> drain();
   // Closes all partitions. Nothing is served after.
   Task<void> stop();
   bool stopping() const { return released_.load(std::memory_order_relaxed); }
@@ -110,6 +129,24 @@ class Node {
   ShardHost& host_of(const env::Shard& shard) { return *hosts_[shard.index()]; }
   // Where the state of a partition lives.
   ShardHost& home_of(const Uuid& topic_id, int32_t index);
+
+  // Answers a question of another broker. On the first shard; begun in the order of arrival.
+  Task<Result<Slice>> serve_call(BrokerId from, Slice body);
+  // Asks the broker that is to know, which may be this one. From any shard.
+  Task<Result<std::vector<Outcome>>> ask(env::Shard& home, BrokerId whom, PeerRequest request);
+  PeerCalls* calls() const { return surroundings_.calls; }
+  void note_forward(env::Instant now) {
+    last_forward_ms_.store(
+        std::chrono::duration_cast<std::chrono::milliseconds>(now.since_start).count(),
+        std::memory_order_relaxed);
+  }
+  // Something was put off that the image says.
+  void look_again();
+  // The partition, without anybody being able to find it. On the host's shard.
+  Task<Result<std::unique_ptr<partition::Partition>>> open_partition(
+      ShardHost& host, Hosted& hosted, const cluster::TopicImage& topic,
+      const cluster::Image& image, Epoch epoch, std::optional<Lane> from);
+  Task<void> close_on(ShardHost& host, StreamId id, bool erase);
 
   // Waits (any shard) until all partitions of the topic are open here, or the deadline passes.
   Task<bool> wait_open(env::Shard& home, Uuid topic_id, env::Instant deadline);
@@ -150,7 +187,10 @@ class Node {
                               std::shared_ptr<const cluster::Image> image);
   Task<std::vector<Refusal>> refused_before(ShardHost& host, std::string topic, uint32_t index);
   Task<void> keep_opening(ShardHost& host, StreamId id);
-  Task<void> close_on(ShardHost& host, StreamId id, bool erase);
+  Task<void> apply_on(ShardHost& host, std::shared_ptr<const cluster::Image> image);
+  bool may_open(ShardHost& host, const StreamId& id, const cluster::PartitionImage& partition);
+  void follow_leader(ShardHost& host, const StreamId& id, const cluster::PartitionImage& partition);
+  Task<std::vector<Outcome>> serve_here(PeerRequest request);
   Task<void> tick_loop(ShardHost& host);
   Task<void> create_in_background(std::string name);
 
@@ -164,6 +204,8 @@ class Node {
   env::Budget modest_;
   env::Budget big_frames_;  // a part of memory_, taken before it
   AnswerMemory answers_;
+  std::unique_ptr<Mover> mover_;
+  std::atomic<int64_t> last_forward_ms_{0};  // of a request of a client, in ms since the start
   std::atomic<uint64_t> produce_bytes_{0};
   std::atomic<bool> strangers_refused_{false};  // ever
   std::vector<std::unique_ptr<ShardHost>> hosts_;
@@ -177,6 +219,7 @@ class Node {
   std::set<Lane> estates_;    // of other brokers, left to us
   std::set<Lane> unsettled_;  // those of them of which something may be missing yet
   bool stopping_ = false;
+  bool look_again_ = false;  // at the image that was applied last
   std::atomic<bool> released_{false};
   std::map<std::string, bool> creating_;
 };

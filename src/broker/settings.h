@@ -53,6 +53,11 @@ struct Settings {
   int16_t replication_factor_default = 1;
   uint32_t offsets_topic_partitions = 50;
   int64_t retention_check_ms = 300'000;
+  // How long requests for a partition that has moved away are sent on to its leader: longer than
+  // clients keep what they know of leaders.
+  int64_t forward_ms = 360'000;
+  int64_t drain_max_ms = 30'000;          // at a planned end
+  int64_t drain_forward_max_ms = 10'000;  // after it, while clients still send for what has moved
   group::Options group;
 };
 

@@ -195,6 +195,16 @@ Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Insta
   text.one("paceline_answers_given_up_total", "counter",
            "Connections ended because others needed the memory of their unread answers.",
            total(node, &Metrics::answers_given_up));
+  text.one("paceline_partitions_moved_away_total", "counter",
+           "Partitions given to another broker by plan.", total(node, &Metrics::moved_away));
+  text.one("paceline_partitions_moved_here_total", "counter",
+           "Partitions taken from another broker by plan.", total(node, &Metrics::moved_here));
+  text.one("paceline_forwarded_batches_total", "counter",
+           "Batches for partitions that have moved, sent on to their leaders.",
+           total(node, &Metrics::forwarded_appends));
+  text.one("paceline_forwarded_reads_total", "counter",
+           "Reads of partitions that have moved, sent on to their leaders.",
+           total(node, &Metrics::forwarded_reads));
   text.one("paceline_answer_memory_bytes", "gauge", "Memory of answers that are not sent yet.",
            node.answers().bytes_held());
   text.one("paceline_answer_memory_bytes_max", "gauge", "Its budget.", node.answers().bytes_max());

@@ -39,6 +39,10 @@ struct Server::Parts {
 
 namespace {
 
+// One a batch that is sent on and one a partition that somebody waits for: their bytes are the
+// bound.
+constexpr uint32_t kPeerCallsMax = 8192;
+
 net::HttpResponse text_response(int status, std::string body) {
   net::HttpResponse response;
   response.status = status;
@@ -234,9 +238,12 @@ void Server::meet_peers() {
   Parts& parts = *parts_;
   const Uuid cluster_id = parts.cluster->cluster_id();
   const Lane self = parts.cluster->lane();
-  auto peers = peer::Peers::open(
-      shard_, {.cluster_id = cluster_id, .self = self, .bounds = options_.peer->bounds},
-      std::move(parts.peer_listener));
+  auto peers = peer::Peers::open(shard_,
+                                 {.cluster_id = cluster_id,
+                                  .self = self,
+                                  .bounds = options_.peer->bounds,
+                                  .calls_max = kPeerCallsMax},
+                                 std::move(parts.peer_listener));
   auto heard = [this, cluster_id, self](const std::vector<peer::Address>& all) {
     if (heard_peers_) heard_peers_(cluster_id, self, all);
   };
@@ -317,6 +324,7 @@ Task<void> Server::materialise() {
 Task<void> Server::stop() {
   parts_->ready = false;
   if (parts_->admin) parts_->admin->close();
+  if (parts_->broker) co_await parts_->broker->node().drain();
   if (parts_->peering) parts_->peering->on_call(nullptr);
   if (parts_->broker) co_await parts_->broker->stop();
   if (parts_->storage)

@@ -1,0 +1,138 @@
+#include <algorithm>
+
+#include "broker/errors.h"
+#include "broker/forward.h"
+
+// What other brokers send on to us. Nothing of it goes any further.
+
+namespace paceline::broker {
+namespace {
+
+// Null: the partition is not here in that term, and `elsewhere` says what is known.
+Hosted* find_term(Node& node, ShardHost& host, const StreamId& id, Epoch epoch,
+                  Elsewhere& elsewhere) {
+  Hosted* hosted = host.find(id);
+  if (hosted && hosted->partition->epoch() > epoch)
+    elsewhere = {node.cluster().lane(), hosted->partition->epoch()};
+  if (Relay* relay = host.find_relay(id))
+    if (relay->target().epoch > std::max(epoch, elsewhere.epoch))
+      elsewhere = {relay->target().lane, relay->target().epoch};
+  return elsewhere.epoch.value < 0 && hosted && hosted->partition->epoch() == epoch ? hosted
+                                                                                    : nullptr;
+}
+
+ShardHost& home_of(Node& node, const StreamId& id) {
+  return node.home_of(id.owner, static_cast<int32_t>(id.index));
+}
+
+Task<AppendAnswer> append_on(Node* node, ShardHost* host, ForwardedAppend append) {
+  Elsewhere elsewhere;
+  Hosted* hosted = find_term(*node, *host, append.stream, append.epoch, elsewhere);
+  if (!hosted) co_return elsewhere;
+  if (append.within_ms == 0)
+    co_return partition::AppendFailure{KafkaError::request_timed_out, "it came too late", {}};
+  partition::AppendRequest what;
+  what.records = std::move(append.records);
+  what.produce_version = append.produce_version;
+  auto done = co_await hosted->partition->append(std::move(what));
+  if (done) co_return *done;
+  if (!done.error().moved) co_return std::move(done.error());
+  (void)find_term(*node, *host, append.stream, append.epoch, elsewhere);
+  co_return elsewhere;
+}
+
+struct FetchOnShards {
+  ForwardedFetch ask;
+  std::vector<ReadAnswer> answers;
+  size_t bytes = 0;
+
+  static Task<void> run(Node* node, ShardHost* host, FetchOnShards* all) {
+    for (size_t i = 0; i < all->ask.reads.size(); ++i) {
+      const ForwardedRead& read = all->ask.reads[i];
+      if (&home_of(*node, read.stream) != host) continue;
+      Elsewhere elsewhere;
+      Hosted* hosted = find_term(*node, *host, read.stream, read.epoch, elsewhere);
+      if (!hosted) {
+        all->answers[i] = elsewhere;
+        continue;
+      }
+      partition::FetchRequest what;
+      what.from = read.from;
+      what.expected_epoch = read.expected_epoch;
+      what.read_committed = all->ask.read_committed;
+      const size_t left = all->ask.bytes_max > all->bytes ? all->ask.bytes_max - all->bytes : 0;
+      what.bytes_max = std::min<size_t>(read.bytes_max, left);
+      what.at_least_one = all->ask.at_least_one && all->bytes == 0;
+      auto fetched = co_await hosted->partition->fetch(what);
+      if (fetched) {
+        all->bytes += fetched->bytes;
+        all->answers[i] = std::move(*fetched);
+        continue;
+      }
+      (void)find_term(*node, *host, read.stream, read.epoch, elsewhere);
+      if (elsewhere.epoch.value >= 0)
+        all->answers[i] = elsewhere;
+      else
+        all->answers[i] = fetched.error().code;
+    }
+  }
+};
+
+struct Watching {
+  explicit Watching(env::Shard& shard) : changed(shard) {}
+  env::Event changed;
+};
+
+Task<WatchAnswer> watch_on(Node* node, ShardHost* host, ForwardedWatch watch) {
+  const env::Instant deadline =
+      host->shard->now() + std::chrono::milliseconds(std::min(watch.within_ms, 30'000u));
+  auto watching = std::make_shared<Watching>(*host->shard);
+  std::unique_ptr<partition::Partition::Subscription> subscription;
+  for (;;) {
+    Elsewhere elsewhere;
+    Hosted* hosted = find_term(*node, *host, watch.stream, watch.epoch, elsewhere);
+    if (!hosted) co_return elsewhere;
+    const Ends ends{hosted->partition->log_start(), hosted->partition->high_watermark()};
+    const bool over = host->shard->now() >= deadline || node->stopping();
+    if (over || ends.start != watch.start || ends.end != watch.end) co_return ends;
+    // Steps: an ending broker is not held up, and a closed partition says nothing more.
+    if (!subscription)
+      subscription = hosted->partition->subscribe([watching] { watching->changed.notify_all(); });
+    co_await watching->changed.wait_until(
+        std::min(deadline, host->shard->now() + std::chrono::milliseconds(250)));
+  }
+}
+
+}  // namespace
+
+Task<AppendAnswer> serve_append(Node& node, env::Shard& home, ForwardedAppend append) {
+  ShardHost& host = home_of(node, append.stream);
+  auto run = [&node, &host, append = std::move(append)]() mutable {
+    return append_on(&node, &host, std::move(append));
+  };
+  co_return co_await env::call_on(*host.shard, home, std::move(run));
+}
+
+Task<std::vector<ReadAnswer>> serve_fetch(Node& node, env::Shard& home, ForwardedFetch fetch) {
+  FetchOnShards all;
+  all.ask = std::move(fetch);
+  all.answers.resize(all.ask.reads.size(), Elsewhere{});
+  for (size_t shard = 0; shard < node.shard_count(); ++shard) {
+    ShardHost& host = node.host(shard);
+    const bool wanted = std::any_of(
+        all.ask.reads.begin(), all.ask.reads.end(),
+        [&](const ForwardedRead& read) { return &home_of(node, read.stream) == &host; });
+    if (!wanted) continue;
+    auto run = [&node, &host, &all] { return FetchOnShards::run(&node, &host, &all); };
+    co_await env::call_on(*host.shard, home, run);
+  }
+  co_return std::move(all.answers);
+}
+
+Task<WatchAnswer> serve_watch(Node& node, env::Shard& home, ForwardedWatch watch) {
+  ShardHost& host = home_of(node, watch.stream);
+  auto run = [&node, &host, watch] { return watch_on(&node, &host, watch); };
+  co_return co_await env::call_on(*host.shard, home, run);
+}
+
+}  // namespace paceline::broker

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "broker/mover.h"
+
+namespace paceline::broker {
+
+template <class Item, class Step, class... More>
+Task<void> Mover::on_shards(std::vector<Item>& all, Step step, More... more) {
+  std::map<ShardHost*, std::vector<Item*>> by_shard;
+  for (Item& item : all) {
+    const StreamId id = stream_of(item);
+    by_shard[&node_.home_of(id.owner, static_cast<int32_t>(id.index))].push_back(&item);
+  }
+  auto cross = [](Mover* mover, ShardHost* host, std::vector<Item*>* mine, Step what,
+                  env::Gate::Pass, More... with) -> Task<void> {
+    auto make = [mover, host, mine, what, with...] { return what(mover, host, mine, with...); };
+    co_await env::call_on(*host->shard, mover->shard_, make);
+  };
+  env::Gate running(shard_);
+  for (auto& [host, mine] : by_shard)
+    shard_.spawn(cross(this, host, &mine, step, running.enter(), more...));
+  co_await running.wait_empty();
+}
+
+}  // namespace paceline::broker

@@ -1,0 +1,161 @@
+#include <algorithm>
+
+#include "base/log.h"
+#include "broker/errors.h"
+#include "broker/forward.h"
+#include "broker/mover.h"
+#include "broker/node.h"
+
+// What planned moves need of the node: who leads what has left, and what other brokers ask.
+
+namespace paceline::broker {
+
+Relay* ShardHost::find_relay(const StreamId& id) {
+  const auto found = relays.find(id);
+  if (found == relays.end()) return nullptr;
+  Relay& relay = *found->second;
+  if (relay.moving || !relay.empty() || shard->now() < relay.until) return &relay;
+  relays.erase(found);
+  return nullptr;
+}
+
+Relay& ShardHost::relay(const StreamId& id, Relay::Target here) {
+  if (Relay* known = find_relay(id)) {
+    known->retarget(here);
+    return *known;
+  }
+  return *(relays[id] = std::make_shared<Relay>(*shard, here));
+}
+
+void Node::look_again() {
+  look_again_ = true;
+  image_event_.notify_all();
+}
+
+// An image may be older than what we know: it lags behind our own moves.
+bool Node::may_open(ShardHost& host, const StreamId& id, const cluster::PartitionImage& partition) {
+  const Relay* relay = host.find_relay(id);
+  if (host.arriving.contains(id) || (relay && relay->moving)) return false;
+  const auto given = host.given_up.find(id);
+  if (given == host.given_up.end()) return true;
+  if (partition.epoch < given->second) return false;
+  host.given_up.erase(given);
+  return true;
+}
+
+void Node::follow_leader(ShardHost& host, const StreamId& id,
+                         const cluster::PartitionImage& partition) {
+  if (const auto given = host.given_up.find(id);
+      given != host.given_up.end() && partition.epoch >= given->second)
+    host.given_up.erase(given);
+  Relay* relay = host.find_relay(id);
+  if (!relay || relay->moving) return;
+  const Hosted* hosted = host.find(id);
+  if (hosted && hosted->partition->epoch() >= partition.epoch) return;
+  relay->retarget({partition.lane, partition.epoch});
+}
+
+Task<Result<std::vector<Outcome>>> Node::ask(env::Shard& home, BrokerId whom, PeerRequest request) {
+  if (whom == settings_.broker) {
+    auto serve = [this, request = std::move(request)]() mutable {
+      return serve_here(std::move(request));
+    };
+    co_return co_await env::call_on(shard_, home, std::move(serve));
+  }
+  if (!calls()) co_return fail(Code::unavailable, "this broker has no connections to others");
+  Slice body = encode(request);
+  CO_TRY(const Slice answer, co_await calls()->call(home, whom, std::move(body),
+                                                    home.now() + std::chrono::seconds(60)));
+  co_return decode_outcomes(answer);
+}
+
+Task<std::vector<Outcome>> Node::serve_here(PeerRequest request) {
+  auto pass = background_.enter();
+  if (auto* move = std::get_if<MoveRequest>(&request))
+    co_return co_await mover_->give(std::move(move->streams), move->to);
+  if (auto* adopt = std::get_if<Adopt>(&request)) {
+    std::vector<Outcome> one;
+    one.push_back(co_await mover_->take(std::move(*adopt)));
+    co_return one;
+  }
+  if (auto* prefer = std::get_if<PreferRequest>(&request))
+    co_return co_await mover_->prefer(std::move(prefer->preferences));
+  std::vector<Outcome> outcome(1);
+  if (!std::holds_alternative<DrainRequest>(request)) {
+    outcome[0] = {KafkaError::invalid_request, "a question of another kind"};
+  } else if (!calls()) {
+    outcome[0] = {KafkaError::invalid_request, "this broker has no connections to others"};
+  } else {
+    auto drain = [](Node* node, env::Gate::Pass) -> Task<void> {
+      const env::Instant deadline =
+          node->shard_.now() + std::chrono::milliseconds(node->settings_.drain_max_ms);
+      const size_t left = co_await node->mover_->drain(deadline);
+      log_info("drained: {} partitions are left", left);
+    };
+    shard_.spawn(drain(this, background_.enter()));
+  }
+  co_return outcome;
+}
+
+Task<Result<Slice>> Node::serve_call(BrokerId from, Slice body) {
+  CO_TRY(PeerRequest request, decode_request(body));
+  if (stopping_) co_return fail(Code::unavailable, "the broker stops");
+  auto pass = background_.enter();
+  if (auto* append = std::get_if<ForwardedAppend>(&request))
+    co_return encode(co_await serve_append(*this, shard_, std::move(*append)));
+  if (auto* fetch = std::get_if<ForwardedFetch>(&request))
+    co_return encode(co_await serve_fetch(*this, shard_, std::move(*fetch)));
+  if (auto* watch = std::get_if<ForwardedWatch>(&request))
+    co_return encode(co_await serve_watch(*this, shard_, *watch));
+  log_debug("broker {} asks", from.value);
+  co_return encode(co_await serve_here(std::move(request)));
+}
+
+namespace {
+
+struct Over {
+  explicit Over(env::Shard& shard) : changed(shard) {}
+  bool is = false;
+  env::Event changed;
+};
+
+Task<void> drain_until(Mover* mover, env::Instant deadline, std::shared_ptr<Over> over,
+                       env::Gate::Pass) {
+  (void)co_await mover->drain(deadline);
+  over->is = true;
+  over->changed.notify_all();
+}
+
+}  // namespace
+
+// What is forwarded is not held up: a client that finds its connection closed sleeps before it
+// tries again, and one that asks for metadata in its own time does not.
+Task<void> Node::drain() {
+  const auto image = this->image();
+  const bool others = std::ranges::any_of(image->brokers, [&](const cluster::BrokerImage& broker) {
+    return broker.id != settings_.broker;
+  });
+  if (!calls() || !others) co_return;
+  mover_->take_no_more();
+  const size_t before = mover_->led_here();
+  const env::Instant deadline = shard_.now() + std::chrono::milliseconds(settings_.drain_max_ms);
+  // A move whose outcome nobody can read is left when the time is up: it goes on nowhere.
+  auto over = std::make_shared<Over>(shard_);
+  shard_.spawn(drain_until(mover_.get(), deadline, over, background_.enter()));
+  while (!over->is && shard_.now() < deadline) co_await over->changed.wait_until(deadline);
+  const size_t left = mover_->led_here();
+  log_info("drained before the end: {} partitions are left", left);
+  const env::Instant until =
+      shard_.now() + std::chrono::milliseconds(settings_.drain_forward_max_ms);
+  constexpr env::Duration kQuiet = std::chrono::milliseconds(500);
+  // Who was served here until now may come at any moment.
+  const env::Instant drained = left < before ? shard_.now() : env::Instant{};
+  for (;;) {
+    const env::Instant last =
+        std::max(drained, env::Instant{std::chrono::milliseconds(last_forward_ms_.load())});
+    if (shard_.now() >= until || shard_.now() - last >= kQuiet) break;
+    co_await env::sleep_for(shard_, std::chrono::milliseconds(50));
+  }
+}
+
+}  // namespace paceline::broker
