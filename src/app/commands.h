@@ -40,6 +40,13 @@ Task<int> topic_delete(env::Shard& shard, Target target, std::string name);
 Task<int> group_list(env::Shard& shard, Target target);
 Task<int> group_describe(env::Shard& shard, Target target, std::string group);
 
+// `named`: TOPIC, TOPIC:P, or empty for all.
+Task<int> leader_list(env::Shard& shard, Target target, std::string named);
+// Makes broker `to` the preferred leader, and the leader.
+Task<int> leader_move(env::Shard& shard, Target target, std::string named, int32_t to);
+// Gives away what the broker leads; preferences stay.
+Task<int> leader_drain(env::Shard& shard, Target target, int32_t broker, bool wait);
+
 // `resource`: "topic/NAME" or "broker/ID" or "broker".
 Task<int> config_get(env::Shard& shard, Target target, std::string resource);
 Task<int> config_set(env::Shard& shard, Target target, std::string resource,

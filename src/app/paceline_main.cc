@@ -184,6 +184,38 @@ void add_group(CLI::App& app, int& exit_code) {
   });
 }
 
+void add_leader(CLI::App& app, int& exit_code) {
+  CLI::App& leader = *app.add_subcommand("leader", "who leads: list, move, drain");
+  leader.require_subcommand(1);
+  auto format = std::make_shared<Format>();
+  auto named = std::make_shared<std::string>();
+  auto broker = std::make_shared<int32_t>(-1);
+  auto wait = std::make_shared<bool>(false);
+  CLI::App& list = *leader.add_subcommand("list", "partitions with their leaders and replicas");
+  add_target(list, *format);
+  list.add_option("partition", *named, "TOPIC or TOPIC:P; all without");
+  list.callback([format, named, &exit_code] {
+    exit_code = run_command(
+        [&](env::Shard& shard) { return leader_list(shard, format->target(), *named); });
+  });
+  CLI::App& move = *leader.add_subcommand("move", "make a broker lead, now and by preference");
+  add_target(move, *format);
+  move.add_option("partition", *named, "TOPIC or TOPIC:P")->required();
+  move.add_option("--to", *broker, "the broker's id")->required();
+  move.callback([format, named, broker, &exit_code] {
+    exit_code = run_command(
+        [&](env::Shard& shard) { return leader_move(shard, format->target(), *named, *broker); });
+  });
+  CLI::App& drain = *leader.add_subcommand("drain", "let others lead what a broker leads");
+  add_target(drain, *format);
+  drain.add_option("broker", *broker, "the broker's id")->required();
+  drain.add_flag("--wait", *wait, "until it leads nothing, for a minute at most");
+  drain.callback([format, broker, wait, &exit_code] {
+    exit_code = run_command(
+        [&](env::Shard& shard) { return leader_drain(shard, format->target(), *broker, *wait); });
+  });
+}
+
 void add_config(CLI::App& app, int& exit_code) {
   CLI::App& config = *app.add_subcommand("config", "configuration: get, set, lint");
   config.require_subcommand(1);
@@ -280,6 +312,7 @@ int main(int argc, char** argv) {
   paceline::app::add_dev(app, exit_code);
   paceline::app::add_topic(app, exit_code);
   paceline::app::add_group(app, exit_code);
+  paceline::app::add_leader(app, exit_code);
   paceline::app::add_config(app, exit_code);
   paceline::app::add_check(app, exit_code);
   paceline::app::add_cost(app, exit_code);
