@@ -1,0 +1,293 @@
+#!/usr/bin/python3
+"""Three brokers on one etcd and one shared folder, an idempotent producer, a reader and a group: partitions move between
+the brokers all the time, those of the groups too, and then brokers are drained and stopped. No record is lost, doubled or
+out of order, no client is told of an error, and the group keeps its members.
+
+  move.py [--seconds N] [--every-ms N]
+"""
+import argparse
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+for folder in ("clients", "stores", "torture"):
+    sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
+
+from confluent_kafka import Consumer, Producer, TopicPartition  # noqa: E402
+from confluent_kafka.admin import AdminClient  # noqa: E402
+from etcd import Etcd  # noqa: E402
+from harness import binary, check  # noqa: E402
+from rig import House, Table, create_topic  # noqa: E402
+
+BROKERS, PARTITIONS, TOPIC, GROUP = (1, 2, 3), 12, "moving", "movers"
+ANSWERED_WITHIN_S = 20
+
+
+class Load:
+    """An open-loop producer: one record every 5 ms, whatever becomes of those before it."""
+
+    def __init__(self, addresses, every_ms=5):
+        self.errors = []
+        self.producer = Producer({"bootstrap.servers": addresses, "enable.idempotence": True, "linger.ms": 0,
+                                  "message.timeout.ms": 120000, "log_level": 0, "error_cb": self.errors.append})
+        self.every, self.sent, self.acked, self.refused, self.slow = every_ms / 1000, 0, {}, [], []
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def told(self, began, error, message):
+        if error is not None:
+            self.refused.append(str(error))
+            return
+        self.acked[message.partition(), message.offset()] = message.value()
+        self.slow.append((began, message.partition(), time.monotonic() - began))
+
+    def run(self):
+        due = time.monotonic()
+        while not self.stopping.is_set():
+            now = time.monotonic()
+            if now < due:
+                self.producer.poll(min(due - now, 0.001))
+                continue
+            due += self.every
+            value, partition = b"%08d" % self.sent, self.sent % PARTITIONS
+            self.producer.produce(TOPIC, value, partition=partition,
+                                  on_delivery=lambda e, m, began=now: self.told(began, e, m))
+            self.sent += 1
+
+    def settle(self):
+        self.stopping.set()
+        self.thread.join()
+        left = self.producer.flush(ANSWERED_WITHIN_S)
+        check(left == 0, f"{left} of {self.sent} records are not answered")
+        check(not self.refused, f"refused: {self.refused[:3]}")
+        check(not self.errors, f"the producer was told: {[str(error) for error in self.errors[:3]]}")
+
+
+class Member:
+    """One of a group. What it gets is in order, and it is asked to give up nothing before the end."""
+
+    def __init__(self, addresses, name):
+        self.name, self.got, self.errors, self.assigned, self.revoked = name, {}, [], 0, 0
+        self.commits_failed = []
+        self.consumer = Consumer({"bootstrap.servers": addresses, "group.id": GROUP, "client.id": name,
+                                  "auto.offset.reset": "earliest", "enable.auto.commit": True,
+                                  "auto.commit.interval.ms": 500, "session.timeout.ms": 10000, "log_level": 0,
+                                  "error_cb": self.errors.append, "on_commit": self.committed})
+        self.consumer.subscribe([TOPIC], on_assign=self.on_assign, on_revoke=self.on_revoke)
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def committed(self, error, _partitions):
+        if error is not None:
+            self.commits_failed.append(str(error))
+
+    def on_assign(self, _consumer, _partitions):
+        self.assigned += 1
+
+    def on_revoke(self, _consumer, _partitions):
+        self.revoked += 1
+
+    def run(self):
+        while not self.stopping.is_set():
+            for message in self.consumer.consume(500, 0.1):
+                if message.error() is not None:
+                    self.errors.append(message.error())
+                    continue
+                self.got.setdefault(message.partition(), []).append((message.offset(), message.value()))
+
+    def close(self):
+        self.stopping.set()
+        self.thread.join()
+        self.consumer.close()
+
+
+def leaders(address, topic):
+    described = AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(topic, timeout=10).topics[topic]
+    return {index: partition.leader for index, partition in described.partitions.items()}
+
+
+def leader(address, *words):
+    command = [binary(), "leader", *words, "-b", address, "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    return done.returncode, done.stdout + done.stderr
+
+
+def events_of(folder):
+    """The phases of all moves, as the brokers have written them down."""
+    phases = {}
+    for number in BROKERS:
+        file = os.path.join(folder, str(number), "data", "events.jsonl")
+        if not os.path.exists(file):
+            continue
+        with open(file, encoding="utf-8") as lines:
+            for line in lines:
+                if "move.given" in line or "move.taken" in line:
+                    for key, value in re.findall(r"(\w+)_ms=([0-9.]+)", line):
+                        phases.setdefault(key, []).append(float(value))
+    return phases
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+
+def gap_of_moves(load, moves):
+    """Of each move: the slowest answer of that partition to what was sent around it, in ms."""
+    by_partition = {}
+    for began, partition, took in load.slow:
+        by_partition.setdefault(partition, []).append((began, took))
+    gaps = []
+    for partition, began, ended in moves:
+        near = [took for at, took in by_partition.get(partition, ()) if began - 0.2 <= at <= ended + 0.2]
+        if near:
+            gaps.append(1000 * max(near))
+    return gaps
+
+
+class Cluster:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="paceline-move-")
+        self.etcd = Etcd(1)
+        self.houses = {}
+
+    def __enter__(self):
+        etcd = self.etcd.__enter__()
+        for number in BROKERS:
+            self.houses[number] = House(os.path.join(self.folder, str(number)), {
+                "node.id": number, "paceline.metadata": etcd.url("cluster"), "paceline.admin.listen": "none",
+                "group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 3,
+                "paceline.objects": f"file:{self.folder}/objects", "paceline.wal": f"file:{self.folder}/wal"})
+            self.houses[number].start()
+        self.addresses = ",".join(house.address for house in self.houses.values())
+        create_topic(self.houses[1].address, TOPIC, PARTITIONS)
+        return self
+
+    def __exit__(self, *error):
+        for house in self.houses.values():
+            house.kill()
+        self.etcd.__exit__(*error)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def judge(load, members):
+    """Everything acknowledged was read, once, in order, where it was said to be."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        read = {(partition, offset): value for member in members for partition, some in list(member.got.items())
+                for offset, value in list(some)}
+        if all(place in read for place in load.acked):
+            break
+        time.sleep(0.2)
+    wrong = [place for place, value in load.acked.items() if read.get(place) != value]
+    check(not wrong, f"{len(wrong)} acknowledged records are not there: {wrong[:3]}")
+    check(len(set(read.values())) == len(read), "a record is there twice")
+    for partition in range(PARTITIONS):
+        values = [value for place, value in sorted(read.items()) if place[0] == partition]
+        check(values == sorted(values), f"partition {partition} is out of order")
+        offsets = [place[1] for place in sorted(read) if place[0] == partition]
+        check(offsets == list(range(len(offsets))), f"partition {partition} has a hole")
+
+
+def keep_assigned(members):
+    for member in members:
+        check(not member.errors, f"{member.name} was told: {[str(error) for error in member.errors[:3]]}")
+        check(member.assigned == 1 and member.revoked == 0,
+              f"{member.name} was assigned {member.assigned} times and lost partitions {member.revoked} times")
+        check(not member.commits_failed, f"a commit of {member.name} failed: {member.commits_failed[:3]}")
+
+
+def start_load(cluster):
+    members = [Member(cluster.addresses, "first")]
+    end = time.monotonic() + 30
+    while not members[0].assigned and time.monotonic() < end:
+        time.sleep(0.1)
+    check(members[0].assigned == 1, "the group did not come together")
+    load = Load(cluster.addresses)
+    load.thread.start()
+    time.sleep(2)
+    return load, members
+
+
+def moved_all_the_time(seconds, every_ms):
+    with Cluster() as cluster:
+        load, members = start_load(cluster)
+        randomly, moves, refused = random.Random(4), [], []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            topic = "__consumer_offsets" if randomly.random() < 0.1 else TOPIC
+            index = randomly.randrange(3 if topic != TOPIC else PARTITIONS)
+            by = cluster.houses[randomly.choice(BROKERS)].address
+            began = time.monotonic()
+            code, text = leader(by, "move", f"{topic}:{index}", "--to", str(randomly.choice(BROKERS)))
+            if code != 0:
+                refused.append(text.strip())
+            elif topic == TOPIC:
+                moves.append((index, began, time.monotonic()))
+            time.sleep(max(0.0, every_ms / 1000 - (time.monotonic() - began)))
+        time.sleep(1)
+        load.settle()
+        judge(load, members)
+        keep_assigned(members)
+        members[0].close()
+        for house in cluster.houses.values():
+            house.expect_alive("in the end")
+        check(len(refused) <= len(moves) // 20, f"{len(refused)} moves were refused: {refused[:3]}")
+        gaps = gap_of_moves(load, moves)
+        calm = [1000 * took for _, _, took in load.slow]
+        phases = events_of(cluster.folder)
+        told = "  ".join(f"{name} {percentile(values, 0.5):.2f}/{percentile(values, 0.99):.2f}"
+                         for name, values in sorted(phases.items()))
+        print(f"  phases, ms p50/p99: {told}", flush=True)
+        return (f"{len(load.acked)} records, {len(moves)} moves of partitions; around a move the slowest answer took "
+                f"p50 {percentile(gaps, 0.5):.1f} p99 {percentile(gaps, 0.99):.1f} max {max(gaps):.1f} ms; "
+                f"all answers p50 {percentile(calm, 0.5):.1f} p99 {percentile(calm, 0.99):.1f} ms")
+
+
+def drained_and_stopped():
+    with Cluster() as cluster:
+        load, members = start_load(cluster)
+        code, text = leader(cluster.houses[2].address, "drain", "1", "--wait")
+        check(code == 0, f"drain failed: {text}")
+        now = leaders(cluster.houses[2].address, TOPIC)
+        check(1 not in now.values(), f"broker 1 is drained and leads: {now}")
+        # Back to where it is preferred, by Kafka's own API.
+        for index in range(PARTITIONS):
+            code, text = leader(cluster.houses[3].address, "move", f"{TOPIC}:{index}", "--to", str(BROKERS[index % 3]))
+            check(code == 0, f"move failed: {text}")
+        time.sleep(1)
+        began = time.monotonic()
+        cluster.houses[2].stop(60)
+        took = time.monotonic() - began
+        now = leaders(cluster.houses[1].address, TOPIC)
+        check(2 not in now.values(), f"broker 2 has ended and leads: {now}")
+        time.sleep(2)
+        load.settle()
+        judge(load, members)
+        members[0].close()
+        slowest = 1000 * max(took for _, _, took in load.slow)
+        return f"{len(load.acked)} records; SIGTERM took {took:.1f} s; the slowest answer {slowest:.0f} ms"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="leadership moves and nobody notices")
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--every-ms", type=int, default=200)
+    options = parser.parse_args()
+    began, table = time.monotonic(), Table("move")
+    print(f"move: {binary()}", flush=True)
+    table.case("partitions move all the time", lambda: moved_all_the_time(options.seconds, options.every_ms))
+    table.case("a drain, and a planned end", drained_and_stopped)
+    return table.finish(began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
