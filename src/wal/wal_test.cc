@@ -139,11 +139,13 @@ TEST(wal, what_was_uploaded_is_not_read_again_by_whoever_takes_over) {
       const auto groups =
           scene.world.wait(2, body(*scene.wal, scene.world.shard(2), lane, uploaded, end));
       ASSERT_TRUE(groups) << groups.error().to_string();
-      ASSERT_EQ(groups->size(), static_cast<size_t>(tail));
-      if (tail > 0) {
-        EXPECT_EQ(groups->front().entries[0].header.base, Offset(12));
-        EXPECT_EQ(groups->back().end, end);
-      }
+      // A group may hold nothing but the marks of the commit before it.
+      std::vector<Offset> bases;
+      for (const Group& group : *groups)
+        for (const Entry& entry : group.entries) bases.push_back(entry.header.base);
+      ASSERT_EQ(bases.size(), static_cast<size_t>(tail));
+      for (int i = 0; i < tail; ++i) EXPECT_EQ(bases[static_cast<size_t>(i)], Offset(12 + i));
+      EXPECT_EQ(groups->empty() ? uploaded : groups->back().end, end);
       if (time == 0) EXPECT_EQ(scene.world.disk.bytes_read, 0u);
     }
   }
