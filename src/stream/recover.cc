@@ -181,6 +181,11 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
   co_return Result<void>{};
 }
 
+void note_inherited(Recovery& recovery, std::pair<Lane, Lane> one) {
+  if (std::ranges::find(recovery.inherited, one) == recovery.inherited.end())
+    recovery.inherited.push_back(one);
+}
+
 // What `heir` inherited from lanes of other brokers, where no mark says that it had everything of
 // it in its own objects. Streams that it did have there stay as they are.
 Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
@@ -190,24 +195,29 @@ Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
     auto asking = [&] { return sources.meta->get(*sources.shard, meta::done_key(left, heir)); };
     CO_TRY(const auto mark, co_await retry_transient(*sources.shard, asking));
     if (mark) continue;
-    CO_TRY(Recovery theirs, co_await recover(sources,
+    std::shared_ptr<const Recovery>& theirs = (*options.known)[left];
+    if (!theirs) {
+      CO_TRY(Recovery read, co_await recover(sources,
                                              {.own = {left.broker, left.incarnation + 1},
                                               .inspect = options.inspect,
                                               .of_another = true,
-                                              .left_to = options.left_to},
+                                              .left_to = options.left_to,
+                                              .known = options.known},
                                              events));
-    const std::string& damaged = theirs.damaged.empty() ? theirs.estate_damaged : theirs.damaged;
+      theirs = std::make_shared<const Recovery>(std::move(read));
+      recovery.group_count += theirs->group_count;
+    }
+    const std::string& damaged = theirs->damaged.empty() ? theirs->estate_damaged : theirs->damaged;
     if (recovery.estate_damaged.empty()) recovery.estate_damaged = damaged;
-    // Of a lane that took a stream offline, the WAL is the evidence: it never gets our mark.
-    const bool whole = theirs.image.new_offline_count == 0 && damaged.empty();
-    for (auto& [id, image] : theirs.image.streams) {
-      if (!theirs.damaged.empty() && image.offline.empty()) image.offline = theirs.damaged;
+    for (const auto& [id, known] : theirs->image.streams) {
+      StreamImage image = known;
+      if (!theirs->damaged.empty() && image.offline.empty()) image.offline = theirs->damaged;
       apply_inherited(recovery.image, id, std::move(image));
     }
-    recovery.group_count += theirs.group_count;
-    if (!whole) continue;
-    recovery.inherited.emplace_back(left, heir);
-    for (const auto& one : theirs.inherited) recovery.inherited.push_back(one);
+    // Of a lane that took a stream offline, the WAL is the evidence: it never gets our mark.
+    if (theirs->image.new_offline_count > 0 || !damaged.empty()) continue;
+    note_inherited(recovery, {left, heir});
+    for (const auto& one : theirs->inherited) note_inherited(recovery, one);
   }
   co_return Result<void>{};
 }
@@ -283,6 +293,8 @@ Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::Objec
 
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {
   Recovery recovery;
+  if (!options.known)
+    options.known = std::make_shared<std::map<Lane, std::shared_ptr<const Recovery>>>();
   // Our own former lanes are sealed and change no more.
   auto reading = options.inspect ? read_lanes_at_once(sources, options.own.broker)
                                  : read_lanes(sources, options.own.broker);

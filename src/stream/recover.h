@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -56,6 +57,9 @@ struct RecoverOptions {
   // `own` is none of ours: what is recovered is what the sealed lane before it was responsible for.
   bool of_another = false;
   LeftTo left_to = {};  // empty: there are no other brokers
+  // What has been read of lanes of other brokers: one that was left to several comes under each of
+  // them, and chains of such lanes have more ways through them than anybody could walk.
+  std::shared_ptr<std::map<Lane, std::shared_ptr<const Recovery>>> known = {};
 };
 // Of the lanes of one broker that took over from each other, up to the one before `own`: the newest
 // checkpoint, the deltas after it, then the WALs from there on. What a lane inherited from another
