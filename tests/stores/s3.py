@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 
 REGION = "us-east-1"
 UNSIGNED = "UNSIGNED-PAYLOAD"
+IDLE_S = 20  # a store may end a connection that has been idle for longer
 
 
 class Answer:
@@ -39,7 +40,7 @@ class Client:
     def __init__(self, port, access_key, secret_key, bucket="paceline", timeout=30, host="127.0.0.1"):
         self.host, self.port, self.bucket, self.timeout = host, port, bucket, timeout
         self.access_key, self.secret_key = access_key, secret_key
-        self._connection = None
+        self._connection, self._used = None, 0.0
 
     def put(self, key, body, **headers):
         return self.call("PUT", key, body=body, headers=headers)
@@ -102,6 +103,8 @@ class Client:
         signed = self._signed(method, path, query, digest, headers or {})
         if body or method in ("PUT", "POST"):
             signed["Content-Length"] = str(len(body))
+        if time.monotonic() - self._used > IDLE_S:
+            self.close()
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
             self._connection.connect()
@@ -109,7 +112,9 @@ class Client:
         try:
             self._connection.request(method, path + ("?" + query if query else ""), body or None, signed)
             answer = self._connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+            body_read = answer.read()
+            self._used = time.monotonic()
+            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, body_read)
         except (OSError, http.client.HTTPException):
             self.close()
             raise
