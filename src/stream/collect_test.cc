@@ -17,9 +17,9 @@ std::string why(const Result<void>& result) {
   return result ? "" : result.error().to_string();
 }
 
-class Collection : public testing::Test {
+class CollectionAmongBrokers : public testing::Test {
  protected:
-  Collection() : town(5) {
+  CollectionAmongBrokers() : town(5) {
     town.options.delete_grace_ms = 300;
     town.options.collection_ms = 1000;
     town.options.orphan_search_ms = 3000;
@@ -54,7 +54,7 @@ class Collection : public testing::Test {
   Town town;
 };
 
-TEST_F(Collection, WhatAStreamTookAlongStaysUntilItIsTrimmedThere) {
+TEST_F(CollectionAmongBrokers, WhatAStreamTookAlongStaysUntilItIsTrimmedThere) {
   create(0, kA);
   create(2, kA);
   fill(0, 6);
@@ -73,7 +73,7 @@ TEST_F(Collection, WhatAStreamTookAlongStaysUntilItIsTrimmedThere) {
   EXPECT_EQ(why(town.verify_all()), "");
 }
 
-TEST_F(Collection, NothingGoesWhileAnAdoptionIsInNoDirectory) {
+TEST_F(CollectionAmongBrokers, NothingGoesWhileAnAdoptionIsInNoDirectory) {
   create(0, kA);
   create(2, kA);
   fill(0, 6);
@@ -94,7 +94,7 @@ TEST_F(Collection, NothingGoesWhileAnAdoptionIsInNoDirectory) {
   EXPECT_EQ(why(town.verify_all()), "");
 }
 
-TEST_F(Collection, APassportThatIsUnderWayKeepsWhatItNames) {
+TEST_F(CollectionAmongBrokers, APassportThatIsUnderWayKeepsWhatItNames) {
   town.options.compaction_bytes = 40'000;
   for (const size_t broker : {kA, kB}) {
     town.crash(broker);
@@ -117,7 +117,7 @@ TEST_F(Collection, APassportThatIsUnderWayKeepsWhatItNames) {
   EXPECT_EQ(why(town.verify_all()), "");
 }
 
-TEST_F(Collection, WhatAMoveThatWasGivenUpNamedIsCollectedAndNotLookedFor) {
+TEST_F(CollectionAmongBrokers, WhatAMoveThatWasGivenUpNamedIsCollectedAndNotLookedFor) {
   town.options.compaction_bytes = 40'000;
   for (const size_t broker : {kA, kB}) {
     town.crash(broker);
@@ -142,7 +142,7 @@ TEST_F(Collection, WhatAMoveThatWasGivenUpNamedIsCollectedAndNotLookedFor) {
   EXPECT_EQ(why(town.verify_all()), "");
 }
 
-TEST_F(Collection, WhatTheDeadHaveLeftIsCollectedByTheLivingOneWithTheLowestId) {
+TEST_F(CollectionAmongBrokers, WhatTheDeadHaveLeftIsCollectedByTheLivingOneWithTheLowestId) {
   create(0, kC);
   fill(0, 6);
   ASSERT_TRUE(town.append(0, 3));
@@ -164,7 +164,7 @@ TEST_F(Collection, WhatTheDeadHaveLeftIsCollectedByTheLivingOneWithTheLowestId) 
   EXPECT_TRUE(by_a);
 }
 
-TEST_F(Collection, AnErasedTopicLeavesNothingBehindWhereverItWas) {
+TEST_F(CollectionAmongBrokers, AnErasedTopicLeavesNothingBehindWhereverItWas) {
   create(0, kA);
   create(2, kA);
   fill(0, 5);
@@ -186,7 +186,7 @@ TEST_F(Collection, AnErasedTopicLeavesNothingBehindWhereverItWas) {
   EXPECT_EQ(why(town.verify_all()), "");
 }
 
-TEST_F(Collection, ABrokerThatNeverHadAnotherBesideItAsksNobody) {
+TEST_F(CollectionAmongBrokers, ABrokerThatNeverHadAnotherBesideItAsksNobody) {
   Town alone(9);
   alone.options.delete_grace_ms = 300;
   ASSERT_EQ(why(alone.start(kA)), "");

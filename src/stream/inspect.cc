@@ -19,8 +19,7 @@ Lane last_lane(BrokerId broker) {
 
 bool finds_fault(const Result<Recovery>& recovery) {
   return !recovery || !recovery->damaged.empty() || !recovery->estate_damaged.empty() ||
-         !recovery->damages.empty() ||
-         recovery->image.new_offline_count > 0;
+         !recovery->damages.empty() || recovery->image.new_offline_count > 0;
 }
 
 // The lanes of others that name each one as a successor.

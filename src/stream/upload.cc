@@ -54,9 +54,9 @@ Uploader::Uploader(Core& core, const Recovery& recovery)
   share_inherited(recovery, true);
 }
 
-// What came under a recovered lane from others. Of an heir before us in our own row we have all, and
-// say so in its place; any other heir was itself left to several, and is done with when each of them
-// has said so of it.
+// What came under a recovered lane from others. Of an heir before us in our own row we have all,
+// and say so in its place; any other heir was itself left to several, and is done with when each of
+// them has said so of it.
 void Uploader::share_inherited(const Recovery& recovery, bool our_row) {
   for (const auto& [left, heir] : recovery.inherited) {
 #ifdef PACELINE_PLANT_share_of_share_is_all
