@@ -15,6 +15,7 @@ struct Read {
   partition::Fetched fetched;
   bool led_here = true;                 // as the image says, which may lag behind
   std::optional<Relay::Target> leader;  // another broker, as its shard says
+  bool elsewhere = false;               // it was read from there
   bool again = false;                   // it has just moved
 
   StreamId stream() const { return {topic_id, static_cast<uint32_t>(index)}; }
@@ -83,6 +84,7 @@ Task<void> read_elsewhere(Request& request, FetchState& state, size_t bytes_max,
   for (size_t i = 0; i < remote.size(); ++i) {
     Read& read = *of[i];
     read.leader.reset();
+    read.elsewhere = true;
     read.again = !remote[i].answer;
     if (read.again) continue;
     if (*remote[i].answer) {
@@ -101,6 +103,7 @@ Task<void> read_all(Request& request, FetchState& state, size_t bytes_wanted) {
   for (Read& read : state.reads) {
     read.fetched = {};
     read.leader.reset();
+    read.elsewhere = false;
     read.again = false;
   }
   state.bytes = 0;
@@ -184,12 +187,12 @@ bool moves(const FetchState& state) {
   return std::ranges::any_of(state.reads, &Read::again);
 }
 
-// Waits until there is enough, something failed, or the deadline passes.
-Task<void> long_poll(Request& request, FetchState& state, size_t bytes_min, size_t bytes_max,
-                     env::Instant deadline) {
+using Subscriptions = std::vector<std::pair<ShardHost*, std::shared_ptr<ShardSubscriptions>>>;
+
+Task<Subscriptions> subscribe_all(Request& request, FetchState& state,
+                                  std::shared_ptr<Waiting> waiting) {
   Node& node = request.node;
-  auto waiting = std::make_shared<Waiting>(request.shard);
-  std::vector<std::pair<ShardHost*, std::shared_ptr<ShardSubscriptions>>> subscriptions;
+  Subscriptions subscriptions;
   for (size_t shard = 0; shard < node.shard_count(); ++shard) {
     ShardHost& host = node.host(shard);
     const bool wanted = std::any_of(state.reads.begin(), state.reads.end(), [&](const Read& read) {
@@ -201,6 +204,27 @@ Task<void> long_poll(Request& request, FetchState& state, size_t bytes_min, size
     });
     subscriptions.emplace_back(&host, std::move(made));
   }
+  co_return subscriptions;
+}
+
+void let_go(Subscriptions& subscriptions) {
+  for (auto& [host, made] : std::exchange(subscriptions, {}))
+    host->shard->post([gone = std::move(made)]() mutable { gone.reset(); });
+}
+
+// Which of them were read from another broker.
+std::vector<bool> placement(const FetchState& state) {
+  std::vector<bool> elsewhere;
+  for (const Read& read : state.reads) elsewhere.push_back(read.elsewhere);
+  return elsewhere;
+}
+
+// Waits until there is enough, something failed, or the deadline passes.
+Task<void> long_poll(Request& request, FetchState& state, size_t bytes_min, size_t bytes_max,
+                     env::Instant deadline) {
+  auto waiting = std::make_shared<Waiting>(request.shard);
+  std::vector<bool> placed = placement(state);
+  Subscriptions subscriptions = co_await subscribe_all(request, state, waiting);
   for (;;) {
     waiting->changed = false;
     co_await read_all(request, state, bytes_max);
@@ -210,13 +234,19 @@ Task<void> long_poll(Request& request, FetchState& state, size_t bytes_min, size
     }
     if (state.failed || state.bytes >= bytes_min || request.shard.now() >= deadline) break;
     if (request.node.stopping()) break;
+    // What has moved is listened to where it is, and looked at once more after that.
+    if (auto now = placement(state); now != placed) {
+      placed = std::move(now);
+      let_go(subscriptions);
+      subscriptions = co_await subscribe_all(request, state, waiting);
+      continue;
+    }
     // In steps: an ending broker must not be held up by a patient consumer.
     while (!waiting->changed && !request.node.stopping() && request.shard.now() < deadline)
       co_await waiting->event.wait_until(
           std::min(deadline, request.shard.now() + std::chrono::milliseconds(250)));
   }
-  for (auto& [host, made] : subscriptions)
-    host->shard->post([gone = std::move(made)]() mutable { gone.reset(); });
+  let_go(subscriptions);
 }
 
 void answer_partition(Read& read, const protocol::FetchRequest& message,
