@@ -240,13 +240,19 @@ std::unique_ptr<GuardianReport> start_guardian() {
   const int self = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));  // no glibc for C++
   const int no_pidfd = errno;
   ::signal(SIGCHLD, SIG_IGN);  // one that has been killed leaves nothing behind
+  // What is sent to it before it has let go of signals is not for it either.
+  sigset_t all, before;
+  sigfillset(&all);
+  ::sigprocmask(SIG_BLOCK, &all, &before);
   const pid_t guardian = self < 0 ? -1 : ::fork();
   if (guardian == 0) {
     let_go(pair[0], self);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
     take_name();
     Guardian(self, pair[0], mutex).watch();
   }
   const int error = self < 0 ? no_pidfd : errno;
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   ::close(pair[0]);
   if (self >= 0) ::close(self);
   if (guardian > 0) return std::make_unique<GuardianReport>(pair[1], guardian);

@@ -100,6 +100,7 @@ struct Pair {
     return status;
   }
   int end_of_guardian() {
+    if (!waited) wait(broker);  // it is ours only then; what the broker had open is closed before
     const int status = wait(guardian);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
