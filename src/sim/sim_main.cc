@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
       ->needs(one);
   app.add_option("--seeds", seeds, "how many")->excludes(one);
   app.add_option("--from", from, "the first one")->excludes(one);
-  app.add_option("--twice", twice, "how many of them run twice, to compare traces");
+  app.add_option("--twice", twice, "how many of each kind run twice, to compare traces");
   app.add_flag("--clusters", clusters, "pass over those with one broker")->excludes(one);
   app.add_flag("--stop", stop_at_first, "end at the first bad seed");
   CLI11_PARSE(app, argc, argv);
@@ -100,9 +100,13 @@ int main(int argc, char** argv) {
     options.tell = [](std::string_view line) { fmt::print("  {}\n", line); };
     run_one(seed, true, options, totals, history_path);
   } else {
+    uint64_t again[2] = {twice, twice};  // with one broker, with several
     for (uint64_t i = 0; i < seeds; ++i) {
-      if (clusters && !has_cluster(from + i)) continue;
-      if (!run_one(from + i, i < twice, {}, totals) && stop_at_first) break;
+      const bool several = has_cluster(from + i);
+      if (clusters && !several) continue;
+      const bool repeat = again[several] > 0;
+      if (repeat) --again[several];
+      if (!run_one(from + i, repeat, {}, totals) && stop_at_first) break;
     }
   }
   fmt::print("{} seeds, {:.0f} s simulated, {} ends of a broker, {} records acknowledged: {} bad\n",
