@@ -86,6 +86,7 @@ void Trouble::suffer() {
 }
 
 void Trouble::end() {
+  over_ = true;
   world_.network_faults().reset = 0;
   world_.network_faults().slow = 0;
   objects_ = {};

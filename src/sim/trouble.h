@@ -71,6 +71,7 @@ class Trouble {
   Report& report_;
   const std::function<void(std::string_view)> tell_;
   const env::Instant begun_;
+  bool over_ = false;                   // what was planned and has not come does not come any more
   std::vector<env::Instant> start_at_;  // of site_.hosts(), those that are down
 };
 

@@ -133,7 +133,7 @@ void Trouble::hurt_brokers() {
 }
 
 void Trouble::kill_if_running(BrokerHost& host) {
-  if (!host.running()) return;
+  if (!host.running() || over_) return;
   ++report_.kills;
   step_done("kill -9 of " + host.name());
   host.kill();
