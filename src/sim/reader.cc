@@ -126,26 +126,36 @@ Task<void> run_reader(Clients& clients, Key key) {
   }
 }
 
-Task<void> run_final_polls(Clients& clients, bool& done) {
-  // More patient than the others: what is read from the start on lies in many small objects.
+namespace {
+
+Task<void> poll_to_the_end(Clients& clients, FetchPlan plan, env::Gate::Pass) {
+  // What is read from the start on lies in many small objects: more patience, and smaller bites.
+  plan.bytes_max = 128 << 10;
   Router router(clients);
   co_await router.ask_all();
+  for (;;) {
+    auto answer = co_await fetch_once(clients, router, plan);
+    if (!answer) {
+      co_await env::sleep_for(clients.shard, 20ms);
+      continue;
+    }
+    plan.from = answer->next;
+    if (plan.from >= answer->high_watermark) co_return;
+  }
+}
+
+}  // namespace
+
+Task<void> run_final_polls(Clients& clients, bool& done) {
+  env::Gate running(clients.shard);
   FetchPlan plan;
-  plan.reader = clients.next_client++;
   plan.wait_ms = 0;
   plan.last = true;
   for (plan.key = 0; plan.key < clients.partition_count; ++plan.key) {
-    plan.from = 0;
-    for (;;) {
-      auto answer = co_await fetch_once(clients, router, plan);
-      if (!answer) {
-        co_await env::sleep_for(clients.shard, 20ms);
-        continue;
-      }
-      plan.from = answer->next;
-      if (plan.from >= answer->high_watermark) break;
-    }
+    plan.reader = clients.next_client++;
+    clients.shard.spawn(poll_to_the_end(clients, plan, running.enter()));
   }
+  co_await running.wait_empty();
   done = true;
 }
 
