@@ -154,11 +154,7 @@ void Node::tell_served(const cluster::Image& image, const std::vector<Lane>& lef
 // Once everything that we lead, as of a moment after the fences, is open here, nothing of them is
 // missing.
 Task<void> Node::settle_estates() {
-#ifdef PACELINE_PLANT_settled_by_an_old_image
-  Result<std::shared_ptr<const cluster::Image>> newest = applied_;
-#else
   auto newest = co_await cluster_.newest_image(shard_);
-#endif
   if (!newest || stopping_) co_return;
   co_await apply(*newest);
   std::set<Lane> missing;

@@ -298,6 +298,20 @@ TEST(Checker, AFormerLeaderMayNotKnowHowFarALaterOneHasCome) {
   }
 }
 
+// A retry: who wrote it stood still before it could say so.
+TEST(Checker, WhatALaterLeaderAcknowledgesOfAFormerOnesBatchesOnlyThatOneHasToKnow) {
+  History history;
+  Send send = sent(10, 2, 0, 0);
+  send.epoch = 6;
+  history.add(send, at(1), at(2));
+  history.add(sent(12, 1, 2, 1), at(7), at(8));
+  Poll late = polled(0, {}, 1);
+  late.epoch = 4;
+  history.add(late, at(5), at(6));
+  add_final_of_two_leaders(history);
+  EXPECT_EQ(names(history), Names{});
+}
+
 TEST(Checker, ALeaderMustKnowWhatItHasAcknowledgedItself) {
   History history;
   Send send = sent(10, 2, 0, 0);

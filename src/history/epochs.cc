@@ -170,15 +170,16 @@ void judge_rising(const History& history, const std::vector<const Event*>& by_ti
   };
   for (const Event* event : by_time) {
     if (event->kind == Event::Kind::send) {
-      // Whoever asks after a record was acknowledged must see it, if he asks its leader or a later
-      // one.
+      // Whoever asks after a record was acknowledged must see it, if he asks who acknowledged it or
+      // a later leader. That one may have found it written already, under an earlier epoch.
       const Send& send = history.send(*event);
       if (send.outcome != Outcome::ok || send.base < 0) continue;
       const auto log = written.find(send.key);
       const auto epoch = send.epoch < 0 || log == written.end()
                              ? std::optional(send.epoch)
                              : log->second.epoch_of(send.base, send.first);
-      if (epoch) high[send.key].told(event->told, *epoch, send.base + send.count);
+      if (epoch)
+        high[send.key].told(event->told, std::max(*epoch, send.epoch), send.base + send.count);
     } else if (event->kind == Event::Kind::poll) {
       const Poll& poll = history.poll(*event);
       rise(high[poll.key], *event, poll.key, poll.epoch, poll.high_watermark, "offset-regress",

@@ -8,6 +8,7 @@ using WayPtr = std::shared_ptr<const MetadataWay>;
 
 constexpr env::Duration kPatience = 5s;  // as the model's, and etcd's client
 constexpr env::Duration kLook = 25ms;    // at a way that is cut
+constexpr env::Duration kLagMax = 2s;
 
 std::unexpected<Error> no_answer() {
   return fail(Code::unavailable, "the metadata do not answer");
@@ -32,6 +33,12 @@ class CutWatch final : public meta::Watch {
 
   Task<Result<std::vector<meta::Change>>> next() override {
     auto changes = co_await watch_->next();
+    if (static_cast<double>(shard_.random() % 1000) < 1000 * way_->lag) {
+      const env::Instant late =
+          shard_.now() + env::Duration(static_cast<int64_t>(
+                             shard_.random() % static_cast<uint64_t>(kLagMax.count())));
+      while (shard_.now() < late && !cancelled_) co_await env::sleep_for(shard_, kLook);
+    }
     while (!way_->whole() && !cancelled_) co_await env::sleep_for(shard_, kLook);
     if (cancelled_) co_return fail(Code::cancelled, "the watch was cancelled");
     co_return changes;

@@ -11,6 +11,7 @@ namespace paceline::sim {
 struct MetadataWay {
   bool there = true;
   bool back = true;
+  double lag = 0;  // of what a watch tells: it comes up to two seconds later than by other watches
   bool whole() const { return there && back; }
 };
 

@@ -49,6 +49,8 @@ void Trouble::begin() {
     site_.bucket_faults().lost = 0.005;
     site_.bucket_faults().late_put = 0.01;
   }
+  if (site_.cluster() && random_.chance(0.4))
+    for (BrokerHost* host : site_.hosts()) site_.metadata_way(*host).lag = 0.03;
   if (site_.shared() && random_.chance(0.5)) {
     meta::ModelFaults& faults = site_.metadata().faults();
     faults.refused = 0.02;

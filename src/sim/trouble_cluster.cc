@@ -223,20 +223,20 @@ void Trouble::cut_from_metadata(BrokerHost& host) {
   MetadataWay& way = site_.metadata_way(host);
   switch (random_.below(3)) {
     case 0:
-      way = {.there = false, .back = true};
+      way.there = false;
       break;
     case 1:
-      way = {.there = true, .back = false};
+      way.back = false;
       break;
     default:
-      way = {.there = false, .back = false};
+      way.there = way.back = false;
   }
   step_done(fmt::format("{} is cut off from the metadata{} for {:.3f} s", host.name(),
                         !way.back && way.there   ? ", which hear it"
                         : way.back && !way.there ? ", which it hears"
                                                  : "",
                         seconds(cut)));
-  world_.after(cut, [&way] { way = {}; });
+  world_.after(cut, [&way] { way.there = way.back = true; });
 }
 
 void Trouble::cut_from_store(BrokerHost& host) {
