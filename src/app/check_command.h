@@ -13,9 +13,9 @@ namespace paceline::app {
 
 // `paceline check`: proves that every offset of every stream is covered exactly once by what the
 // lane in force knows, whichever broker's that is; that every checksum holds, and that no body is
-// older than it may be without a record; with a ledger (JSON lines, one an acknowledged record) that
-// every record in it is where it was acknowledged to be. Reads only: nothing is sealed, fenced or
-// repaired.
+// older than it may be without a record; with a ledger (JSON lines, one an acknowledged record)
+// that every record in it is where it was acknowledged to be. Reads only: nothing is sealed, fenced
+// or repaired.
 struct CheckOptions {
   std::string data = "./paceline-data";
   std::string ledger;             // a file; empty = none
