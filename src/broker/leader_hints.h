@@ -7,8 +7,8 @@
 
 namespace paceline::broker {
 
-// Who leads a partition that is refused here (KIP-951): in Produce from version 10 on, in Fetch from
-// 16.
+// Who leads a partition that is refused here (KIP-951): in Produce from version 10 on, in Fetch
+// from 16.
 class LeaderHints {
  public:
   explicit LeaderHints(const Request& request)
