@@ -9,14 +9,6 @@
 namespace paceline::stream {
 namespace {
 
-constexpr size_t kA = 0;
-constexpr size_t kB = 1;
-constexpr size_t kC = 2;
-
-std::string why(const Result<void>& result) {
-  return result ? "" : result.error().to_string();
-}
-
 class CollectionAmongBrokers : public testing::Test {
  protected:
   CollectionAmongBrokers() : town(5) {
@@ -25,11 +17,6 @@ class CollectionAmongBrokers : public testing::Test {
     town.options.orphan_search_ms = 3000;
     town.options.checkpoint_uploads = 2;
     for (size_t i = 0; i < Town::kBrokers; ++i) EXPECT_EQ(why(town.start(i)), "");
-  }
-  void create(uint32_t index, size_t broker) {
-    town.create(index, broker);
-    town.acknowledged[index] = 0;
-    ASSERT_TRUE(town.open(broker, index));
   }
   // Some uploads of one stream, so that it has objects of its broker.
   void fill(uint32_t index, int uploads) {
@@ -55,8 +42,8 @@ class CollectionAmongBrokers : public testing::Test {
 };
 
 TEST_F(CollectionAmongBrokers, WhatAStreamTookAlongStaysUntilItIsTrimmedThere) {
-  create(0, kA);
-  create(2, kA);
+  town.create(0, kA);
+  town.create(2, kA);
   fill(0, 6);
   ASSERT_EQ(why(town.move(0, kB)), "");
   fill(2, 8);
@@ -74,8 +61,8 @@ TEST_F(CollectionAmongBrokers, WhatAStreamTookAlongStaysUntilItIsTrimmedThere) {
 }
 
 TEST_F(CollectionAmongBrokers, NothingGoesWhileAnAdoptionIsInNoDirectory) {
-  create(0, kA);
-  create(2, kA);
+  town.create(0, kA);
+  town.create(2, kA);
   fill(0, 6);
   auto at = town.adopt(kB, 0, *town.passport(kA, 0));
   ASSERT_TRUE(at);
@@ -100,8 +87,8 @@ TEST_F(CollectionAmongBrokers, APassportThatIsUnderWayKeepsWhatItNames) {
     town.crash(broker);
     ASSERT_EQ(why(town.start(broker)), "");
   }
-  create(0, kA);
-  create(2, kA);
+  town.create(0, kA);
+  town.create(2, kA);
   fill(0, 3);
   auto passport = town.passport(kA, 0);
   ASSERT_TRUE(passport);
@@ -123,7 +110,7 @@ TEST_F(CollectionAmongBrokers, WhatAMoveThatWasGivenUpNamedIsCollectedAndNotLook
     town.crash(broker);
     ASSERT_EQ(why(town.start(broker)), "");
   }
-  create(0, kA);
+  town.create(0, kA);
   fill(0, 3);
   ASSERT_TRUE(town.adopt(kB, 0, *town.passport(kA, 0)));
   fill(0, 12);  // the move is off; compaction puts others in the place of what was named
@@ -143,7 +130,7 @@ TEST_F(CollectionAmongBrokers, WhatAMoveThatWasGivenUpNamedIsCollectedAndNotLook
 }
 
 TEST_F(CollectionAmongBrokers, WhatTheDeadHaveLeftIsCollectedByTheLivingOneWithTheLowestId) {
-  create(0, kC);
+  town.create(0, kC);
   fill(0, 6);
   ASSERT_TRUE(town.append(0, 3));
   town.crash(kC);
@@ -165,8 +152,8 @@ TEST_F(CollectionAmongBrokers, WhatTheDeadHaveLeftIsCollectedByTheLivingOneWithT
 }
 
 TEST_F(CollectionAmongBrokers, AnErasedTopicLeavesNothingBehindWhereverItWas) {
-  create(0, kA);
-  create(2, kA);
+  town.create(0, kA);
+  town.create(2, kA);
   fill(0, 5);
   ASSERT_EQ(why(town.move(0, kB)), "");
   fill(0, 5);
@@ -191,8 +178,6 @@ TEST_F(CollectionAmongBrokers, ABrokerThatNeverHadAnotherBesideItAsksNobody) {
   alone.options.delete_grace_ms = 300;
   ASSERT_EQ(why(alone.start(kA)), "");
   alone.create(0, kA);
-  alone.acknowledged[0] = 0;
-  ASSERT_TRUE(alone.open(kA, 0));
   for (int i = 0; i < 8; ++i) {
     ASSERT_TRUE(alone.append(0, 3));
     ASSERT_TRUE(alone.upload(kA));

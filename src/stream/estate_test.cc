@@ -8,24 +8,11 @@
 namespace paceline::stream {
 namespace {
 
-constexpr size_t kA = 0;
-constexpr size_t kB = 1;
-constexpr size_t kC = 2;
-
-std::string why(const Result<void>& result) {
-  return result ? "" : result.error().to_string();
-}
-
 // A and B; what A leaves is B's.
 class Estates : public testing::Test {
  protected:
   Estates() : town(3) {
     for (size_t i = 0; i < Town::kBrokers; ++i) EXPECT_EQ(why(town.start(i)), "");
-  }
-  void create(uint32_t index, size_t broker) {
-    town.create(index, broker);
-    town.acknowledged[index] = 0;
-    ASSERT_TRUE(town.open(broker, index));
   }
   void kill(size_t broker) {
     town.crash(broker);
@@ -39,7 +26,7 @@ class Estates : public testing::Test {
 };
 
 TEST_F(Estates, OneOfWhichNothingIsOursGetsOurMarkEvenIfItIsReadLater) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 5));
   kill(kA);
   // Both are heirs; stream 0 goes to one of them.
@@ -59,8 +46,8 @@ TEST_F(Estates, OneOfWhichNothingIsOursGetsOurMarkEvenIfItIsReadLater) {
 TEST_F(Estates, AStreamThatLostSomethingIsOfflineAndItsLogStays) {
   kill(kC);
   for (const size_t i : {kA, kB}) ASSERT_EQ(why(town.take_over(i)), "");
-  create(0, kA);
-  create(2, kA);
+  town.create(0, kA);
+  town.create(2, kA);
   ASSERT_TRUE(town.append(0, 5));
   ASSERT_TRUE(town.append(2, 5));
   const auto log = log_of(town.lane(kA));
@@ -93,11 +80,11 @@ TEST_F(Estates, AStreamThatLostSomethingIsOfflineAndItsLogStays) {
 TEST_F(Estates, OneThatIsDamagedNobodyKnowsWhereTakesItsOwnStreamsOfflineAndNoOthers) {
   kill(kC);
   for (const size_t i : {kA, kB}) ASSERT_EQ(why(town.take_over(i)), "");
-  create(0, kA);
-  create(1, kB);
+  town.create(0, kA);
+  town.create(1, kB);
   ASSERT_TRUE(town.append(0, 5));
   ASSERT_TRUE(town.upload(kA));
-  create(2, kA);
+  town.create(2, kA);
   ASSERT_TRUE(town.append(2, 5));
   ASSERT_TRUE(town.append(1, 5));
   const auto log = log_of(town.lane(kA));
@@ -127,7 +114,7 @@ TEST_F(Estates, OneThatIsDamagedNobodyKnowsWhereTakesItsOwnStreamsOfflineAndNoOt
 
 // The adoption counts, and its entry cannot be read: whatever else is known of the stream is older.
 TEST_F(Estates, ALostAdoptionTakesItsStreamOfflineWhateverWasKnownBefore) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 5));
   ASSERT_EQ(why(town.move(0, kB)), "");
   ASSERT_TRUE(town.append(0, 5));

@@ -7,24 +7,11 @@
 namespace paceline::stream {
 namespace {
 
-constexpr size_t kA = 0;
-constexpr size_t kB = 1;
-constexpr size_t kC = 2;
-
-std::string why(const Result<void>& result) {
-  return result ? "" : result.error().to_string();
-}
-
 class Moves : public testing::TestWithParam<bool> {
  protected:
   Moves() : town(17) {
     if (GetParam()) town.use_object_wal();
     for (size_t i = 0; i < Town::kBrokers; ++i) EXPECT_EQ(why(town.start(i)), "");
-  }
-  void create(uint32_t index, size_t broker) {
-    town.create(index, broker);
-    town.acknowledged[index] = 0;
-    ASSERT_TRUE(town.open(broker, index));
   }
   void restart(size_t broker) {
     town.crash(broker);
@@ -48,7 +35,7 @@ class Moves : public testing::TestWithParam<bool> {
 };
 
 TEST_P(Moves, AStreamGoesWithItsTailAndItsOwnersState) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 20));
   ASSERT_TRUE(town.upload(kA));
   ASSERT_TRUE(town.append(0, 7));
@@ -65,7 +52,7 @@ TEST_P(Moves, AStreamGoesWithItsTailAndItsOwnersState) {
 }
 
 TEST_P(Moves, AStreamWithoutARecordGoesToo) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_EQ(why(town.move(0, kB)), "");
   ASSERT_TRUE(town.append(0, 3));
   restart(kB);
@@ -73,7 +60,7 @@ TEST_P(Moves, AStreamWithoutARecordGoesToo) {
 }
 
 TEST_P(Moves, BackAndForthWithAndWithoutNewRecordsAndDeathsInBetween) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 10));
   for (int round = 0; round < 12; ++round) {
     const size_t from = town.leading(0);
@@ -89,7 +76,7 @@ TEST_P(Moves, BackAndForthWithAndWithoutNewRecordsAndDeathsInBetween) {
 }
 
 TEST_P(Moves, AMoveThatWasGivenUpMeansNothingToWhoeverReadsTheLog) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 10));
   auto passport = town.passport(kA, 0);
   ASSERT_TRUE(passport);
@@ -101,7 +88,7 @@ TEST_P(Moves, AMoveThatWasGivenUpMeansNothingToWhoeverReadsTheLog) {
   EXPECT_FALSE(in_directories_of(kB, 0));
   // Later B gets it from what A has left, and dies again before its own checkpoint.
   fail_over(kA);
-  ASSERT_EQ(town.leading(0), town.leading(0));
+  ASSERT_NE(town.leading(0), kA);
   EXPECT_EQ(why(town.verify(0)), "");
   ASSERT_TRUE(town.append(0, 3));
   restart(town.leading(0));
@@ -109,7 +96,7 @@ TEST_P(Moves, AMoveThatWasGivenUpMeansNothingToWhoeverReadsTheLog) {
 }
 
 TEST_P(Moves, AnAdoptionThatIsForgottenMakesRoomForTheNext) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 10));
   ASSERT_TRUE(town.adopt(kB, 0, *town.passport(kA, 0)));
   ASSERT_TRUE(town.append(0, 5));
@@ -128,7 +115,7 @@ TEST_P(Moves, AnAdoptionThatIsForgottenMakesRoomForTheNext) {
 }
 
 TEST_P(Moves, TheTargetDiesBetweenTheCommitAndEverythingElse) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 10));
   ASSERT_TRUE(town.upload(kA));
   ASSERT_TRUE(town.append(0, 10));
@@ -143,7 +130,7 @@ TEST_P(Moves, TheTargetDiesBetweenTheCommitAndEverythingElse) {
 }
 
 TEST_P(Moves, WhoeverTakesOverFromTheTargetFindsWhatItAdopted) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 10));
   ASSERT_TRUE(town.upload(kA));
   ASSERT_TRUE(town.append(0, 10));
@@ -161,8 +148,8 @@ TEST_P(Moves, WhoeverTakesOverFromTheTargetFindsWhatItAdopted) {
 }
 
 TEST_P(Moves, TheSourceDiesAfterTheCommitAndKnowsBetterAfterwards) {
-  create(0, kA);
-  create(2, kA);
+  town.create(0, kA);
+  town.create(2, kA);
   ASSERT_TRUE(town.append(0, 10));
   ASSERT_TRUE(town.append(2, 10));
   ASSERT_TRUE(town.upload(kA));
@@ -180,8 +167,8 @@ TEST_P(Moves, TheSourceDiesAfterTheCommitAndKnowsBetterAfterwards) {
 }
 
 TEST_P(Moves, WhatIsReleasedLeavesTheDirectoriesOfItsSource) {
-  create(0, kA);
-  create(2, kA);
+  town.create(0, kA);
+  town.create(2, kA);
   ASSERT_TRUE(town.append(0, 10));
   ASSERT_TRUE(town.append(2, 10));
   ASSERT_EQ(why(town.move(0, kB)), "");
@@ -196,9 +183,11 @@ TEST_P(Moves, WhatIsReleasedLeavesTheDirectoriesOfItsSource) {
   EXPECT_EQ(why(town.verify_all()), "");
 }
 
-TEST_P(Moves, AnUploadThatWasUnderWayDoesNotTouchWhatCameBackMeanwhile) {
-  if (GetParam()) GTEST_SKIP() << "the log is where the objects are";
-  create(0, kA);
+// Where the log does not go down together with the objects.
+class MovesWithoutObjects : public Moves {};
+
+TEST_P(MovesWithoutObjects, AnUploadThatWasUnderWayDoesNotTouchWhatCameBackMeanwhile) {
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 10));
   town.objects.down = true;
   bool uploaded = false;
@@ -222,8 +211,8 @@ TEST_P(Moves, AnUploadThatWasUnderWayDoesNotTouchWhatCameBackMeanwhile) {
 }
 
 TEST_P(Moves, AnUndecidedAdoptionIsInNoDirectoryAndStaysInTheLog) {
-  create(0, kA);
-  create(1, kB);
+  town.create(0, kA);
+  town.create(1, kB);
   ASSERT_TRUE(town.append(0, 10));
   ASSERT_TRUE(town.append(1, 10));
   auto at = town.adopt(kB, 0, *town.passport(kA, 0));
@@ -243,8 +232,8 @@ TEST_P(Moves, AnUndecidedAdoptionIsInNoDirectoryAndStaysInTheLog) {
 }
 
 TEST_P(Moves, ACommitWithoutAnAnswerIsDecidedForGood) {
-  create(0, kA);
-  create(1, kB);
+  town.create(0, kA);
+  town.create(1, kB);
   int committed = 0;
   for (int i = 0; i < 40; ++i) {
     ASSERT_TRUE(town.append(0, 2));
@@ -276,7 +265,7 @@ TEST_P(Moves, ACommitWithoutAnAnswerIsDecidedForGood) {
 }
 
 TEST_P(Moves, APageThatChangedMeansNoMove) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 5));
   auto at = town.adopt(kB, 0, *town.passport(kA, 0));
   ASSERT_TRUE(at);
@@ -299,7 +288,7 @@ TEST_P(Moves, APageThatChangedMeansNoMove) {
 }
 
 TEST_P(Moves, AFencedTargetCommitsNothing) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 5));
   auto at = town.adopt(kB, 0, *town.passport(kA, 0));
   ASSERT_TRUE(at);
@@ -313,7 +302,7 @@ TEST_P(Moves, AFencedTargetCommitsNothing) {
 }
 
 TEST_P(Moves, TrimsAfterAMoveStay) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 30));
   ASSERT_TRUE(town.upload(kA));
   ASSERT_TRUE(town.trim(0, 20));
@@ -332,7 +321,7 @@ TEST_P(Moves, TrimsAfterAMoveStay) {
 TEST_P(Moves, WhatComesBackByAFailoverIsNotWhatWentByAMove) {
   for (int appended = 0; appended < 4; appended += 3) {
     const auto index = static_cast<uint32_t>(appended);
-    create(index, kA);
+    town.create(index, kA);
     ASSERT_TRUE(town.append(index, 10));
     ASSERT_TRUE(town.upload(kA));
     ASSERT_TRUE(town.append(index, 10));
@@ -357,8 +346,8 @@ TEST_P(Moves, WhatComesBackByAFailoverIsNotWhatWentByAMove) {
 }
 
 TEST_P(Moves, ADeltaAboveAnInheritedTailIsReadBack) {
-  create(0, kA);
-  create(1, kB);
+  town.create(0, kA);
+  town.create(1, kB);
   ASSERT_TRUE(town.append(0, 10));
   ASSERT_TRUE(town.append(1, 10));
   ASSERT_TRUE(town.upload(kA));
@@ -378,7 +367,7 @@ TEST_P(Moves, ADeltaAboveAnInheritedTailIsReadBack) {
 }
 
 TEST_P(Moves, ATopicIsErasedWhereItHasGone) {
-  create(0, kA);
+  town.create(0, kA);
   ASSERT_TRUE(town.append(0, 10));
   ASSERT_TRUE(town.upload(kA));
   ASSERT_EQ(why(town.move(0, kB)), "");
@@ -397,7 +386,7 @@ TEST_P(Moves, ManyGoInOneCall) {
   std::vector<Storage::Adoption> all;
   std::vector<uint32_t> indexes;
   for (uint32_t index = 0; index < 20; ++index) {
-    create(index, kA);
+    town.create(index, kA);
     ASSERT_TRUE(town.append(index, static_cast<int>(index)));
     indexes.push_back(index);
     all.push_back({stream_id(index), *town.passport(kA, index)});
@@ -416,8 +405,8 @@ TEST_P(Moves, ManyGoInOneCall) {
 }
 
 TEST_P(Moves, WhatCannotBeAdoptedIsRefused) {
-  create(0, kA);
-  create(1, kB);
+  town.create(0, kA);
+  town.create(1, kB);
   ASSERT_TRUE(town.append(0, 5));
   const Slice passport = *town.passport(kA, 0);
   const auto code = [](const Result<Position>& result) {
@@ -431,6 +420,9 @@ TEST_P(Moves, WhatCannotBeAdoptedIsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Logs, Moves, testing::Bool(),
                          [](const auto& of) { return of.param ? "objects" : "model"; });
+
+INSTANTIATE_TEST_SUITE_P(Logs, MovesWithoutObjects, testing::Values(false),
+                         [](const auto&) { return "model"; });
 
 Passport sample() {
   Passport passport{.stream = stream_id(4),

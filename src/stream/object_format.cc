@@ -32,14 +32,8 @@ Result<std::vector<Batch>> decode_raw_block(const BlockRef& ref, const Slice& bl
   std::vector<Batch> batches;
   batches.reserve(ref.batch_count);
   for (uint32_t i = 0; i < ref.batch_count; ++i) {
-    Batch batch;
-    batch.base = in.get<Offset>();
-    batch.count = in.get<uint32_t>();
-    batch.epoch = in.get<Epoch>();
-    batch.append_time_ms = in.get<int64_t>();
-    batch.max_timestamp = in.get<int64_t>();
-    batch.producer_id = in.get<uint64_t>();
-    const auto bytes = in.get<uint32_t>();
+    uint32_t bytes = 0;
+    Batch batch = get_batch_row(in, bytes);
     if (batch.base != next || batch.count == 0 || batch.count > ref.end - batch.base)
       return wrong("its batches are not consecutive");
     if (bytes > block.size() - at) return wrong("a batch ends behind it");
@@ -115,12 +109,7 @@ bool trailer_fits(Bytes header, Bytes trailer) {
 
 std::string encode_block_table(std::span<const Batch> batches) {
   Encoder out;
-  for (const Batch& batch : batches) {
-    out.put(batch.base).put(batch.count).put(batch.epoch).put(batch.append_time_ms);
-    out.put(batch.max_timestamp)
-        .put(batch.producer_id)
-        .put(static_cast<uint32_t>(batch.bytes.size()));
-  }
+  for (const Batch& batch : batches) put_batch_row(out, batch);
   CHECK(out.size() == batches.size() * kBatchRowBytes);
   return out.take();
 }

@@ -64,6 +64,25 @@ struct BlockRef {
   bool operator==(const BlockRef&) const = default;
 };
 
+// What is told of a batch beside its bytes, in a block's table and in a passport.
+inline void put_batch_row(Encoder& out, const Batch& batch) {
+  out.put(batch.base).put(batch.count).put(batch.epoch).put(batch.append_time_ms);
+  out.put(batch.max_timestamp).put(batch.producer_id);
+  out.put(static_cast<uint32_t>(batch.bytes.size()));
+}
+// The bytes stay where they are; `bytes`: how many they are.
+inline Batch get_batch_row(Decoder& in, uint32_t& bytes) {
+  Batch batch;
+  batch.base = in.get<Offset>();
+  batch.count = in.get<uint32_t>();
+  batch.epoch = in.get<Epoch>();
+  batch.append_time_ms = in.get<int64_t>();
+  batch.max_timestamp = in.get<int64_t>();
+  batch.producer_id = in.get<uint64_t>();
+  bytes = in.get<uint32_t>();
+  return batch;
+}
+
 // A block is a table of its batches, one row each, and then their bytes; or all that packed.
 std::string encode_block_table(std::span<const Batch> batches);
 // The batches of a block, as slices of it, or of what it opens to. corrupt: anything does not fit

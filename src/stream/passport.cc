@@ -15,25 +15,6 @@ constexpr uint32_t kMagic = 0x504c5050;  // "PLPP"
 constexpr uint16_t kVersion = 1;
 constexpr size_t kCrcBytes = 4;
 
-void put_batch(Encoder& out, const Batch& batch) {
-  out.put(batch.base).put(batch.count).put(batch.epoch).put(batch.append_time_ms);
-  out.put(batch.max_timestamp).put(batch.producer_id);
-  out.put(static_cast<uint32_t>(batch.bytes.size()));
-}
-
-// Without its bytes, which stand behind all rows.
-Batch get_batch(Decoder& in, uint32_t& bytes) {
-  Batch batch;
-  batch.base = in.get<Offset>();
-  batch.count = in.get<uint32_t>();
-  batch.epoch = in.get<Epoch>();
-  batch.append_time_ms = in.get<int64_t>();
-  batch.max_timestamp = in.get<int64_t>();
-  batch.producer_id = in.get<uint64_t>();
-  bytes = in.get<uint32_t>();
-  return batch;
-}
-
 std::unexpected<Error> damaged(std::string_view what) {
   return fail(Code::corrupt, fmt::format("a passport {}", what));
 }
@@ -74,7 +55,7 @@ Result<Slice> encode_passport(const Passport& passport) {
   front.varint(passport.tail.size());
   uint64_t tail_bytes = 0;
   for (const Batch& batch : passport.tail) {
-    put_batch(front, batch);
+    put_batch_row(front, batch);
     tail_bytes += batch.bytes.size();
   }
   const uint64_t bytes = front.size() + tail_bytes + kCrcBytes;
@@ -119,7 +100,8 @@ Result<Passport> decode_passport(const Slice& bytes) {
   for (Extent& extent : passport.extents) extent = get_extent(in);
   passport.tail.resize(in.count(kBatchRowBytes));
   std::vector<uint32_t> sizes(passport.tail.size());
-  for (size_t i = 0; i < sizes.size(); ++i) passport.tail[i] = get_batch(in, sizes[i]);
+  // The bytes stand behind all rows.
+  for (size_t i = 0; i < sizes.size(); ++i) passport.tail[i] = get_batch_row(in, sizes[i]);
   for (size_t i = 0; i < sizes.size(); ++i)
     passport.tail[i].bytes = Slice(bytes.buffer(), in.raw(sizes[i]));
   if (!in.done()) return damaged("does not have the fields of its format");

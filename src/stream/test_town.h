@@ -10,6 +10,14 @@
 
 namespace paceline::stream {
 
+inline constexpr size_t kA = 0;
+inline constexpr size_t kB = 1;
+inline constexpr size_t kC = 2;
+
+inline std::string why(const Result<void>& result) {
+  return result ? "" : result.error().to_string();
+}
+
 class Town {
  public:
   static constexpr size_t kShards = 2;  // a broker
@@ -88,9 +96,11 @@ class Town {
     }
   }
   size_t leading(uint32_t index) { return static_cast<size_t>(leader(index).lane.broker.value); }
-  // A stream that `broker` leads from its first record on.
+  // A stream that `broker` leads from its first record on, and has open.
   void create(uint32_t index, size_t broker) {
     meta.put(page_key(index), page(Epoch(1), lane(broker)));
+    acknowledged[index] = 0;
+    ASSERT_TRUE(open(broker, index));
   }
   void erase_topic(uint32_t index) { meta.entries.erase(page_key(index)); }
 
