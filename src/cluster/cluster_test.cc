@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "cluster/lossy_store_test.h"
 #include "env/test_shards.h"
 #include "meta/etcd.h"
 #include "meta/etcd_cluster_test.h"
@@ -11,51 +12,6 @@
 
 namespace paceline::cluster {
 namespace {
-
-// Loses the answers of commits: of those that happened, or of those that did not.
-class LossyStore final : public meta::Store {
- public:
-  enum class Loss { none, after_commit, before_commit };
-  explicit LossyStore(std::unique_ptr<meta::Store> store) : store_(std::move(store)) {}
-  std::atomic<Loss> next = Loss::none;  // of the next commit that writes `key`
-  std::string key;
-  std::atomic<bool> silent = false;  // once that commit was lost: its key cannot be read
-
-  Task<Result<std::optional<meta::Entry>>> get(env::Shard& shard, std::string wanted) override {
-    if (wanted == key && next == Loss::none && silent.exchange(false))
-      co_return fail(Code::unavailable, "no answer");
-    co_return co_await store_->get(shard, std::move(wanted));
-  }
-  Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to,
-                                  size_t count_max) override {
-    co_return co_await store_->range(shard, std::move(from), std::move(to), count_max);
-  }
-  Task<Result<Revision>> commit(env::Shard& shard, meta::Transaction transaction) override {
-    const bool hit = std::ranges::any_of(transaction.writes,
-                                         [&](const auto& write) { return write.key == key; });
-    const Loss loss = hit ? next.exchange(Loss::none) : Loss::none;
-    if (loss == Loss::before_commit) co_return fail(Code::maybe_written, "lost");
-    auto done = co_await store_->commit(shard, std::move(transaction));
-    if (loss == Loss::after_commit) co_return fail(Code::maybe_written, "lost");
-    co_return done;
-  }
-  Result<std::unique_ptr<meta::Watch>> watch(env::Shard& shard, std::string prefix,
-                                             Revision after) override {
-    return store_->watch(shard, std::move(prefix), after);
-  }
-  Task<Result<meta::Lease>> grant(env::Shard& shard, std::chrono::seconds ttl) override {
-    return store_->grant(shard, ttl);
-  }
-  Task<Result<void>> keep_alive(env::Shard& shard, meta::LeaseId lease) override {
-    return store_->keep_alive(shard, lease);
-  }
-  Task<Result<void>> revoke(env::Shard& shard, meta::LeaseId lease) override {
-    return store_->revoke(shard, lease);
-  }
-
- private:
-  std::unique_ptr<meta::Store> store_;
-};
 
 // Shards, and a metadata store to open on them.
 class Place {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "cluster/cluster.h"
+#include "cluster/lossy_store_test.h"
 #include "env/test_shards.h"
 #include "meta/model.h"
 
@@ -8,51 +9,6 @@
 
 namespace paceline::cluster {
 namespace {
-
-// Loses answers of commits that write `key`: of those that happened, that did not, or that happen
-// when the answer has long been given up.
-class LossyStore final : public meta::Store {
- public:
-  enum class Loss { none, after, before, late };
-  explicit LossyStore(std::unique_ptr<meta::Store> store) : store_(std::move(store)) {}
-  Loss next = Loss::none;
-  std::string key;
-  std::optional<meta::Transaction> held;  // a late one
-
-  Task<Result<std::optional<meta::Entry>>> get(env::Shard& shard, std::string wanted) override {
-    co_return co_await store_->get(shard, std::move(wanted));
-  }
-  Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to,
-                                  size_t count_max) override {
-    co_return co_await store_->range(shard, std::move(from), std::move(to), count_max);
-  }
-  Task<Result<Revision>> commit(env::Shard& shard, meta::Transaction transaction) override {
-    const bool hit = std::ranges::any_of(transaction.writes,
-                                         [&](const auto& write) { return write.key == key; });
-    const Loss loss = hit ? std::exchange(next, Loss::none) : Loss::none;
-    if (loss == Loss::late) held = transaction;
-    if (loss == Loss::before || loss == Loss::late) co_return fail(Code::maybe_written, "lost");
-    auto done = co_await store_->commit(shard, std::move(transaction));
-    if (loss == Loss::after) co_return fail(Code::maybe_written, "lost");
-    co_return done;
-  }
-  Result<std::unique_ptr<meta::Watch>> watch(env::Shard& shard, std::string prefix,
-                                             Revision after) override {
-    return store_->watch(shard, std::move(prefix), after);
-  }
-  Task<Result<meta::Lease>> grant(env::Shard& shard, std::chrono::seconds ttl) override {
-    return store_->grant(shard, ttl);
-  }
-  Task<Result<void>> keep_alive(env::Shard& shard, meta::LeaseId lease) override {
-    return store_->keep_alive(shard, lease);
-  }
-  Task<Result<void>> revoke(env::Shard& shard, meta::LeaseId lease) override {
-    return store_->revoke(shard, lease);
-  }
-
- private:
-  std::unique_ptr<meta::Store> store_;
-};
 
 class MovesTest : public testing::Test {
  protected:
@@ -170,11 +126,11 @@ TEST_F(MovesTest, AMoveThatIsCalledOffNeverHappens) {
 }
 
 TEST_F(MovesTest, ALostAnswerIsReadBackByTheTarget) {
-  store_.next = LossyStore::Loss::after;
+  store_.next = LossyStore::Loss::after_commit;
   auto done = take(begin({of_one_[0]}));
   ASSERT_TRUE(done);
   EXPECT_EQ(*done, lane_revision(2));
-  store_.next = LossyStore::Loss::before;
+  store_.next = LossyStore::Loss::before_commit;
   EXPECT_EQ(take(begin({of_one_[1]})).error().code, Code::conflict);
 }
 
@@ -188,7 +144,7 @@ TEST_F(MovesTest, WhatTheTargetGaveUpDoesNotHappenLater) {
 }
 
 TEST_F(MovesTest, AnUnknownOutcomeOfCallingOffIsReadBack) {
-  for (const auto loss : {LossyStore::Loss::after, LossyStore::Loss::before}) {
+  for (const auto loss : {LossyStore::Loss::after_commit, LossyStore::Loss::before_commit}) {
     store_.next = loss;
     const auto moves = begin({of_one_[0]});
     EXPECT_FALSE(*call_off(moves));
