@@ -99,9 +99,8 @@ Task<Outcome> Mover::give_some(std::vector<StreamId> streams, Lane target) {
   for (const cluster::Moving& move : *moves)
     leaving.push_back({move.stream, move.epoch, {}, {}, false, false, {}});
   phases.paused = shard_.now();
-  co_await pause_all(leaving);
+  co_await on_shards(leaving, &Mover::pause_on);
   phases.still = shard_.now();
-  Outcome outcome;
   const auto failed = std::ranges::find_if(leaving, [](const Leaving& one) { return !one.paused; });
   if (failed != leaving.end()) {
     co_await on_shards(leaving, &Mover::resume_on);
@@ -111,7 +110,7 @@ Task<Outcome> Mover::give_some(std::vector<StreamId> streams, Lane target) {
         uploaded ? KafkaError::operation_not_attempted : KafkaError::kafka_storage_error,
         failed->failure);
   }
-  outcome = co_await send(leaving, std::move(*moves), target, phases);
+  Outcome outcome = co_await send(leaving, std::move(*moves), target, phases);
   if (outcome.error == KafkaError::none) tell(leaving, target, phases);
   co_return outcome;
 }
@@ -180,10 +179,6 @@ Task<Mover::Verdict> Mover::settle(Result<Slice> answer, std::vector<cluster::Mo
       co_return Verdict::unknown;
     log_warn("a move is undecided: {}", moved.error().to_string());
   }
-}
-
-Task<void> Mover::pause_all(std::vector<Leaving>& leaving) {
-  co_await on_shards(leaving, &Mover::pause_on);
 }
 
 Task<void> Mover::pause_on(Mover* mover, ShardHost* host, LeavingOfShard* mine) {

@@ -65,7 +65,6 @@ class Mover {
   Task<Outcome> send(std::vector<Leaving>& leaving, std::vector<cluster::Moving> moves, Lane target,
                      Phases& phases);
   Task<Verdict> settle(Result<Slice> answer, std::vector<cluster::Moving> moves, Outcome& outcome);
-  Task<void> pause_all(std::vector<Leaving>& leaving);
   static Task<void> pause_on(Mover* mover, ShardHost* host, LeavingOfShard* mine);
   static Task<void> pause_one(Mover* mover, ShardHost* host, Leaving* one, env::Gate::Pass pass);
   static Task<void> resume_on(Mover* mover, ShardHost* host, LeavingOfShard* mine);

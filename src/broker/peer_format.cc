@@ -176,6 +176,13 @@ std::unexpected<Error> damaged(std::string_view what) {
   return fail(Code::corrupt, fmt::format("{} of another broker cannot be read", what));
 }
 
+// An answer that ends where its fields do.
+template <class Answer>
+Result<Answer> whole(const Decoder& in, Answer answer) {
+  if (!in.done()) return damaged("the answer");
+  return answer;
+}
+
 void put_elsewhere(Encoder& out, const Elsewhere& elsewhere) {
   out.put(static_cast<uint8_t>(Status::elsewhere)).put(elsewhere.lane).put(elsewhere.epoch);
 }
@@ -284,8 +291,7 @@ Result<AppendAnswer> decode_append_answer(const Slice& body) {
     default:
       in.invalidate();
   }
-  if (!in.done()) return damaged("the answer");
-  return answer;
+  return whole(in, std::move(answer));
 }
 
 Slice encode(const std::vector<ReadAnswer>& answers) {
@@ -334,8 +340,7 @@ Result<std::vector<ReadAnswer>> decode_fetch_answer(const Slice& body) {
         in.invalidate();
     }
   }
-  if (!in.done()) return damaged("the answer");
-  return answers;
+  return whole(in, std::move(answers));
 }
 
 Slice encode(const WatchAnswer& answer) {
@@ -363,8 +368,7 @@ Result<WatchAnswer> decode_watch_answer(const Slice& body) {
     default:
       in.invalidate();
   }
-  if (!in.done()) return damaged("the answer");
-  return answer;
+  return whole(in, std::move(answer));
 }
 
 Slice encode(const std::vector<Outcome>& outcomes) {
@@ -385,8 +389,7 @@ Result<std::vector<Outcome>> decode_outcomes(const Slice& body) {
     const auto error = get_error(in);
     outcomes.push_back({error, std::string(in.text())});
   }
-  if (!in.done()) return damaged("the answer");
-  return outcomes;
+  return whole(in, std::move(outcomes));
 }
 
 }  // namespace paceline::broker
