@@ -6,27 +6,20 @@ out of order, no client is told of an error, and the group keeps its members.
   move.py [--seconds N] [--every-ms N]
 """
 import argparse
-import os
 import random
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-for folder in ("clients", "stores", "torture"):
-    sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
+from brokers import Brokers
+from confluent_kafka import Consumer, KafkaError, Producer
+from harness import binary, check
+from rig import Table, create_topic
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition  # noqa: E402
-from confluent_kafka.admin import AdminClient  # noqa: E402
-from etcd import Etcd  # noqa: E402
-from harness import binary, check  # noqa: E402
-from rig import House, Table, create_topic  # noqa: E402
-
-BROKERS, PARTITIONS, TOPIC, GROUP = (1, 2, 3), 12, "moving", "movers"
+PARTITIONS, TOPIC, GROUP = 12, "moving", "movers"
+SETTINGS = {"group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 3}
 ANSWERED_WITHIN_S = 20
 
 
@@ -112,29 +105,20 @@ class Member:
         self.consumer.close()
 
 
-def leaders(address, topic):
-    described = AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(topic, timeout=10).topics[topic]
-    return {index: partition.leader for index, partition in described.partitions.items()}
-
-
 def leader(address, *words):
     command = [binary(), "leader", *words, "-b", address, "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90)
     return done.returncode, done.stdout + done.stderr
 
 
-def events_of(folder):
+def phases_of(brokers):
     """The phases of all moves, as the brokers have written them down."""
     phases = {}
-    for number in BROKERS:
-        file = os.path.join(folder, str(number), "data", "events.jsonl")
-        if not os.path.exists(file):
-            continue
-        with open(file, encoding="utf-8") as lines:
-            for line in lines:
-                if "move.given" in line or "move.taken" in line:
-                    for key, value in re.findall(r"(\w+)_ms=([0-9.]+)", line):
-                        phases.setdefault(key, []).append(float(value))
+    for number in brokers.numbers:
+        for name in ("move.given", "move.taken"):
+            for event in brokers.events(number, name):
+                for key, value in re.findall(r"(\w+)_ms=([0-9.]+)", event["detail"]):
+                    phases.setdefault(key, []).append(float(value))
     return phases
 
 
@@ -154,31 +138,6 @@ def gap_of_moves(load, moves):
         if near:
             gaps.append(1000 * max(near))
     return gaps
-
-
-class Cluster:
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="paceline-move-")
-        self.etcd = Etcd(1)
-        self.houses = {}
-
-    def __enter__(self):
-        etcd = self.etcd.__enter__()
-        for number in BROKERS:
-            self.houses[number] = House(os.path.join(self.folder, str(number)), {
-                "node.id": number, "paceline.metadata": etcd.url("cluster"), "paceline.admin.listen": "none",
-                "group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 3,
-                "paceline.objects": f"file:{self.folder}/objects", "paceline.wal": f"file:{self.folder}/wal"})
-            self.houses[number].start()
-        self.addresses = ",".join(house.address for house in self.houses.values())
-        create_topic(self.houses[1].address, TOPIC, PARTITIONS)
-        return self
-
-    def __exit__(self, *error):
-        for house in self.houses.values():
-            house.kill()
-        self.etcd.__exit__(*error)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def judge(load, members):
@@ -209,6 +168,7 @@ def keep_assigned(members):
 
 
 def start_load(cluster):
+    create_topic(cluster.address(1), TOPIC, PARTITIONS)
     members = [Member(cluster.addresses, "first")]
     end = time.monotonic() + 30
     while not members[0].assigned and time.monotonic() < end:
@@ -221,16 +181,16 @@ def start_load(cluster):
 
 
 def moved_all_the_time(seconds, every_ms):
-    with Cluster() as cluster:
+    with Brokers(settings=SETTINGS) as cluster:
         load, members = start_load(cluster)
         randomly, moves, refused = random.Random(4), [], []
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             topic = "__consumer_offsets" if randomly.random() < 0.1 else TOPIC
             index = randomly.randrange(3 if topic != TOPIC else PARTITIONS)
-            by = cluster.houses[randomly.choice(BROKERS)].address
+            by = cluster.address(randomly.choice(cluster.numbers))
             began = time.monotonic()
-            code, text = leader(by, "move", f"{topic}:{index}", "--to", str(randomly.choice(BROKERS)))
+            code, text = leader(by, "move", f"{topic}:{index}", "--to", str(randomly.choice(cluster.numbers)))
             if code != 0:
                 refused.append(text.strip())
             elif topic == TOPIC:
@@ -246,7 +206,7 @@ def moved_all_the_time(seconds, every_ms):
         check(len(refused) <= len(moves) // 20, f"{len(refused)} moves were refused: {refused[:3]}")
         gaps = gap_of_moves(load, moves)
         calm = [1000 * took for _, _, took in load.slow]
-        phases = events_of(cluster.folder)
+        phases = phases_of(cluster)
         told = "  ".join(f"{name} {percentile(values, 0.5):.2f}/{percentile(values, 0.99):.2f}"
                          for name, values in sorted(phases.items()))
         print(f"  phases, ms p50/p99: {told}", flush=True)
@@ -256,24 +216,24 @@ def moved_all_the_time(seconds, every_ms):
 
 
 def drained_and_stopped():
-    with Cluster() as cluster:
+    with Brokers(settings=SETTINGS) as cluster:
         load, members = start_load(cluster)
-        code, text = leader(cluster.houses[2].address, "drain", "1", "--wait")
+        code, text = leader(cluster.address(2), "drain", "1", "--wait")
         check(code == 0, f"drain failed: {text}")
-        now = leaders(cluster.houses[2].address, TOPIC)
+        now = cluster.leaders(TOPIC, 2)
         check(1 not in now.values(), f"broker 1 is drained and leads: {now}")
         # Back to where it is preferred, by Kafka's own API.
         for index in range(PARTITIONS):
-            code, text = leader(cluster.houses[3].address, "move", f"{TOPIC}:{index}", "--to", str(BROKERS[index % 3]))
+            code, text = leader(cluster.address(3), "move", f"{TOPIC}:{index}", "--to", str(cluster.numbers[index % 3]))
             check(code == 0, f"move failed: {text}")
         time.sleep(1)
         began = time.monotonic()
         cluster.houses[2].stop(60)
         took = time.monotonic() - began
-        now = leaders(cluster.houses[1].address, TOPIC)
+        now = cluster.leaders(TOPIC, 1)
         check(2 not in now.values(), f"broker 2 has ended and leads: {now}")
         time.sleep(2)
-        load.settle(ended=(cluster.houses[2].address,))
+        load.settle(ended=(cluster.address(2),))
         judge(load, members)
         members[0].close()
         slowest = 1000 * max(took for _, _, took in load.slow)
