@@ -1,38 +1,16 @@
 """Several brokers on one etcd and a shared folder: what a big cluster costs in time, bytes and transactions of etcd."""
-import contextlib
 import os
 import re
-import sys
 import time
 import urllib.request
 
-import servers
-from servers import Failed, broker, free_port, rss_mib
+from servers import Failed, broker, rss_mib
 
-sys.path.insert(0, os.path.join(servers.ROOT, "tests", "stores"))
-
-from etcd import Etcd  # noqa: E402
-import harness  # noqa: E402  (etcd has said where it is)
+from rigs import started  # noqa: E402
+from etcd import Etcd  # noqa: E402  (rigs has said where it is)
 
 _COUNTERS = {"transactions": "etcd_mvcc_txn_total", "puts": "etcd_mvcc_put_total", "ranges": "etcd_mvcc_range_total",
              "sent": "etcd_network_client_grpc_sent_bytes_total", "received": "etcd_network_client_grpc_received_bytes_total"}
-
-
-@contextlib.contextmanager
-def _etcd():
-    """One member; it is ours and not somebody else's."""
-    here, children = Etcd(1), []
-    try:
-        here.start()
-        children = list(here.processes.children.values())
-        servers.live.update((child.pid, child) for child in children)
-        yield here
-    except harness.Failed as failed:
-        raise Failed(str(failed)) from failed
-    finally:
-        for child in children:
-            servers.live.pop(child.pid, None)
-        here.close()
 
 
 def _counted(etcd):
@@ -87,7 +65,7 @@ def _words(cost, keys=None):
 
 def _scale(bench):
     topics, partitions = (2, 1000) if bench.quick else (10, 10_000)
-    with bench.scratch() as folder, _etcd() as etcd:
+    with bench.scratch() as folder, started(Etcd(1), lambda one: (one,)) as etcd:
         brokers = Brokers(etcd, folder)
         try:
             for number in (1, 2, 3):

@@ -14,10 +14,8 @@ import servers
 from rounds import interleave
 from servers import Failed, broker, create_topic, finish, free_port, json_of, load, metric, remove, start_load, tool
 
-sys.path.insert(0, os.path.join(servers.ROOT, "tests", "stores"))
-
-from world import World  # noqa: E402
-import harness  # noqa: E402  (world has said where it is)
+from rigs import started  # noqa: E402
+from world import World  # noqa: E402  (rigs has said where it is)
 
 _MIB, _GIB = 1 << 20, 1 << 30
 _LIVE_PER_S = 5_000  # the producers beside a catch-up: records of 1 KiB a second
@@ -28,20 +26,10 @@ _SOON = "paceline.upload.age.ms=500"  # while data is made
 
 @contextlib.contextmanager
 def world():
-    """etcd, store and proxy; what they use is ours and not somebody else's."""
-    here, children = World(), []
-    try:
-        here.start()
-        children = [child for one in (here.store, here.etcd, here.proxy) for child in one.processes.children.values()]
-        servers.live.update((child.pid, child) for child in children)
+    """etcd, store and proxy."""
+    with started(World(), lambda here: (here.store, here.etcd, here.proxy)) as here:
         os.environ.update(here.environment())
         yield here
-    except harness.Failed as failed:
-        raise Failed(str(failed)) from failed
-    finally:
-        for child in children:
-            servers.live.pop(child.pid, None)
-        here.close()
 
 
 class House:
