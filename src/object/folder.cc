@@ -17,6 +17,11 @@ bool is_temporary(const std::string& name) {
   return name.starts_with('.') && name.find(".tmp-") != std::string::npos;
 }
 
+std::string temporary_of(const std::string& path, uint64_t nonce) {
+  const size_t name_at = path.rfind('/') + 1;
+  return fmt::format("{}.{}.tmp-{:016x}", path.substr(0, name_at), path.substr(name_at), nonce);
+}
+
 // The error of something that was given up before it took effect.
 std::unexpected<Error> not_put(Error error, const std::string& key) {
   if (error.code != Code::no_space && error.code != Code::permission_denied)
@@ -71,9 +76,7 @@ Result<void> Folder::make_folder(const std::string& key) {
 
 Result<void> Folder::put(const std::string& key, uint64_t nonce, const std::vector<Slice>& body) {
   const std::string path = path_of(key);
-  const size_t name_at = path.rfind('/') + 1;
-  const std::string temporary =
-      fmt::format("{}.{}.tmp-{:016x}", path.substr(0, name_at), path.substr(name_at), nonce);
+  const std::string temporary = temporary_of(path, nonce);
   auto there = disk_.exists(path);
   if (!there) return not_put(std::move(there).error(), key);
   Result<void> named = fail(Code::already_exists, std::string());
@@ -160,13 +163,36 @@ Result<uint64_t> Folder::size(const std::string& key) {
   return object.bytes;
 }
 
-Result<void> Folder::remove(const std::string& key) {
-  auto removed = disk_.remove(path_of(key));
-  if (!removed && removed.error().code != Code::not_found) return removed;
+Result<std::optional<Folder::Retired>> Folder::retire(const std::string& key, uint64_t nonce) {
+  const std::string path = path_of(key);
+  Retired retired{.path = temporary_of(path, nonce), .file = nullptr};
+  auto file = disk_.open(path, {.writable = true});
+  if (file) {
+    TRY(retired.bytes, (*file)->size());
+    retired.file = std::move(*file);
+  }
+  const bool big = retired.bytes > freed_at_once_;
+  auto removed = big ? disk_.rename(path, retired.path) : disk_.remove(path);
+  if (!removed && removed.error().code != Code::not_found) return fail(std::move(removed).error());
   // Also when it is absent: the sync of an earlier removal may have failed.
   auto synced = disk_.sync_dir(folder_of(key));
-  if (!synced && synced.error().code == Code::not_found) return {};
-  return synced;
+  if (!synced && synced.error().code != Code::not_found) return fail(std::move(synced).error());
+  if (!removed || !big) return std::nullopt;
+  return retired;
+}
+
+Result<bool> Folder::shrink(Retired& retired) {
+  if (retired.bytes > freed_at_once_) {
+    retired.bytes -= freed_at_once_;
+    TRY_VOID(retired.file->truncate(retired.bytes));
+    TRY_VOID(retired.file->sync());
+    return false;
+  }
+  retired.file.reset();
+  auto removed = disk_.remove(retired.path);
+  // Another process that opens the folder removes what looks like a crash's.
+  if (!removed && removed.error().code != Code::not_found) return fail(std::move(removed).error());
+  return true;
 }
 
 struct Folder::Listing {

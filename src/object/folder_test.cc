@@ -58,6 +58,23 @@ TEST_F(FolderFiles, APutLeavesNothingButTheObject) {
   EXPECT_EQ(disk_.list(dir_ + "/a")->size(), 1u);
 }
 
+TEST_F(FolderFiles, OfSomethingBigTheNameGoesFirstAndTheBytesPieceByPiece) {
+  Folder folder(disk_, dir_, 4);
+  ASSERT_TRUE(folder.open());
+  ASSERT_TRUE(put(folder, "a/b", "0123456789"));
+  auto retired = folder.retire("a/b", 9);
+  ASSERT_TRUE(retired && *retired);
+  EXPECT_EQ(folder.size("a/b").error().code, Code::not_found);
+  std::vector<uintmax_t> left;
+  for (bool gone = false; !gone; gone = *folder.shrink(**retired))
+    left.push_back(std::filesystem::file_size((*retired)->path));
+  EXPECT_EQ(left, (std::vector<uintmax_t>{10, 6, 2}));
+  EXPECT_TRUE(disk_.list(dir_ + "/a")->empty());
+  // Whoever is told nothing asks again.
+  EXPECT_FALSE(folder.retire("a/b", 10)->has_value());
+  EXPECT_FALSE(folder.retire("never/there", 11)->has_value());
+}
+
 TEST_F(FolderFiles, AFolderIsNoObjectAndAnObjectNoFolder) {
   Folder folder(disk_, dir_);
   ASSERT_TRUE(folder.open());
