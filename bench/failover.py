@@ -72,7 +72,8 @@ def phases(brokers, survivors, since):
         return [event["at_ms"] - since for number in survivors for event in brokers.events(number, name, since)
                 if only in event["detail"]]
     names = {"noticed": ("failover.noticed", "", min), "fenced": ("failover.fenced", "by_us=true", min),
-             "estate read": ("estate.recovered", "", max), "all served": ("failover.served", "", max)}
+             "lanes listed": ("recovery.begin", "", max), "directories read": ("recovery.directory", "", max),
+             "sealed": ("recovery.sealed", "", max), "estate read": ("estate.recovered", "", max), "all served": ("failover.served", "", max)}
     end = time.monotonic() + 5
     while len(times("failover.served")) < len(survivors) and time.monotonic() < end:
         time.sleep(0.05)

@@ -45,6 +45,9 @@ struct OpenMode {
   // Bypass the page cache where the file system can: positions, sizes and memory addresses are
   // then multiples of kDirectAlignment. Falls back to cached writes silently where it cannot.
   bool direct = false;
+  // Somebody cannot serve until it is read: direct reads are not cut into pieces that give way to
+  // what is being synced (commits_first.h).
+  bool urgent = false;
 };
 inline constexpr size_t kDirectAlignment = 4096;
 

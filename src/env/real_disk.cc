@@ -71,7 +71,7 @@ Result<std::unique_ptr<File>> RealDisk::open(const std::string& path, OpenMode m
     fd = open_retrying(path, flags & ~O_EXCL, 0644);
   }
   if (fd < 0) return system_error(errno, "open", path);
-  return std::make_unique<RealFile>(fd, path, mode.direct, commits_);
+  return std::make_unique<RealFile>(fd, path, mode.direct && !mode.urgent, commits_);
 }
 
 Result<bool> RealDisk::exists(const std::string& path) {

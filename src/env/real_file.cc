@@ -21,8 +21,8 @@ Result<size_t> RealFile::read_at(uint64_t position, MutableBytes into) {
   size_t done = 0;
   while (done < into.size()) {
     const size_t left = into.size() - done;
-    const size_t piece = direct_ ? std::min(left, CommitsFirst::kPieceBytes) : left;
-    if (direct_) commits_->give_way();
+    const size_t piece = gives_way_ ? std::min(left, CommitsFirst::kPieceBytes) : left;
+    if (gives_way_) commits_->give_way();
     const ssize_t count =
         ::pread(fd_, into.data() + done, piece, static_cast<off_t>(position + done));
     if (count < 0 && errno == EINTR) continue;

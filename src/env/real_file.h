@@ -8,11 +8,11 @@
 
 namespace paceline::env {
 
-// Owns the descriptor. Reads that pass the page cache by give way to commits.
+// Owns the descriptor. Reads that pass the page cache by give way to commits, unless urgent.
 class RealFile final : public File {
  public:
-  RealFile(int fd, std::string path, bool direct, std::shared_ptr<CommitsFirst> commits)
-      : fd_(fd), path_(std::move(path)), direct_(direct), commits_(std::move(commits)) {}
+  RealFile(int fd, std::string path, bool gives_way, std::shared_ptr<CommitsFirst> commits)
+      : fd_(fd), path_(std::move(path)), gives_way_(gives_way), commits_(std::move(commits)) {}
   RealFile(const RealFile&) = delete;
   RealFile& operator=(const RealFile&) = delete;
   ~RealFile() override;
@@ -31,7 +31,7 @@ class RealFile final : public File {
 
   const int fd_;
   const std::string path_;
-  const bool direct_;
+  const bool gives_way_;
   const std::shared_ptr<CommitsFirst> commits_;
 };
 

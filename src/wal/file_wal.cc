@@ -3,6 +3,7 @@
 #include <deque>
 #include <utility>
 
+#include "base/log.h"
 #include "wal/lane_log.h"
 #include "wal/lane_scan.h"
 #include "wal/seal.h"
@@ -82,6 +83,26 @@ class KeptReader final : public Reader {
   std::deque<Group> groups_;
 };
 
+// When whoever has sealed the lane has had the time to serve what is in it.
+constexpr env::Duration kReleaseAfter = std::chrono::seconds(2);
+// Between two pieces, in times of what a piece took.
+constexpr int kRest = 3;
+
+Task<void> release_later(env::Shard* shard, LaneFiles files, Position end) {
+  co_await env::sleep_for(*shard, kReleaseAfter);
+  for (bool all = false; !all;) {
+    const env::Instant began = shard->now();
+    const auto released =
+        co_await env::offload(*shard, [files, end] { return release_reserved(files, end); });
+    // Not found: its last successor has removed it.
+    if (!released && released.error().code != Code::not_found)
+      log_warn("lane {} keeps the space it had reserved: {}", files.owner.lane.to_string(),
+               released.error().message);
+    all = released.value_or(true);
+    if (!all) co_await env::sleep_for(*shard, kRest * (shard->now() - began));
+  }
+}
+
 class FileWal final : public Wal {
  public:
   FileWal(env::Disk& disk, FileWalOptions options) : disk_(disk), options_(std::move(options)) {}
@@ -99,6 +120,7 @@ class FileWal final : public Wal {
     CO_TRY(Sealed sealed, co_await env::offload(shard, [files = files_of(lane), trimmed, unique] {
              return seal_lane(files, trimmed, unique);
            }));
+    shard.spawn(release_later(&shard, files_of(lane), sealed.end));
     kept_.erase(lane);
     // Whoever does not come for it within a few seals reads it from the disk.
     constexpr size_t kKeptMax = 8;

@@ -127,7 +127,7 @@ Result<void> LaneScan::open_segments() {
 
 Result<LaneScan::Segment> LaneScan::open_segment(uint64_t number) {
   // Direct: what a failed sync left in the page cache must not count as written.
-  env::OpenMode mode{.direct = true};
+  env::OpenMode mode{.direct = true, .urgent = true};
   Segment segment;
   segment.number = number;
   TRY(segment.file, files_.disk->open(files_.segment_path(number), mode));

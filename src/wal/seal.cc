@@ -4,7 +4,6 @@
 
 #include <optional>
 
-#include "base/log.h"
 #include "env/block_pool.h"
 #include "wal/lane_scan.h"
 
@@ -17,6 +16,10 @@ constexpr int kScansMax = 16;
 // What is read of a tail for its seal need not be read again; more than a broker that uploads in
 // time leaves behind is not kept.
 constexpr uint64_t kKeptBytesMax = 128u << 20;
+
+// A disk that discards what is freed lets a sync wait for all that one commit frees: 2 ms for so
+// much, 25 for a whole segment.
+constexpr uint64_t kFreedAtOnce = 4u << 20;
 
 struct Scanned {
   Position end;
@@ -49,42 +52,21 @@ Result<bool> never_used(const std::optional<SegmentHeader>& header, env::File& f
   return !data.has_value();
 }
 
-// Cuts the segments to what the sealed lane holds. A broker that dies again and again would fill
-// the disk with the space that each of its lives has reserved. Idempotent; a writer that does not
-// know of the seal yet is not disturbed: what it writes does not count.
-Result<void> release_reserved(const LaneFiles& files, Position end) {
-  TRY(const auto names, files.disk->list(files.folder));
-  for (const std::string& name : names)
-    if (name.ends_with(".spare.tmp")) TRY_VOID(files.disk->remove(files.folder + "/" + name));
-  TRY(const auto numbers, files.segments());
-  const Buffer page = env::allocate_pages(kPageBytes, false);
-  bool keeps = false;  // a segment that may have been used: those below it stay too, without a gap
-  for (size_t i = numbers.size(); i-- > 0;) {
-    const std::string path = files.segment_path(numbers[i]);
-    env::OpenMode mode{.writable = true, .direct = true};
-    TRY(const auto file, files.disk->open(path, mode));
-    TRY(const size_t count, file->read_at(0, page.writable()));
-    const auto header = decode_segment_header(page.bytes().first(count));
-    if (header && header->owner != files.owner) return {};
-    if (header && header->number == numbers[i] && header->first_position < end) {
-      // The segment that holds the end.
-      const uint64_t used = kPageBytes + (end - header->first_position);
-      TRY(const uint64_t bytes, file->size());
-      if (used < bytes) TRY_VOID(file->truncate(used));
-      return {};
-    }
-    TRY(const bool unused, never_used(header, *file, numbers[i]));
-    keeps = keeps || !unused;
-    if (!keeps) TRY_VOID(files.disk->remove(path));
+// One more piece of a file goes. True: it has `keep` bytes, or with none is gone.
+Result<bool> shrink(const LaneFiles& files, const std::string& path, env::File& file,
+                    uint64_t keep) {
+  TRY(const uint64_t bytes, file.size());
+  if (bytes > keep + kFreedAtOnce) {
+    TRY_VOID(file.truncate(bytes - kFreedAtOnce));
+    TRY_VOID(file.sync());
+    return false;
   }
-  return {};
-}
-
-Position release(const LaneFiles& files, Position end) {
-  if (auto released = release_reserved(files, end); !released)
-    log_warn("lane {} keeps the space it had reserved: {}", files.owner.lane.to_string(),
-             released.error().message);
-  return end;
+  if (keep == 0) {
+    TRY_VOID(files.disk->remove(path));
+  } else if (bytes > keep) {
+    TRY_VOID(file.truncate(keep));
+  }
+  return true;
 }
 
 }  // namespace
@@ -97,19 +79,52 @@ Result<Sealed> seal_lane(const LaneFiles& files, Position trimmed, uint64_t uniq
     // seen.
     if (decided) {
       TRY_VOID(files.disk->sync_dir(files.folder));
-      return Sealed{release(files, decided->end)};
+      return Sealed{decided->end};
     }
     Result<Scanned> end = scan_end(files, trimmed);
     if (end) {
       TRY(const Position agreed, files.decide_end(end->end, std::move(end->marks), unique));
       if (agreed != end->end) end->groups.reset();
-      return Sealed{release(files, agreed), std::move(end->groups)};
+      return Sealed{agreed, std::move(end->groups)};
     }
     // Whoever decided first may have removed the segments under this scan.
     TRY(const auto decided_meanwhile, files.read_end());
     if (!decided_meanwhile && (end.error().code != Code::not_found || scans >= kScansMax))
       return fail(end.error());
   }
+}
+
+// A broker that dies again and again would fill the disk with the space that each of its lives has
+// reserved. Idempotent; a writer that does not know of the seal yet is not disturbed: what it
+// writes does not count.
+Result<bool> release_reserved(const LaneFiles& files, Position end) {
+  const env::OpenMode mode{.writable = true, .direct = true};
+  TRY(const auto names, files.disk->list(files.folder));
+  for (const std::string& name : names) {
+    if (!name.ends_with(".spare.tmp")) continue;
+    const std::string path = files.folder + "/" + name;
+    TRY(const auto file, files.disk->open(path, mode));
+    TRY(const bool gone, shrink(files, path, *file, 0));
+    if (!gone) return false;
+  }
+  TRY(const auto numbers, files.segments());
+  const Buffer page = env::allocate_pages(kPageBytes, false);
+  bool keeps = false;  // a segment that may have been used: those below it stay too, without a gap
+  for (size_t i = numbers.size(); i-- > 0;) {
+    const std::string path = files.segment_path(numbers[i]);
+    TRY(const auto file, files.disk->open(path, mode));
+    TRY(const size_t count, file->read_at(0, page.writable()));
+    const auto header = decode_segment_header(page.bytes().first(count));
+    if (header && header->owner != files.owner) return true;
+    if (header && header->number == numbers[i] && header->first_position < end)
+      return shrink(files, path, *file, kPageBytes + (end - header->first_position));
+    TRY(const bool unused, never_used(header, *file, numbers[i]));
+    keeps = keeps || !unused;
+    if (keeps) continue;
+    TRY(const bool gone, shrink(files, path, *file, 0));
+    if (!gone) return false;
+  }
+  return true;
 }
 
 Result<Position> seal_lane_at(const LaneFiles& files, Position end, uint64_t unique) {

@@ -6,6 +6,7 @@
 #include "wal/format.h"
 #include "wal/lane_files.h"
 #include "wal/marks.h"
+#include "wal/seal.h"
 #include "wal/stager.h"
 #include "wal/stream_order.h"
 #include "wal/test_world.h"
@@ -48,6 +49,16 @@ struct Scene {
     return append(std::vector<Entry>(1, std::move(entry)), on);
   }
   Result<Position> seal() { return world.wait(2, wal->seal(world.shard(2), kLane, Position{})); }
+  static LaneFiles files_on(TestDisk& disk) {
+    const Owner owner{.cluster_id = small_options().cluster_id, .lane = kLane};
+    return {.disk = &disk, .owner = owner, .folder = "/wal/3.7"};
+  }
+  // How many pieces there were.
+  int release(Position end) {
+    int pieces = 1;
+    while (!release_reserved(files_on(world.disk), end).value()) ++pieces;
+    return pieces;
+  }
   Result<std::vector<Group>> read(Position from = Position(0)) {
     auto body = [](Wal& log, env::Shard& shard,
                    Position start) -> Task<Result<std::vector<Group>>> {
@@ -433,6 +444,7 @@ TEST(wal, a_sealed_lane_keeps_only_what_it_holds) {
   scene.world.run();
   ASSERT_TRUE(scene.world.disk.exists(scene.segment(3)).value());
   EXPECT_EQ(scene.seal().value(), end);
+  scene.release(end);
   EXPECT_EQ(scene.world.disk.bytes_of(scene.segment(2)).size(), kPageBytes + 2 * 8192);
   EXPECT_FALSE(scene.world.disk.exists(scene.segment(3)).value());
   EXPECT_EQ(scene.read()->size(), 9u);
@@ -449,11 +461,11 @@ TEST(wal, a_lane_that_was_ended_and_not_cut_is_cut_later) {
   Scene scene;
   const Position end = scene.append_one(batch(0, 1, 5000))->end;
   scene.world.run();
-  const Owner owner{.cluster_id = small_options().cluster_id, .lane = kLane};
-  const LaneFiles files{.disk = &scene.world.disk, .owner = owner, .folder = "/wal/3.7"};
+  const LaneFiles files = Scene::files_on(scene.world.disk);
   ASSERT_TRUE(files.create_seal());
   ASSERT_TRUE(files.decide_end(end, "", 5));
   EXPECT_EQ(scene.seal().value(), end);
+  scene.release(end);
   EXPECT_EQ(scene.world.disk.bytes_of(scene.segment(1)).size(), kPageBytes + 8192);
   EXPECT_FALSE(scene.world.disk.exists(scene.segment(2)).value());
 }
@@ -463,15 +475,27 @@ TEST(wal, a_segment_whose_header_is_damaged_is_not_released) {
   Scene scene;
   Position end;
   for (int i = 0; i < 9; ++i) end = scene.append_one(batch(i, 1, 5000))->end;
-  const Owner owner{.cluster_id = small_options().cluster_id, .lane = kLane};
-  const LaneFiles files{.disk = &scene.world.disk, .owner = owner, .folder = "/wal/3.7"};
+  const LaneFiles files = Scene::files_on(scene.world.disk);
   ASSERT_TRUE(files.create_seal());
   ASSERT_TRUE(files.decide_end(end, "", 5));
   scene.world.disk.bytes_of(scene.segment(2))[20] ^= 1;
   const std::string before = scene.world.disk.bytes_of(scene.segment(2));
   (void)scene.seal();
+  scene.release(end);
   ASSERT_TRUE(scene.world.disk.exists(scene.segment(2)).value());
   EXPECT_EQ(scene.world.disk.bytes_of(scene.segment(2)), before);
+}
+
+TEST(wal, reserved_space_goes_in_pieces) {
+  Scene scene;
+  const Position end = scene.append_one(batch(0, 1, 5000))->end;
+  scene.world.run();
+  scene.world.disk.bytes_of(scene.segment(2)).resize(16 << 20);
+  ASSERT_TRUE(scene.seal());
+  EXPECT_EQ(scene.release(end), 4);
+  EXPECT_FALSE(scene.world.disk.exists(scene.segment(2)).value());
+  EXPECT_EQ(scene.release(end), 1);
+  EXPECT_EQ(scene.read()->size(), 1u);
 }
 
 TEST(wal, reserved_space_behind_the_end_is_not_read_by_a_sealer) {
