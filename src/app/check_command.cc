@@ -6,7 +6,7 @@
 
 #include "app/commands.h"
 #include "app/print.h"
-#include "cluster/terms.h"
+#include "cluster/cluster.h"
 #include "meta/records.h"
 #include "record/records.h"
 #include "server/data_folder.h"
@@ -130,36 +130,6 @@ void print_report(const stream::CheckReport& report,
       static_cast<unsigned long long>(report.unreferenced_count), report.orphans.size());
 }
 
-// Who leads each partition, as a broker would see it; those that nobody leads are not in it.
-Task<Result<std::map<StreamId, BrokerId>>> leaders_of(
-    meta::Store& store, env::Shard& shard, const std::map<std::string, meta::TopicRecord>& topics) {
-  std::map<Lane, meta::LaneRecord> lanes;
-  CO_TRY(auto range, co_await meta::range_prefix(store, shard, meta::lanes_prefix()));
-  for (const meta::Entry& entry : range.entries) {
-    const auto key = meta::parse_lane_key(entry.key);
-    if (!key || key->kind != meta::LaneKey::Kind::lane) continue;
-    CO_TRY(lanes[key->lane], meta::decode<meta::LaneRecord>(entry.value));
-  }
-  const cluster::LaneLookup lookup = [&](Lane lane) {
-    const auto found = lanes.find(lane);
-    return found == lanes.end() ? nullptr : &found->second;
-  };
-  std::map<StreamId, BrokerId> leaders;
-  for (const auto& [name, topic] : topics) {
-    CO_TRY(auto pages,
-           co_await meta::range_prefix(store, shard, meta::pages_prefix(topic.topic_id)));
-    for (const meta::Entry& entry : pages.entries) {
-      CO_TRY(auto page, meta::decode<meta::PageRecord>(entry.value));
-      for (const meta::PartitionRecord& partition : page.partitions) {
-        const StreamId stream{topic.topic_id, partition.index};
-        const auto live = cluster::live_term(partition.term, partition.preferred, stream, lookup);
-        if (live) leaders.emplace(stream, live->lane.broker);
-      }
-    }
-  }
-  co_return leaders;
-}
-
 // Why a folder cannot be opened: damage is a finding, as any other.
 int exit_code_of(Code code) {
   switch (code) {
@@ -177,7 +147,7 @@ int exit_code_of(Code code) {
 Task<int> check(env::Shard& shard, CheckedStores stores, CheckOptions options) {
   auto topics = co_await topics_of(*stores.metadata, shard);
   if (!topics) co_return complain(kUnhealthy, topics.error().message);
-  auto leaders = co_await leaders_of(*stores.metadata, shard, *topics);
+  auto leaders = co_await cluster::read_leaders(shard, *stores.metadata);
   if (!leaders) co_return complain(kUnhealthy, leaders.error().message);
   stream::Inspected inspected{.shard = &shard,
                               .meta = stores.metadata,

@@ -155,4 +155,8 @@ class Cluster {
   virtual Task<void> stop(env::Shard& home) = 0;
 };
 
+// Who leads each partition, read from the metadata by whoever is no broker; those that nobody leads
+// are not in it. corrupt: a record cannot be decoded.
+Task<Result<std::map<StreamId, BrokerId>>> read_leaders(env::Shard& shard, meta::Store& store);
+
 }  // namespace paceline::cluster

@@ -127,14 +127,13 @@ class Run {
     clients_.finishing = true;
     trouble_.end();
     if (!finish("producers settle", [&] { return clients_.busy == 0; })) return;
-    // What several brokers have left is read by their next lives; of one, its folder is checked.
+    // What several brokers have left is read by their next lives.
     if (site_.cluster() && !end_lives()) return;
     clients_.shard.spawn(run_final_polls(clients_, polled_));
     clients_.shard.spawn(read_committed_offsets(clients_, kGroup));
     if (!finish("final polls", [&] { return polled_; })) return;
     if (!finish("a former process hears of its end", [&] { return !site_.former(); })) return;
     if (!stop_all()) return;
-    if (site_.cluster()) return;
     bool checked = false;
     site_.check(report_.problems, checked);
     finish("the check of what is durable", [&] { return checked; }, false);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster/cluster.h"
 #include "meta/records.h"
 #include "server/data_folder.h"
 #include "stream/recovery.h"
@@ -28,20 +29,34 @@ constexpr uint64_t kSpares = 1;  // machines whose brokers may join later
 struct Opened {
   server::DataFolder folder;
   std::unique_ptr<meta::Store> metadata;
-  std::unique_ptr<wal::Wal> slots;
+  std::unique_ptr<wal::Wal> wal;
   stream::Inspected inspected{};
 };
 
+// `logs`: the folder of them on `disk`; empty: they are among the objects.
 Task<Result<void>> open_shared(env::Shard& shard, meta::Model& model, object::Store& bodies,
-                               Opened& opened) {
+                               env::Disk& disk, std::string logs, Opened& opened) {
   opened.metadata = model.connect();
   CO_TRY(auto entry, co_await opened.metadata->get(shard, meta::cluster_key()));
   if (!entry) co_return fail(Code::corrupt, "the metadata name no cluster");
   CO_TRY(auto cluster, meta::decode<meta::ClusterRecord>(entry->value));
-  wal::ObjectWalOptions options;
-  options.cluster_id = cluster.cluster_id;
-  opened.slots = wal::make_object_wal(bodies, std::move(options));
-  opened.inspected = {&shard, opened.metadata.get(), &bodies, opened.slots.get(), BrokerId(1)};
+  if (logs.empty()) {
+    wal::ObjectWalOptions options;
+    options.cluster_id = cluster.cluster_id;
+    opened.wal = wal::make_object_wal(bodies, std::move(options));
+  } else {
+    wal::FileWalOptions options;
+    options.folder = std::move(logs);
+    options.cluster_id = cluster.cluster_id;
+    opened.wal = wal::make_file_wal(disk, std::move(options));
+  }
+  CO_TRY(auto leaders, co_await cluster::read_leaders(shard, *opened.metadata));
+  opened.inspected = {.shard = &shard,
+                      .meta = opened.metadata.get(),
+                      .objects = &bodies,
+                      .wal = opened.wal.get(),
+                      .broker = {},
+                      .led = std::move(leaders)};
   co_return Result<void>{};
 }
 
@@ -168,8 +183,12 @@ void Site::check(std::vector<std::string>& problems, bool& done) {
                  bool* ended) -> Task<void> {
     Opened opened;
     object::Store* bodies = site->bucket_ ? &site->bucket_->bodies() : nullptr;
+    const Machine& machine = site->machines_[site->active_];
+    std::string logs = site->folder_ ? fmt::format("{}/wal", SharedFolder::kPath) : std::string();
     auto ready = site->shared()
-                     ? co_await open_shared(on, *site->model_, *bodies, opened)
+                     ? co_await open_shared(on, *site->model_, *bodies,
+                                            machine.mounted ? *machine.mounted : on.disk(),
+                                            std::move(logs), opened)
                      : co_await open_folder(on, site->broker().options().data, bodies, opened);
     auto report = ready ? co_await stream::check(opened.inspected) : fail(ready.error());
     if (!report) {

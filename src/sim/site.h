@@ -57,7 +57,8 @@ class Site {
   meta::Model& metadata() { return *model_; }                    // REQUIRES: shared()
   Bucket::Faults& bucket_faults() { return bucket_->faults(); }  // REQUIRES: not on_disk
   // Whether every acknowledged offset is covered once and every checksum holds, from what is
-  // durable alone. REQUIRES: no broker runs. Sets `done` when `problems` are all there.
+  // durable alone: what each partition's leader has. REQUIRES: no broker runs. Sets `done` when
+  // `problems` are all there.
   void check(std::vector<std::string>& problems, bool& done);
   // How long what a check reads stays, at most: the machine it runs on ends with this.
   void end_check();
