@@ -60,7 +60,7 @@ Task<void> Member::watch_others(env::Gate::Pass) {
         log_warn("lane {} is not fenced: {}", lane.to_string(), fenced.error().to_string());
     }
     silent = std::move(now_silent);
-    if (!stopping_) co_await seen_.wait_until(shard_.now() + kLook);
+    if (!stopping_) co_await shown_.wait_until(shard_.now() + kLook);
   }
 }
 

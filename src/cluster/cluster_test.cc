@@ -189,6 +189,7 @@ TEST_P(ClusterTest, OfAllWhoFenceADeadBrokerOneIsTold) {
   members_.push_back(*try_join({}, 3));
   const Lane dead = members_[0]->lane();
   leave(members_[0]);
+  ASSERT_TRUE(wait(members_[1]->newest_image(world_.shard(0))));  // with all who have joined
   EXPECT_EQ(wait(members_[1]->fence(world_.shard(0), dead)), true);
   EXPECT_EQ(wait(members_[2]->fence(world_.shard(0), dead)), false);
   const auto record = meta::decode<meta::LaneRecord>(get(meta::lane_key(dead))->value);

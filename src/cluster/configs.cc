@@ -42,11 +42,11 @@ Task<Result<void>> Member::edit_topic_configs(std::string name, ConfigChange cha
     CO_TRY(auto record, meta::decode<meta::TopicRecord>(entry->value));
     change(record.configs);
     const std::string value = meta::encode(record);
-    if (value == entry->value) co_return co_await wait_seen(Part::topics, entry->modified);
+    if (value == entry->value) co_return co_await wait_shown(entry->modified);
     meta::Transaction transaction = guarded();
     transaction.if_modified_at(key, entry->modified).put(key, value);
     auto done = co_await commit(std::move(transaction), key, value);
-    if (done) co_return co_await wait_seen(Part::topics, *done);
+    if (done) co_return co_await wait_shown(*done);
     if (done.error().code != Code::conflict) co_return fail(std::move(done).error());
   }
   co_return keeps_changing("the topic");
@@ -63,8 +63,7 @@ Task<Result<void>> Member::edit_broker_configs(std::optional<BrokerId> id, Confi
     }
     change(record.configs);
     const std::string value = meta::encode(record);
-    if (entry && value == entry->value)
-      co_return co_await wait_seen(Part::configs, entry->modified);
+    if (entry && value == entry->value) co_return co_await wait_shown(entry->modified);
     meta::Transaction transaction = guarded();
     if (entry)
       transaction.if_modified_at(key, entry->modified);
@@ -72,7 +71,7 @@ Task<Result<void>> Member::edit_broker_configs(std::optional<BrokerId> id, Confi
       transaction.if_absent(key);
     transaction.put(key, value);
     auto done = co_await commit(std::move(transaction), key, value);
-    if (done) co_return co_await wait_seen(Part::configs, *done);
+    if (done) co_return co_await wait_shown(*done);
     if (done.error().code != Code::conflict) co_return fail(std::move(done).error());
   }
   co_return keeps_changing("the configuration");

@@ -19,61 +19,57 @@ Member::Member(env::Shard& shard, meta::Store& store, Options options, Uuid clus
       registration_(registration),
       model_(options_.broker, cluster_id),
       turn_(shard),
-      seen_(shard),
+      shown_(shard),
       producer_ids_(shard),
       stop_(shard),
       background_(shard) {}
 
 Task<Result<void>> Member::start() {
-  for (Part part : kParts) CO_TRY_VOID(co_await list(part));
+  CO_TRY_VOID(co_await list());
   publish();
-  for (Part part : kParts) shard_.spawn(follow(part, background_.enter()));
+  shard_.spawn(follow(background_.enter()));
   if (options_.lease.count() > 0) {
     shard_.spawn(stay_alive(background_.enter()));
     shard_.spawn(watch_others(background_.enter()));
   }
-  co_return Result<void>{};
+  auto shown = co_await wait_shown(followed_.whole);
+  if (!shown) co_await end();
+  co_return shown;
 }
 
 void Member::on_image(std::function<void(std::shared_ptr<const Image>)> listener) {
   listeners_.push_back(std::move(listener));
 }
 
-// Replaces all that is known of a part, and watches it from there. What changed while its pages
-// were read comes again by the watch.
-Task<Result<void>> Member::list(Part part) {
-  CO_TRY(auto range, co_await meta::range_prefix(store_, shard_, part_prefix(part)));
-  CO_TRY(auto watch, store_.watch(shard_, part_prefix(part), range.revision));
-  model_.clear(part);
-  for (const meta::Entry& entry : range.entries)
-    model_.put(part, entry.key, entry.value, entry.modified);
-  Followed& followed = followed_[static_cast<size_t>(part)];
-  followed.watch = std::move(watch);
-  followed.seen = std::max(followed.seen, range.revision);
+// Replaces all that is known, and watches it from there. What changed while its pages were read
+// comes again by the watch; until then what is known is how the metadata never were.
+Task<Result<void>> Member::list() {
+  CO_TRY(auto range, co_await meta::range_prefix(store_, shard_, ""));
+  CO_TRY(auto watch, store_.watch(shard_, "", range.revision));
+  for (const Part part : kParts) model_.clear(part);
+  followed_.watch = std::move(watch);
+  followed_.seen = followed_.whole = std::max(followed_.seen, range.revision);
+  for (const meta::Entry& entry : range.entries) {
+    if (const auto part = part_of(entry.key))
+      model_.put(*part, entry.key, entry.value, entry.modified);
+    followed_.whole = std::max(followed_.whole, entry.modified);
+  }
   co_return Result<void>{};
 }
 
-Task<void> Member::follow(Part part, env::Gate::Pass) {
-  Followed& followed = followed_[static_cast<size_t>(part)];
+Task<void> Member::follow(env::Gate::Pass) {
   while (!stopping_) {
-    auto changes = co_await followed.watch->next();
+    auto changes = co_await followed_.watch->next();
     if (stopping_) break;
     if (changes) {
-      for (const meta::Change& change : *changes) {
-        if (change.value)
-          model_.put(part, change.key, *change.value, change.revision);
-        else
-          model_.remove(part, change.key);
-        followed.seen = std::max(followed.seen, change.revision);
-      }
+      for (const meta::Change& change : *changes) take_in(change);
       publish();
       continue;
     }
     if (changes.error().code != Code::compacted)
-      log_warn("metadata under '{}' cannot be followed: {}", part_prefix(part),
-               changes.error().to_string());
+      log_warn("the metadata cannot be followed: {}", changes.error().to_string());
     for (;;) {
-      auto listed = co_await list(part);
+      auto listed = co_await list();
       if (listed) break;
       co_await stop_.wait_until(shard_.now() + kRetryAfter);
       if (stopping_) co_return;
@@ -82,21 +78,33 @@ Task<void> Member::follow(Part part, env::Gate::Pass) {
   }
 }
 
-void Member::publish() {
-  Revision newest;
-  for (const Followed& followed : followed_) newest = std::max(newest, followed.seen);
-  auto image = model_.make_image(newest);
-  image_.store(image);
-  for (const auto& listener : listeners_) listener(image);
-  seen_.notify_all();
+void Member::take_in(const meta::Change& change) {
+  followed_.seen = std::max(followed_.seen, change.revision);
+  const auto part = part_of(change.key);
+  if (!part) return;
+  if (change.value)
+    model_.put(*part, change.key, *change.value, change.revision);
+  else
+    model_.remove(*part, change.key);
 }
 
-Task<Result<void>> Member::wait_seen(Part part, Revision revision) {
+// One watch brings each revision whole, so an image is how the metadata were at one revision. A
+// broker that knew the end of a lane, and not yet a preference that was written before it, would
+// lead what another one leads, in the same epoch.
+void Member::publish() {
+  if (followed_.seen < followed_.whole) return;
+  auto image = model_.make_image(followed_.seen);
+  image_.store(image);
+  for (const auto& listener : listeners_) listener(image);
+  shown_.notify_all();
+}
+
+Task<Result<void>> Member::wait_shown(Revision revision) {
   const env::Instant until = shard_.now() + kPatience;
-  while (followed_[static_cast<size_t>(part)].seen < revision) {
+  while (!image_.load() || image_.load()->revision < revision) {
     if (stopping_) co_return fail(Code::closed, "the broker leaves the cluster");
     if (shard_.now() >= until) co_return not_seen();
-    co_await seen_.wait_until(until);
+    co_await shown_.wait_until(until);
   }
   co_return Result<void>{};
 }
@@ -110,9 +118,9 @@ std::unexpected<Error> Member::not_seen() {
 
 Task<void> Member::end() {
   stopping_ = true;
-  for (Followed& followed : followed_) followed.watch->cancel();
+  followed_.watch->cancel();
   stop_.notify_all();
-  seen_.notify_all();
+  shown_.notify_all();
   turn_.notify_all();
   co_await background_.wait_empty();
 }

@@ -61,6 +61,7 @@ class Member final : public Cluster {
   struct Followed {
     std::unique_ptr<meta::Watch> watch;
     Revision seen;
+    Revision whole;  // from here on what is known is of one revision
   };
   // One change at a time; the next may start when it is destroyed.
   class Turn {
@@ -80,12 +81,13 @@ class Member final : public Cluster {
   Task<Result<Turn>> take_turn();
 
   // follow.cc
-  Task<Result<void>> list(Part part);
+  Task<Result<void>> list();
   // Inside the gate from the call on: a stop may come before their first step.
-  Task<void> follow(Part part, env::Gate::Pass pass);
+  Task<void> follow(env::Gate::Pass pass);
+  void take_in(const meta::Change& change);
   void publish();
-  // Until the part has been followed up to `revision`. timed_out: it is committed all the same.
-  Task<Result<void>> wait_seen(Part part, Revision revision);
+  // Until the image is of `revision` or later. timed_out: it is committed all the same.
+  Task<Result<void>> wait_shown(Revision revision);
   static std::unexpected<Error> not_seen();
 
   // commit.cc
@@ -128,6 +130,7 @@ class Member final : public Cluster {
   Task<void> stay_alive(env::Gate::Pass pass);
   Task<void> watch_others(env::Gate::Pass pass);
   // fence.cc
+  Task<Result<std::optional<Model::Incarnation>>> read_incarnation(Lane lane);
   Task<Result<bool>> end_incarnation(Lane lane);
   Task<Result<std::shared_ptr<const Image>>> list_anew();
   // configs.cc
@@ -143,7 +146,7 @@ class Member final : public Cluster {
   const Uuid cluster_id_;
   const Registration registration_;
   Model model_;
-  Followed followed_[std::size(kParts)];
+  Followed followed_;
   std::atomic<std::shared_ptr<const Image>> image_;
   std::vector<std::function<void(std::shared_ptr<const Image>)>> listeners_;
   std::set<Uuid> in_doubt_;  // topics whose creation has an unknown outcome: their pages stay
@@ -154,7 +157,7 @@ class Member final : public Cluster {
   bool stopping_ = false;
   env::Event turn_;
   env::Instant committed_at_;  // the last change
-  env::Event seen_;
+  env::Event shown_;
   env::Event producer_ids_;
   env::Event stop_;
   env::Gate background_;

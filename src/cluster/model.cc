@@ -77,6 +77,12 @@ std::string part_prefix(Part part) {
   CHECK(false);
 }
 
+std::optional<Part> part_of(std::string_view key) {
+  for (const Part part : kParts)
+    if (key.starts_with(part_prefix(part))) return part;
+  return std::nullopt;
+}
+
 void Model::put(Part part, std::string_view key, std::string_view value, Revision modified) {
   if (part == Part::topics) {
     auto record = decode_or_log<meta::TopicRecord>(key, value);
@@ -100,7 +106,7 @@ void Model::put(Part part, std::string_view key, std::string_view value, Revisio
     brokers_[*id] = Broker{std::move(*record), modified};
     all_dirty_ = true;
   } else if (part == Part::lanes) {
-    put_lane(key, value);
+    put_lane(key, value, modified);
   } else if (part == Part::alive) {
     const auto lane = meta::parse_alive_key(key);
     if (lane) alive_.insert(*lane);
@@ -112,14 +118,14 @@ void Model::put(Part part, std::string_view key, std::string_view value, Revisio
 }
 
 // Most writes to a lane's record are its uploads; only creation and sealing change who leads.
-void Model::put_lane(std::string_view key, std::string_view value) {
+void Model::put_lane(std::string_view key, std::string_view value, Revision modified) {
   const auto parsed = meta::parse_lane_key(key);
   if (!parsed || parsed->kind != meta::LaneKey::Kind::lane) return;
   auto record = decode_or_log<meta::LaneRecord>(key, value);
   if (!record) return;
   auto [at, fresh] = lanes_.try_emplace(parsed->lane);
-  if (fresh || at->second.sealed != record->sealed) all_dirty_ = true;
-  at->second = std::move(*record);
+  if (fresh || at->second.record.sealed != record->sealed) all_dirty_ = true;
+  at->second = {std::move(*record), modified};
 }
 
 void Model::remove(Part part, std::string_view key) {
@@ -176,7 +182,7 @@ void Model::clear(Part part) {
 
 const meta::LaneRecord* Model::lane(Lane lane) const {
   auto found = lanes_.find(lane);
-  return found == lanes_.end() ? nullptr : &found->second;
+  return found == lanes_.end() ? nullptr : &found->second.record;
 }
 
 std::optional<LeaderTerm> Model::live_term(const meta::PartitionRecord& record,
@@ -246,9 +252,9 @@ std::shared_ptr<const Image> Model::make_image(Revision revision) {
     if (broker.record.registered) image->brokers.push_back(make_broker(id, broker.record));
   if (all_dirty_ || !image->heirs) {
     auto heirs = std::make_shared<std::map<Lane, std::vector<Lane>>>();
-    for (const auto& [lane, record] : lanes_)
-      if (record.sealed)
-        for (const meta::Successor& successor : record.successors)
+    for (const auto& [lane, entry] : lanes_)
+      if (entry.record.sealed)
+        for (const meta::Successor& successor : entry.record.successors)
           (*heirs)[lane].push_back(successor.lane);
     image->heirs = std::move(heirs);
   }
@@ -290,6 +296,15 @@ std::vector<std::pair<Lane, Revision>> Model::registered() const {
     if (broker.record.registered)
       all.emplace_back(Lane{id, broker.record.incarnation}, broker.modified);
   return all;
+}
+
+std::optional<Model::Incarnation> Model::incarnation(const Lane& lane) const {
+  const auto broker = brokers_.find(lane.broker);
+  const auto entry = lanes_.find(lane);
+  if (broker == brokers_.end() || entry == lanes_.end()) return std::nullopt;
+  const meta::BrokerRecord& record = broker->second.record;
+  if (!record.registered || record.incarnation != lane.incarnation) return std::nullopt;
+  return Incarnation{record, broker->second.modified, entry->second.record, entry->second.modified};
 }
 
 std::vector<Lane> Image::left_to(const Lane& lane) const {

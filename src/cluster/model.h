@@ -18,9 +18,10 @@ enum class Part : uint8_t { topics, pages, brokers, lanes, configs, alive };
 inline constexpr Part kParts[] = {Part::topics, Part::pages,   Part::brokers,
                                   Part::lanes,  Part::configs, Part::alive};
 std::string part_prefix(Part part);
+std::optional<Part> part_of(std::string_view key);  // nothing: it is not looked at
 
-// The followed records, decoded, and the image they make. Pure: no store, no clock. Parts arrive
-// one independently of the other: a topic shows only once all its pages are there.
+// The followed records, decoded, and the image they make. Pure: no store, no clock. A topic may be
+// written in several transactions: it shows only once all its pages are there.
 class Model {
  public:
   struct Page {
@@ -46,11 +47,19 @@ class Model {
   bool has_topic(const Uuid& id) const { return names_.contains(id); }
   // Those registered, by id: their present lanes and the revisions of their records.
   std::vector<std::pair<Lane, Revision>> registered() const;
+  // A registered incarnation and its lane, with the revisions of their records.
+  struct Incarnation {
+    meta::BrokerRecord broker;
+    Revision broker_at;
+    meta::LaneRecord lane;
+    Revision lane_at;
+  };
+  std::optional<Incarnation> incarnation(const Lane& lane) const;
   bool is_alive(const Lane& lane) const { return alive_.contains(lane); }
   bool was_alive(const Lane& lane) const { return seen_alive_.contains(lane); }
 
  private:
-  void put_lane(std::string_view key, std::string_view value);
+  void put_lane(std::string_view key, std::string_view value, Revision modified);
   std::shared_ptr<const TopicImage> make_topic(const std::string& name,
                                                const meta::TopicRecord& record) const;
   std::vector<BrokerId> replicas_of(BrokerId leader, const std::vector<BrokerId>& preferred,
@@ -66,7 +75,11 @@ class Model {
     Revision modified;
   };
   std::map<BrokerId, Broker> brokers_;
-  std::map<Lane, meta::LaneRecord> lanes_;
+  struct LaneEntry {
+    meta::LaneRecord record;
+    Revision modified;
+  };
+  std::map<Lane, LaneEntry> lanes_;
   std::set<Lane> alive_;
   std::set<Lane> seen_alive_;  // ever
   std::map<std::string, std::map<std::string, std::string>, std::less<>> configs_;

@@ -132,8 +132,12 @@ Task<Result<Revision>> Member::take(Lane source, std::vector<Moving> moves, meta
   const std::string guard = meta::broker_key(options_.broker);
   if (std::ranges::find(own.compares, guard, &meta::Compare::key) == own.compares.end())
     own.if_modified_at(guard, registration_.at);
-  for (const OpenPage& page : pages)
-    own.if_modified_at(page.key, page.modified).put(page.key, meta::encode(page.record));
+  for (const OpenPage& page : pages) {
+#ifndef PACELINE_PLANT_move_unchecked
+    own.if_modified_at(page.key, page.modified);
+#endif
+    own.put(page.key, meta::encode(page.record));
+  }
   auto done = co_await store_.commit(shard_, std::move(own));
   if (!done && done.error().code == Code::maybe_written)
     co_return co_await read_back(moves.front());
@@ -213,7 +217,7 @@ Task<Result<void>> Member::write_preferences(std::vector<Preference> preferences
       if (!done && done.error().code != Code::conflict) co_return fail(std::move(done).error());
     }
     if (!done) co_return fail(Code::unavailable, "the page keeps changing; try again");
-    CO_TRY_VOID(co_await wait_seen(Part::pages, *done));
+    CO_TRY_VOID(co_await wait_shown(*done));
   }
   co_return Result<void>{};
 }

@@ -27,10 +27,7 @@ class MovesTest : public testing::Test {
     store_.key = page_key(of_one_[0]);
   }
   ~MovesTest() override {
-    for (auto& [number, member] : members_) {
-      auto end = [](Cluster* which, env::Shard& on) -> Task<void> { co_await which->stop(on); };
-      world_.run(0, end(member.get(), shard()));
-    }
+    while (!members_.empty()) end(members_.begin()->first);
   }
 
   env::Shard& shard() { return world_.shard(0); }
@@ -57,6 +54,11 @@ class MovesTest : public testing::Test {
     auto joined = wait(Cluster::join(shard(), store_, options));
     CHECK(joined);
     members_[number] = std::move(*joined);
+  }
+  void end(int number) {
+    auto stop = [](Cluster* which, env::Shard& on) -> Task<void> { co_await which->stop(on); };
+    world_.run(0, stop(&by(number), shard()));
+    members_.erase(number);
   }
   StreamId stream(uint32_t index) const { return {id_, index}; }
   std::string page_key(uint32_t index) const { return meta::page_key(id_, index / 64); }
@@ -115,6 +117,43 @@ TEST_F(MovesTest, MovedPartitionsHaveTheNextEpochAndTheTargetsLaneAtOnce) {
   ASSERT_TRUE(take(begin({some[0]}, 2), 1, 2));
   wait_for([&] { return led(2, some[0]).lane == by(1).lane(); });
   EXPECT_EQ(led(2, some[0]).epoch, Epoch(2));
+}
+
+// A preference decides who takes over, and is written in the last moment before its broker ends.
+TEST_F(MovesTest, NoImageShowsTwoLeadersOfOneEpoch) {
+  std::map<std::pair<uint32_t, Epoch>, BrokerId> leaders;
+  size_t looked = 0;
+  auto look = [&](std::shared_ptr<const Image> image) {
+    const TopicImage* topic = image->topic("t");
+    for (uint32_t index = 0; topic && index < topic->partitions.size(); ++index) {
+      const PartitionImage& one = topic->partitions[index];
+      if (one.leader == BrokerId(-1)) continue;
+      const auto [first, fresh] = leaders.try_emplace({index, one.epoch}, one.leader);
+      EXPECT_EQ(first->second, one.leader) << index << " in epoch " << one.epoch.value;
+      ++looked;
+    }
+  };
+  model_.faults().watch_cut = 0.3;  // what comes by another watch comes first
+  join(3);
+  join(4);
+  for (int seer : {1, 2, 3, 4}) by(seer).on_image(look);
+  for (int round = 0; round < 24; ++round) {
+    const int victim = 1 + round % 4;
+    const int other = 1 + (round + 1) % 4;
+    for (int seer : {victim, other})
+      wait_for([&] { return by(seer).image()->brokers.size() == 4; });
+    std::vector<Preference> wishes;
+    for (uint32_t index = 0; index < 130; ++index)
+      if (led(victim, index).lane == by(victim).lane())
+        wishes.push_back({stream(index), {BrokerId(1 + (victim + static_cast<int>(index)) % 4)}});
+    ASSERT_FALSE(wishes.empty());
+    ASSERT_TRUE(wait(by(victim).prefer(shard(), wishes)));
+    ASSERT_TRUE(*wait(by(other).fence(shard(), by(victim).lane())));
+    end(victim);
+    join(victim);
+    by(victim).on_image(look);
+  }
+  EXPECT_GT(looked, 0u);
 }
 
 TEST_F(MovesTest, AMoveThatIsCalledOffNeverHappens) {

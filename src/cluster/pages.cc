@@ -58,7 +58,7 @@ Task<Result<void>> Member::settle_page(Uuid topic, uint32_t number, Model::Page 
   auto done = co_await commit(std::move(transaction), key, value);
   // Somebody rewrote or removed the page: it needs nothing from us, or the next start does it.
   if (!done && done.error().code != Code::conflict) co_return fail(std::move(done).error());
-  if (done) co_return co_await wait_seen(Part::pages, *done);
+  if (done) co_return co_await wait_shown(*done);
   co_return Result<void>{};
 }
 

@@ -115,8 +115,7 @@ Task<Result<Uuid>> Member::create(NewTopic topic) {
       co_return fail(Code::already_exists, fmt::format("topic '{}' is there already", topic.name));
     co_return fail(std::move(done).error());
   }
-  CO_TRY_VOID(co_await wait_seen(Part::pages, *pages));
-  CO_TRY_VOID(co_await wait_seen(Part::topics, *done));
+  CO_TRY_VOID(co_await wait_shown(*done));
   co_return id;
 }
 
@@ -129,12 +128,12 @@ Task<Result<void>> Member::erase(std::string name) {
   meta::Transaction transaction = guarded();
   transaction.if_modified_at(key, entry->modified).remove(key);
   CO_TRY(const Revision done, co_await commit(std::move(transaction), key, std::nullopt));
-  CO_TRY_VOID(co_await wait_seen(Part::topics, done));
+  CO_TRY_VOID(co_await wait_shown(done));
   // A removal that was read back has no revision to wait for.
   const env::Instant until = shard_.now() + kPatience;
   while (model_.has_topic(record.topic_id) && !stopping_) {
     if (shard_.now() >= until) co_return not_seen();
-    co_await seen_.wait_until(until);
+    co_await shown_.wait_until(until);
   }
   shard_.spawn(remove_pages_later(record.topic_id, background_.enter()));
   co_return Result<void>{};
@@ -150,15 +149,14 @@ Task<Result<void>> Member::grow(std::string name, uint32_t partition_count) {
     co_return fail(Code::invalid_argument,
                    fmt::format("topic '{}' has {} partitions and cannot have {}", name,
                                record.partition_count, partition_count));
-  CO_TRY(const Revision pages,
-         co_await write_pages(record.topic_id, record.partition_count, partition_count));
+  auto written = co_await write_pages(record.topic_id, record.partition_count, partition_count);
+  if (!written) co_return fail(std::move(written).error());
   record.partition_count = partition_count;
   const std::string value = meta::encode(record);
   meta::Transaction transaction = guarded();
   transaction.if_modified_at(key, entry->modified).put(key, value);
   CO_TRY(const Revision done, co_await commit(std::move(transaction), key, value));
-  CO_TRY_VOID(co_await wait_seen(Part::pages, pages));
-  co_return co_await wait_seen(Part::topics, done);
+  co_return co_await wait_shown(done);
 }
 
 }  // namespace paceline::cluster
