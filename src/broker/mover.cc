@@ -166,6 +166,9 @@ Task<Mover::Verdict> Mover::settle(Result<Slice> answer, std::vector<cluster::Mo
     if (outcomes && outcomes->size() == 1) outcome = outcomes->front();
     if (outcome.error == KafkaError::none) co_return Verdict::moved;
   }
+#ifdef PACELINE_PLANT_silence_is_refusal
+  co_return Verdict::off;
+#endif
   // A target that is fenced while it commits does not know. The page does.
   for (;;) {
     auto moved = co_await cluster_.call_off(shard_, moves);

@@ -102,6 +102,8 @@ Task<void> Node::start() {
 void Node::follow(std::shared_ptr<const cluster::Image> image) {
   if (newest_ && image->revision < newest_->revision) return;
   newest_ = std::move(image);
+  // At once: what is read while an image before this one is still applied is read the sooner.
+  std::ranges::move(inherit(*newest_), std::back_inserter(untold_));
   image_event_.notify_all();
 }
 
@@ -114,7 +116,7 @@ Task<void> Node::apply_images() {
     }
     auto image = newest_;
     look_again_ = false;
-    const std::vector<Lane> left = inherit(*image);
+    const std::vector<Lane> left = std::exchange(untold_, {});
     const env::Instant began = shard_.now();
     co_await apply(image);
     tell_served(*image, left, shard_.now() - began);
@@ -154,8 +156,13 @@ void Node::tell_served(const cluster::Image& image, const std::vector<Lane>& lef
 // Once everything that we lead, as of a moment after the fences, is open here, nothing of them is
 // missing.
 Task<void> Node::settle_estates() {
+  // Lanes that come to us meanwhile wait for the next time: this image may be older than they are.
+  std::set<Lane> settling = std::exchange(unsettled_, {});
   auto newest = co_await cluster_.newest_image(shard_);
-  if (!newest || stopping_) co_return;
+  if (!newest || stopping_) {
+    unsettled_.merge(settling);
+    co_return;
+  }
   co_await apply(*newest);
   std::set<Lane> missing;
   for (auto& host : hosts_) {
@@ -176,8 +183,9 @@ Task<void> Node::settle_estates() {
     };
     missing.merge(co_await env::call_on(*host->shard, shard_, looking));
   }
-  for (const Lane& lane : std::exchange(unsettled_, missing))
+  for (const Lane& lane : settling)
     if (!missing.contains(lane)) storage_.inherited(lane);
+  unsettled_.merge(missing);
 }
 
 // Brings the open partitions to what the image says, all shards in parallel, each in order.

@@ -217,6 +217,7 @@ class Node {
   env::Event applied_event_;  // applied_ changed
   env::Gate background_;
   std::set<Lane> estates_;    // of other brokers, left to us
+  std::vector<Lane> untold_;  // those of them that newest_ brought and nobody served yet
   std::set<Lane> unsettled_;  // those of them of which something may be missing yet
   bool stopping_ = false;
   bool look_again_ = false;  // at the image that was applied last

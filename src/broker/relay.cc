@@ -3,6 +3,9 @@
 namespace paceline::broker {
 
 Task<bool> Relay::Place::wait_turn(env::Instant deadline) {
+#ifdef PACELINE_PLANT_relay_overtakes
+  co_return true;
+#endif
   while (relay_->left_ || *relay_->unsent_.begin() != number_)
     if (!co_await relay_->changed_.wait_until(deadline)) co_return false;
   co_return true;

@@ -40,6 +40,8 @@ struct Clients {
   std::string host;  // the broker, where there is one; may change: it is started elsewhere
   std::vector<std::string> brokers;  // more than one: those that a client may ask first
   std::function<std::string(const std::string&)> life_of;  // who runs on a host
+  // Told the host that leadership is about to move to.
+  std::function<void(const std::string&)> before_move;
   bool cluster() const { return brokers.size() > 1; }
   History& history;
   env::Random random;
@@ -129,6 +131,8 @@ Task<void> run_reader(Clients& clients, Key key);
 Task<void> run_watcher(Clients& clients);
 // A consumer of the group, with rebalances, heartbeats and commits.
 Task<void> run_member(Clients& clients, uint32_t group);
+// Several brokers: moves leadership of some partitions to one of them, again and again.
+Task<void> run_administrator(Clients& clients);
 // Reads every key from its start to its end, after all faults have ended.
 Task<void> run_final_polls(Clients& clients, bool& done);
 // Asks for what the group has committed; part of the final polls.

@@ -55,6 +55,7 @@ class Run {
     if (site_.cluster()) {
       for (BrokerHost* host : site_.hosts()) clients_.brokers.push_back(host->name());
       clients_.life_of = [this](const std::string& host) { return site_.life_of(host); };
+      clients_.before_move = [this](const std::string& target) { trouble_.hurt_move(target); };
       report_.brokers = static_cast<uint32_t>(site_.members().size());
     }
     log_to = {options_.keep_log ? &report_.log : nullptr, &world_, &options_.tell};
@@ -120,6 +121,7 @@ class Run {
     for (Key key = 0; key < clients_.partition_count; ++key) shard.spawn(run_reader(clients_, key));
     shard.spawn(run_watcher(clients_));
     for (uint64_t i = random_.below(4); i > 0; --i) shard.spawn(run_member(clients_, kGroup));
+    if (site_.cluster() && random_.chance(0.6)) shard.spawn(run_administrator(clients_));
   }
 
   // No more faults: everything pending comes to its end in time, and the end is read.
@@ -148,9 +150,10 @@ class Run {
     return true;
   }
   bool stop_all() {
-    for (BrokerHost* host : site_.members()) host->begin_stop();
+    // Those that have left, too: they may still be about it.
+    for (BrokerHost* host : site_.hosts()) host->begin_stop();
     auto all_down = [&] {
-      return std::ranges::none_of(site_.members(), [](BrokerHost* host) {
+      return std::ranges::none_of(site_.hosts(), [](BrokerHost* host) {
         if (host->serving()) host->begin_stop();
         return host->running();
       });

@@ -18,6 +18,8 @@ class Trouble {
   void begin();
   // Faults at random moments for 10 to 30 s; a broker that is down is started again.
   void suffer();
+  // Now and then, to the target of a move while it goes on, or to the others.
+  void hurt_move(const std::string& target);
   // No more of them, and what is cut is whole again.
   void end();
 

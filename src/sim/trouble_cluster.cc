@@ -197,6 +197,36 @@ void Trouble::hurt_ways() {
   }
 }
 
+void Trouble::hurt_move(const std::string& target) {
+  if (over_ || !random_.chance(0.25)) return;
+  std::vector<BrokerHost*> running = victims(1, site_.members().size());
+  if (running.empty()) return;
+  BrokerHost* host = running[random_.below(running.size())];
+  for (BrokerHost* one : running)
+    if (one->name() == target && random_.chance(0.7)) host = one;
+  const uint64_t what = random_.below(5);
+  world_.after(between(0ms, 30ms), [this, host, what] {
+    if (over_ || !host->running()) return;
+    switch (what) {
+      case 0:
+        kill_if_running(*host);
+        break;
+      case 1:
+        cut_from_store(*host);
+        break;
+      case 2:
+        cut_from_metadata(*host);
+        break;
+      case 3:
+        cut_from_each_other(*host);
+        break;
+      default:
+        step_done(host->name() + " stands still in the middle of a move");
+        host->host().pause(long_enough());
+    }
+  });
+}
+
 void Trouble::heal_later(std::string one, std::string other) {
   world_.after(long_enough(), [this, one, other] { world_.heal(one, other); });
 }

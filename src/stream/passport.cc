@@ -116,7 +116,9 @@ StreamImage image_of(Passport passport) {
   image.end = passport.end();
   image.epoch = passport.epoch;
   image.snapshot_end = passport.snapshot_end;
+#ifndef PACELINE_PLANT_passport_without_snapshot
   image.snapshot = std::move(passport.snapshot);
+#endif
   image.extents = std::move(passport.extents);
   image.tail = std::move(passport.tail);
   return image;

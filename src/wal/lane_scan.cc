@@ -9,7 +9,8 @@
 namespace paceline::wal {
 namespace {
 
-constexpr size_t kWindowBytes = 1u << 20;
+// What is read beyond the end of a tail is read in vain, while nobody serves.
+constexpr size_t kWindowBytes = 256u << 10;
 
 }  // namespace
 

@@ -9,7 +9,7 @@
 namespace paceline::wal {
 namespace {
 
-constexpr size_t kSearchBytes = 1u << 20;  // read at once
+constexpr size_t kSearchBytes = 256u << 10;  // read at once
 
 }  // namespace
 
