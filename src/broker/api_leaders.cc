@@ -92,6 +92,20 @@ Task<void> fulfil(Request& request, std::vector<Wish>& wishes) {
   co_await running.wait_empty();
 }
 
+// Who is answered and asks here for an election next means what was written down just now: it is
+// waited for, as long as an image takes that hardly lags.
+Task<void> wait_written(Request& request, const std::vector<Wish>& wishes) {
+  const env::Instant until = request.shard.now() + std::chrono::seconds(1);
+  auto is_known = [&request](const Wish& wish) {
+    if (wish.outcome.error != KafkaError::none || wish.preferred.empty()) return true;
+    const auto image = request.node.image();
+    const cluster::TopicImage* topic = image->topic(wish.stream.owner);
+    return !topic || topic->partitions[wish.stream.index].preferred == wish.preferred;
+  };
+  while (!std::ranges::all_of(wishes, is_known) && request.shard.now() < until)
+    co_await env::sleep_for(request.shard, std::chrono::milliseconds(1));
+}
+
 void complain(Request& request, const std::vector<Wish>& wishes) {
   for (const Wish& wish : wishes) request.complain(wish.outcome.error, wish.outcome.message);
 }
@@ -199,6 +213,7 @@ Task<Reply> handle_alter_partition_reassignments(Request& request) {
     }
   }
   co_await fulfil(request, wishes);
+  co_await wait_written(request, wishes);
   protocol::AlterPartitionReassignmentsResponse response;
   response.error_message.reset();
   response.allow_replication_factor_change = message.allow_replication_factor_change;
