@@ -46,7 +46,7 @@ void Member::on_image(std::function<void(std::shared_ptr<const Image>)> listener
 Task<Result<void>> Member::list() {
   CO_TRY(auto range, co_await meta::range_prefix(store_, shard_, ""));
   CO_TRY(auto watch, store_.watch(shard_, "", range.revision));
-  for (const Part part : kParts) model_.clear(part);
+  model_.clear();
   followed_.watch = std::move(watch);
   followed_.seen = followed_.whole = std::max(followed_.seen, range.revision);
   for (const meta::Entry& entry : range.entries) {

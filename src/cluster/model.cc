@@ -155,29 +155,15 @@ void Model::remove(Part part, std::string_view key) {
   }
 }
 
-void Model::clear(Part part) {
-  all_dirty_ |= part != Part::alive;
-  switch (part) {
-    case Part::topics:
-      topics_.clear();
-      names_.clear();
-      break;
-    case Part::pages:
-      pages_.clear();
-      break;
-    case Part::brokers:
-      brokers_.clear();
-      break;
-    case Part::lanes:
-      lanes_.clear();
-      break;
-    case Part::configs:
-      configs_.clear();
-      break;
-    case Part::alive:
-      alive_.clear();
-      break;
-  }
+void Model::clear() {
+  all_dirty_ = true;
+  topics_.clear();
+  names_.clear();
+  pages_.clear();
+  brokers_.clear();
+  lanes_.clear();
+  configs_.clear();
+  alive_.clear();
 }
 
 const meta::LaneRecord* Model::lane(Lane lane) const {

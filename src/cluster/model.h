@@ -35,7 +35,7 @@ class Model {
   // A record that cannot be decoded is logged and left as it was before.
   void put(Part part, std::string_view key, std::string_view value, Revision modified);
   void remove(Part part, std::string_view key);
-  void clear(Part part);  // before everything of the part is put again
+  void clear();  // before everything is put again
 
   // The image at `revision`; topics that did not change are shared with the image before.
   std::shared_ptr<const Image> make_image(Revision revision);

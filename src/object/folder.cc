@@ -167,11 +167,12 @@ Result<std::optional<Folder::Retired>> Folder::retire(const std::string& key, ui
   const std::string path = path_of(key);
   Retired retired{.path = temporary_of(path, nonce), .file = nullptr};
   auto file = disk_.open(path, {.writable = true});
+  uint64_t bytes = 0;
   if (file) {
-    TRY(retired.bytes, (*file)->size());
+    TRY(bytes, (*file)->size());
     retired.file = std::move(*file);
   }
-  const bool big = retired.bytes > freed_at_once_;
+  const bool big = bytes > piece_freed_;
   auto removed = big ? disk_.rename(path, retired.path) : disk_.remove(path);
   if (!removed && removed.error().code != Code::not_found) return fail(std::move(removed).error());
   // Also when it is absent: the sync of an earlier removal may have failed.
@@ -182,12 +183,8 @@ Result<std::optional<Folder::Retired>> Folder::retire(const std::string& key, ui
 }
 
 Result<bool> Folder::shrink(Retired& retired) {
-  if (retired.bytes > freed_at_once_) {
-    retired.bytes -= freed_at_once_;
-    TRY_VOID(retired.file->truncate(retired.bytes));
-    TRY_VOID(retired.file->sync());
-    return false;
-  }
+  TRY(const bool last, env::shrink(*retired.file, 0, piece_freed_));
+  if (!last) return false;
   retired.file.reset();
   auto removed = disk_.remove(retired.path);
   // Another process that opens the folder removes what looks like a crash's.

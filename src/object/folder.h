@@ -7,22 +7,18 @@
 #include <vector>
 
 #include "env/disk.h"
+#include "env/pieces.h"
 #include "object/object.h"
 
 namespace paceline::object {
 
 // The blocking half of the folder store. The object of key "a/b" is the file "a/b" below the root;
-// while it is written or
-// removed it is "a/.b.tmp-<nonce>", which no key can name. Every call blocks; all may
-// run in parallel on any threads, except make_folder(), which runs one at a time.
+// while it is written or removed it is "a/.b.tmp-<nonce>", which no key can name. Every call
+// blocks; all may run in parallel on any threads, except make_folder(), which runs one at a time.
 class Folder {
  public:
-  // Measured on ext4 with `discard`: a sync of the log waits for 2 ms at most while so much is
-  // freed, and for 12 to 25 ms when 64 MiB are freed at once.
-  static constexpr uint64_t kFreedAtOnce = 4u << 20;
-
-  Folder(env::Disk& disk, std::string root, uint64_t freed_at_once = kFreedAtOnce)
-      : disk_(disk), root_(std::move(root)), freed_at_once_(freed_at_once) {}
+  Folder(env::Disk& disk, std::string root, uint64_t piece_freed = env::kPieceFreed)
+      : disk_(disk), root_(std::move(root)), piece_freed_(piece_freed) {}
 
   // Creates the root, removes temporaries that a crash left, and makes every name durable that a
   // crash may have left in between: what is visible from here on stays.
@@ -34,11 +30,10 @@ class Folder {
   Result<Slice> get(const std::string& key, uint64_t from, uint64_t bytes);
   Result<uint64_t> size(const std::string& key);
   // The name goes at once, durable on return; the bytes of something big go piece by piece after
-  // that: a disk that discards what is freed lets a sync wait for all that one commit frees.
+  // that (env/pieces.h).
   struct Retired {
     std::string path;
     std::unique_ptr<env::File> file;
-    uint64_t bytes = 0;
   };
   // Nothing: there is nothing left of it. `nonce`: as for put().
   Result<std::optional<Retired>> retire(const std::string& key, uint64_t nonce);
@@ -64,7 +59,7 @@ class Folder {
 
   env::Disk& disk_;
   const std::string root_;
-  const uint64_t freed_at_once_;
+  const uint64_t piece_freed_;
   // Folders (relative to the root) whose names are known to be durable; only make_folder() uses it.
   std::set<std::string> durable_folders_;
   // Once a folder could not be synced, a name in it may be visible and not durable: from then on

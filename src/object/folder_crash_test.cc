@@ -18,7 +18,7 @@ struct Fate {
   uint64_t attempt = 0;
 };
 
-constexpr uint64_t kFreedAtOnce = 16;  // most bodies are longer
+constexpr uint64_t kPieceFreed = 16;  // most bodies are longer
 
 std::string body_of(const std::string& key, uint64_t attempt) {
   std::string text = key + "#" + std::to_string(attempt) + "#";
@@ -34,7 +34,7 @@ class Trial {
   env::Random& random() { return random_; }
 
   Result<void> open() {
-    folder_ = std::make_unique<Folder>(disk_, "data/objects", kFreedAtOnce);
+    folder_ = std::make_unique<Folder>(disk_, "data/objects", kPieceFreed);
     return folder_->open();
   }
   void crash() {

@@ -10,9 +10,6 @@ namespace {
 using FolderPtr = std::shared_ptr<Folder>;
 
 constexpr uint64_t kBigReadBytes = 64u << 10;
-// Between two pieces of what is removed, in times of what a piece took: then a disk frees less
-// than a quarter of the time.
-constexpr int kRest = 3;
 
 // The tasks hold the folder, not the store: a store may go while a call is still on its way.
 Task<Result<void>> put_object(FolderPtr folder, uint64_t lane, env::Shard& shard, std::string key,
@@ -52,14 +49,9 @@ Task<Result<void>> remove_objects(FolderPtr folder, env::Shard& shard,
     CO_TRY(auto rest, co_await env::offload(shard, std::move(retire)));
     if (!rest) continue;
     const auto retired = std::make_shared<Folder::Retired>(std::move(*rest));
-    for (bool gone = false; !gone;) {
-      const env::Instant began = shard.now();
-      auto shrink = [folder, retired] { return folder->shrink(*retired); };
-      // Its name is gone, and what a failure leaves of it goes when the folder is opened next.
-      const auto shrunk = co_await env::offload(shard, std::move(shrink));
-      gone = shrunk.value_or(true);
-      if (!gone) co_await env::sleep_for(shard, kRest * (shard.now() - began));
-    }
+    auto shrink = [folder, retired] { return folder->shrink(*retired); };
+    // Its name is gone, and what a failure leaves of it goes when the folder is opened next.
+    (void)co_await env::in_pieces(shard, std::move(shrink));
   }
   co_return Result<void>{};
 }

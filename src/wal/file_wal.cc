@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "env/pieces.h"
 #include "wal/lane_log.h"
 #include "wal/lane_scan.h"
 #include "wal/seal.h"
@@ -85,22 +86,15 @@ class KeptReader final : public Reader {
 
 // When whoever has sealed the lane has had the time to serve what is in it.
 constexpr env::Duration kReleaseAfter = std::chrono::seconds(2);
-// Between two pieces, in times of what a piece took.
-constexpr int kRest = 3;
 
 Task<void> release_later(env::Shard* shard, LaneFiles files, Position end) {
   co_await env::sleep_for(*shard, kReleaseAfter);
-  for (bool all = false; !all;) {
-    const env::Instant began = shard->now();
-    const auto released =
-        co_await env::offload(*shard, [files, end] { return release_reserved(files, end); });
-    // Not found: its last successor has removed it.
-    if (!released && released.error().code != Code::not_found)
-      log_warn("lane {} keeps the space it had reserved: {}", files.owner.lane.to_string(),
-               released.error().message);
-    all = released.value_or(true);
-    if (!all) co_await env::sleep_for(*shard, kRest * (shard->now() - began));
-  }
+  const auto released =
+      co_await env::in_pieces(*shard, [files, end] { return release_reserved(files, end); });
+  // Not found: its last successor has removed it.
+  if (!released && released.error().code != Code::not_found)
+    log_warn("lane {} keeps the space it had reserved: {}", files.owner.lane.to_string(),
+             released.error().message);
 }
 
 class FileWal final : public Wal {

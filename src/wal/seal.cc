@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "env/block_pool.h"
+#include "env/pieces.h"
 #include "wal/lane_scan.h"
 
 namespace paceline::wal {
@@ -16,10 +17,6 @@ constexpr int kScansMax = 16;
 // What is read of a tail for its seal need not be read again; more than a broker that uploads in
 // time leaves behind is not kept.
 constexpr uint64_t kKeptBytesMax = 128u << 20;
-
-// A disk that discards what is freed lets a sync wait for all that one commit frees: 2 ms for so
-// much, 25 for a whole segment.
-constexpr uint64_t kFreedAtOnce = 4u << 20;
 
 struct Scanned {
   Position end;
@@ -55,16 +52,13 @@ Result<bool> never_used(const std::optional<SegmentHeader>& header, env::File& f
 // One more piece of a file goes. True: it has `keep` bytes, or with none is gone.
 Result<bool> shrink(const LaneFiles& files, const std::string& path, env::File& file,
                     uint64_t keep) {
-  TRY(const uint64_t bytes, file.size());
-  if (bytes > keep + kFreedAtOnce) {
-    TRY_VOID(file.truncate(bytes - kFreedAtOnce));
-    TRY_VOID(file.sync());
-    return false;
-  }
+  TRY(const bool last, env::shrink(file, keep));
+  if (!last) return false;
   if (keep == 0) {
     TRY_VOID(files.disk->remove(path));
-  } else if (bytes > keep) {
-    TRY_VOID(file.truncate(keep));
+  } else {
+    TRY(const uint64_t bytes, file.size());
+    if (bytes > keep) TRY_VOID(file.truncate(keep));
   }
   return true;
 }
