@@ -20,7 +20,7 @@ import time
 
 from rig import (PARTITIONS, TOPIC, Failed, Feeder, House, Table, check, crash_in, create_topic, error_name,
                  read_and_judge, run_check, scratch)
-from where import Place, lane_file_places, object_places, places_anywhere, sqlite_places, wal_places
+from where import Place, lane_file_places, object_places, places_anywhere, reserved_bytes, sqlite_places, wal_places
 
 UPLOADING = {"paceline.upload.bytes": "25000", "paceline.upload.age.ms": "200"}
 # A life that leaves everything in its log.
@@ -65,6 +65,7 @@ class Base:
         for _ in range(2):
             house.start()
             self.feed(250)
+            self.wait_for_release()
             house.kill()
         # Reserved space becomes holes, so that copies cost what is written.
         for path, _, names in os.walk(os.path.join(house.data, "wal")):
@@ -74,6 +75,14 @@ class Base:
 
     def objects(self):
         return [name for _, _, names in os.walk(os.path.join(self.house.data, "objects")) for name in names]
+
+    def wait_for_release(self):
+        """What a sealed lane had reserved is given back when there is time."""
+        end = time.monotonic() + 20
+        lanes = os.path.join(self.house.data, "wal")
+        while any(reserved_bytes(os.path.join(lanes, lane)) for lane in os.listdir(lanes)):
+            check(time.monotonic() < end, "a sealed lane keeps reserved space")
+            time.sleep(0.05)
 
     def create_fillers(self, count):
         from confluent_kafka.admin import AdminClient, NewTopic
