@@ -57,7 +57,7 @@ bool is_covered(const StreamImage& stream, const DirectoryRecord& record) {
                                 : record.end <= stream.uploaded_end;
 }
 
-void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
+void apply_record(Image& image, DirectoryRecord record, const ObjectId& from, bool checkpoint) {
   if (record.erased) {
     erase(image, record.stream);
     return;
@@ -69,17 +69,17 @@ void apply_record(Image& image, DirectoryRecord record, const ObjectId& from) {
   }
   stream.inherited = stream.left_too = false;
   Offset next = stream.uploaded_end;
+  // A checkpoint starts where retention has left it; a delta goes on.
+  if (checkpoint) next = record.extents.empty() ? record.end : record.extents.front().base;
   for (const Extent& extent : record.extents) {
-    // The first extent of a checkpoint starts where retention has left it.
-    const bool first = stream.extents.empty() && next == Offset{};
-    if ((!first && extent.base != next) || extent.end <= extent.base)
+    if (extent.base != next || extent.end <= extent.base)
       put_offline(image, stream,
                   fmt::format("the directory of object {} has a gap in stream {} at offset {}",
                               from.to_string(), record.stream.to_string(), next.value));
     next = extent.end;
     stream.extents.push_back(extent);
   }
-  if (!record.extents.empty() && next != record.end)
+  if (next != record.end)
     put_offline(
         image, stream,
         fmt::format("the directory of object {} ends stream {} at {}, its extents at {}",
@@ -166,7 +166,8 @@ void forget_new_offline(Image& image) {
 
 void apply_directory(Image& image, Directory directory, const ObjectId& from) {
   if (directory.checkpoint) image.streams.clear();
-  for (DirectoryRecord& record : directory.records) apply_record(image, std::move(record), from);
+  for (DirectoryRecord& record : directory.records)
+    apply_record(image, std::move(record), from, directory.checkpoint);
 }
 
 void apply_entry(Image& image, wal::Entry entry, Lane from) {

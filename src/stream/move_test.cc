@@ -231,6 +231,52 @@ TEST_P(Moves, AnUndecidedAdoptionIsInNoDirectoryAndStaysInTheLog) {
   EXPECT_EQ(why(town.verify_all()), "");
 }
 
+// What an upload takes along and how much of it have to be of the same moment: a delta has no room
+// for what a stream brought.
+TEST_P(Moves, AnUploadThatBeganBeforeAnAdoptionWasCommittedLosesNothingOfIt) {
+  town.options.upload_age_ms = 3'600'000;
+  auto appending = [](Town& of, uint32_t index, int count, int& running) -> Task<void> {
+    Town::Opened& opened = *of.brokers[kB]->open.at(index);
+    for (int i = 0; i < count; ++i) {
+      const Batch batch = batch_at(index, opened.stream->end().value, of.leader(index).epoch);
+      std::vector<Batch> batches{batch};
+      if (!co_await opened.stream->append(std::move(batches))) break;
+      opened.owner.apply(batch);
+      of.acknowledged[index] = batch.end().value;
+    }
+    --running;
+  };
+  auto uploading = [](Town& of, int& running) -> Task<void> {
+    EXPECT_TRUE(co_await of.brokers[kB]->storage->upload_now(of.shard(kB)));
+    --running;
+  };
+  town.create(0, kB);
+  town.create(1, kB);
+  for (uint32_t round = 0; round < 40; ++round) {
+    const uint32_t moving = 2 + round;
+    town.create(moving, kA);
+    ASSERT_TRUE(town.append(moving, 10));
+    ASSERT_TRUE(town.upload(kA));
+    restart(kB);
+    ASSERT_TRUE(town.append(0, 1));
+    ASSERT_TRUE(town.upload(kB));  // the first is a checkpoint in any case
+    auto at = town.adopt(kB, moving, *town.passport(kA, moving));
+    ASSERT_TRUE(at);
+    int running = 3;
+    town.shard(kB, 0).spawn(appending(town, 0, 6, running));
+    town.shard(kB, 1).spawn(appending(town, 1, 6, running));
+    town.world.run_for(std::chrono::microseconds(town.world.random.below(2000)));
+    town.shard(kB).spawn(uploading(town, running));
+    ASSERT_EQ(why(town.commit(kB, *at, {moving})), "");
+    ASSERT_TRUE(town.open(kB, moving));
+    ASSERT_TRUE(town.append(moving, 1));
+    ASSERT_TRUE(town.world.run_until([&] { return running == 0; }));
+    town.let_go(kA, moving);
+    restart(kB);
+    ASSERT_EQ(why(town.verify(moving)), "") << round;
+  }
+}
+
 TEST_P(Moves, ACommitWithoutAnAnswerIsDecidedForGood) {
   town.create(0, kA);
   town.create(1, kB);

@@ -177,8 +177,6 @@ Task<Uploader::Cut> Uploader::cut() {
   core_.dirty_ = false;
   core_.full_ = false;
   dirty_since_.reset();
-  cut.checkpoint = checkpoint_due() || cleaning_due();
-  if (cut.checkpoint) core_.dropped_extents = false;
   cut.position = core_.covered_end();
   core_.cut_position = core_.writer->durable_end().value;
   // All that is below the position has to be in the streams before they are asked.
@@ -187,11 +185,15 @@ Task<Uploader::Cut> Uploader::cut() {
     co_await env::call_on(part->shard, core_.owner(), flushing);
   }
   const Lock::Held held = co_await core_.structure.acquire();
+  // Of one moment: what was adopted and is taken along needs a checkpoint.
+  const Part::StreamSet left_out = core_.undecided();
+  cut.checkpoint = checkpoint_due() || cleaning_due();
+  inherited_ = false;
   if (cut.checkpoint) {
+    core_.dropped_extents = false;
     cut.marks = unmarked_;
     co_await take_compacted(cut);
   }
-  const Part::StreamSet left_out = core_.undecided();
   core_.dropped.clear();
   for (auto& part : core_.parts) {
     auto cutting = [&part, checkpoint = cut.checkpoint, left_out] {
@@ -399,7 +401,6 @@ Task<Result<void>> Uploader::note(const Cut& cut,
   uint64_t batch_bytes = 0;
   for (const Extent& extent : built->extents) batch_bytes += extent.bytes;
   core_.collector->know(id, batch_bytes);
-  inherited_ = false;
   noted_at_ = core_.owner().now();
   core_.events("upload.committed",
                fmt::format("object={} bytes={} streams={} checkpoint={} uploaded={}",
