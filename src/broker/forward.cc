@@ -60,6 +60,18 @@ Task<std::optional<AppendOutcome>> append_there(Node& node, ShardHost& host, Rel
   co_return AppendOutcome{std::get<partition::Appended>(*told), false};
 }
 
+// What its client has sent behind it must not be taken for a producer's beginning, if the partition
+// opens here next, or has just done so.
+void note_refused(ShardHost& host, StreamId id, std::string_view topic, const Slice& records) {
+  const auto index = static_cast<int32_t>(id.index);
+  host.refusals.note(topic, index, records.bytes(), host.shard->now());
+  Hosted* hosted = host.find(id);
+  if (!hosted) return;
+  for (const Refusal& refusal : host.refusals.take(topic, index, host.shard->now()))
+    hosted->partition->refused_before(refusal.producer_id, refusal.producer_epoch,
+                                      refusal.base_sequence);
+}
+
 }  // namespace
 
 Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
@@ -70,7 +82,7 @@ Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
     Hosted* hosted = host.find(id);
     if (!hosted) {
       // Also of what is led elsewhere: it may come here, and what is on its way behind this.
-      host.refusals.note(topic, static_cast<int32_t>(id.index), records.bytes(), host.shard->now());
+      note_refused(host, id, topic, records);
       const KafkaError why =
           led_here ? KafkaError::leader_not_available : KafkaError::not_leader_or_follower;
       co_return refused(why, "");
@@ -85,14 +97,16 @@ Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
   for (;;) {
     const env::Instant patience = std::min(deadline, host.shard->now() + kBetweenLeaders);
     // While it is only slow, as in a pause, nobody is refused.
-    if (!co_await place.wait_turn(relay->lost() ? patience : deadline)) co_return nobody();
+    if (!co_await place.wait_turn(relay->lost() ? patience : deadline)) {
+      note_refused(host, id, topic, records);
+      co_return nobody();
+    }
     const Relay::Target to = relay->target();
     place.sent();
     if (to.lane == own) {
       Hosted* hosted = host.find(id);
       if (!hosted) {
-        host.refusals.note(topic, static_cast<int32_t>(id.index), records.bytes(),
-                           host.shard->now());
+        note_refused(host, id, topic, records);
         co_return refused(KafkaError::leader_not_available, "");
       }
       partition::AppendRequest what;
@@ -106,6 +120,7 @@ Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
       host.metrics.forwarded_appends.fetch_add(1, std::memory_order_relaxed);
       ForwardedAppend append{id, to.epoch, 0, produce_version, records};
       auto outcome = co_await append_there(node, host, *relay, std::move(append), deadline);
+      if (outcome && !outcome->result) note_refused(host, id, topic, records);
       if (outcome) co_return std::move(*outcome);
     }
     place.came_back(to.epoch);
