@@ -7,13 +7,20 @@ namespace {
 
 // Longer than a client leaves its requests on their way.
 constexpr env::Duration kLives = std::chrono::seconds(10);
-constexpr size_t kNotedMax = 10'000;
+// Producers of partitions. Beyond it one that nobody knows may begin anywhere, as Kafka lets it.
+constexpr size_t kNotedMax = 50'000;
+
+bool comes_before(const Refusal& one, const Refusal& other) {
+  if (one.producer_epoch != other.producer_epoch) return one.producer_epoch > other.producer_epoch;
+  return record::is_ahead(other.base_sequence, one.base_sequence);
+}
 
 }  // namespace
 
-void Refusals::forget_old(env::Instant now) {
-  while (!all_.empty() && (all_.front().at + kLives < now || all_.size() >= kNotedMax))
-    all_.pop_front();
+bool Refusals::has_room(env::Instant now) {
+  if (all_.size() < kNotedMax) return true;
+  std::erase_if(all_, [&](const auto& one) { return one.second.at + kLives < now; });
+  return all_.size() < kNotedMax;
 }
 
 void Refusals::note(std::string_view topic, int32_t index, Bytes records, env::Instant now) {
@@ -21,22 +28,28 @@ void Refusals::note(std::string_view topic, int32_t index, Bytes records, env::I
   if (!batch || !batch->codec_known()) return;
   const record::BatchFacts facts = record::facts_of(*batch);
   if (!facts.has_producer()) return;
-  forget_old(now);
   const Refusal refusal{facts.producer_id.value, facts.producer_epoch, facts.base_sequence};
-  all_.push_back({now, std::string(topic), index, refusal});
+  const Key key{std::string(topic), index, refusal.producer_id};
+  const auto found = all_.find(key);
+  if (found == all_.end()) {
+    if (has_room(now)) all_.emplace(key, Noted{now, refusal});
+    return;
+  }
+  Noted& noted = found->second;
+  if (noted.at + kLives < now || comes_before(refusal, noted.first)) noted.first = refusal;
+  noted.at = now;
 }
 
 std::vector<Refusal> Refusals::take(std::string_view topic, int32_t index, env::Instant now) {
-  forget_old(now);
   std::vector<Refusal> taken;
 #ifdef PACELINE_PLANT_refusals_forgotten
   return taken;
 #endif
-  std::erase_if(all_, [&](const Noted& noted) {
-    if (noted.index != index || noted.topic != topic) return false;
-    taken.push_back(noted.what);
-    return true;
-  });
+  auto at = all_.lower_bound(Key{std::string(topic), index, INT64_MIN});
+  while (at != all_.end() && at->first.index == index && at->first.topic == topic) {
+    if (now <= at->second.at + kLives) taken.push_back(at->second.first);
+    at = all_.erase(at);
+  }
   return taken;
 }
 

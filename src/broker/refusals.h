@@ -1,6 +1,6 @@
 #pragma once
 
-#include <deque>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,19 +26,23 @@ class Refusals {
  public:
   // By name: a topic may have no other yet.
   void note(std::string_view topic, int32_t index, Bytes records, env::Instant now);
-  // Of the partition that opens; in the order in which they were refused.
+  // Of the partition that opens: the first batch of each producer that was refused.
   std::vector<Refusal> take(std::string_view topic, int32_t index, env::Instant now);
 
  private:
-  struct Noted {
-    env::Instant at;
+  struct Key {
     std::string topic;
     int32_t index;
-    Refusal what;
+    int64_t producer_id;
+    auto operator<=>(const Key&) const = default;
   };
-  void forget_old(env::Instant now);
+  struct Noted {
+    env::Instant at;  // the last time
+    Refusal first;
+  };
+  bool has_room(env::Instant now);
 
-  std::deque<Noted> all_;  // in order of time
+  std::map<Key, Noted> all_;
 };
 
 }  // namespace paceline::broker

@@ -9,29 +9,59 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string batch_of(int64_t producer, int32_t sequence) {
+std::string batch_of(int64_t producer, int32_t sequence, int16_t epoch = 0) {
   record::BatchBuilder builder;
-  if (producer >= 0) builder.producer(record::ProducerId(producer), 0, sequence);
+  if (producer >= 0) builder.producer(record::ProducerId(producer), epoch, sequence);
   builder.add("key", "value");
   return *builder.build();
 }
 
-TEST(Refusals, TellEachPartitionItsOwnInOrder) {
+TEST(Refusals, TellEachPartitionTheFirstBatchOfEachOfItsProducers) {
   const env::Instant now{100s};
   Refusals refusals;
-  refusals.note("t", 1, as_bytes(batch_of(7, 0)), now);
+  refusals.note("t", 1, as_bytes(batch_of(7, 3)), now);
   refusals.note("t", 2, as_bytes(batch_of(7, 40)), now);
   refusals.note("t", 1, as_bytes(batch_of(7, 1)), now);
+  refusals.note("t", 1, as_bytes(batch_of(7, 2)), now);
+  refusals.note("t", 1, as_bytes(batch_of(8, 5)), now);
   refusals.note("t", 1, as_bytes(batch_of(-1, 0)), now);
   refusals.note("t", 1, as_bytes("no batch"), now);
   refusals.note("u", 1, as_bytes(batch_of(7, 9)), now);
   const std::vector<Refusal> told = refusals.take("t", 1, now + 1s);
   ASSERT_EQ(told.size(), 2u);
   EXPECT_EQ(told[0].producer_id, 7);
-  EXPECT_EQ(told[0].base_sequence, 0);
-  EXPECT_EQ(told[1].base_sequence, 1);
+  EXPECT_EQ(told[0].base_sequence, 1);
+  EXPECT_EQ(told[1].producer_id, 8);
+  EXPECT_EQ(told[1].base_sequence, 5);
   EXPECT_TRUE(refusals.take("t", 1, now + 1s).empty());
   EXPECT_EQ(refusals.take("t", 2, now + 1s).size(), 1u);
+}
+
+TEST(Refusals, TheFirstOneIsKeptForAsLongAsItsProducerTriesAgain) {
+  Refusals refusals;
+  const env::Instant began{100s};
+  env::Instant now = began;
+  for (; now < began + 60s; now = now + 50ms)
+    for (int32_t sequence = 0; sequence < 500; sequence += 100)
+      refusals.note("t", 1, as_bytes(batch_of(7, sequence)), now);
+  // In the middle of a row.
+  for (int32_t sequence = 0; sequence < 200; sequence += 100)
+    refusals.note("t", 1, as_bytes(batch_of(7, sequence)), now);
+  const std::vector<Refusal> told = refusals.take("t", 1, now);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].base_sequence, 0);
+}
+
+TEST(Refusals, ANewEpochBeginsAnew) {
+  const env::Instant now{100s};
+  Refusals refusals;
+  refusals.note("t", 1, as_bytes(batch_of(7, 5)), now);
+  refusals.note("t", 1, as_bytes(batch_of(7, 9, 1)), now);
+  refusals.note("t", 1, as_bytes(batch_of(7, 3)), now);
+  const std::vector<Refusal> told = refusals.take("t", 1, now);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].producer_epoch, 1);
+  EXPECT_EQ(told[0].base_sequence, 9);
 }
 
 TEST(Refusals, AreForgottenWithTheRequestsThatWereOnTheirWay) {

@@ -65,6 +65,12 @@ int32_t advance_sequence(int32_t sequence, int32_t count) {
   return static_cast<int32_t>(sum & static_cast<uint32_t>(kSequenceMax));
 }
 
+bool is_ahead(int32_t sequence, int32_t other) {
+  const uint32_t ahead = (static_cast<uint32_t>(sequence) - static_cast<uint32_t>(other)) &
+                         static_cast<uint32_t>(kSequenceMax);
+  return ahead > 0 && ahead <= static_cast<uint32_t>(kSequenceMax) / 2;
+}
+
 Result<std::optional<BatchView>> BatchCursor::next() {
   if (rest_.empty()) return std::nullopt;
   TRY(BatchView batch, BatchView::parse(rest_));

@@ -109,6 +109,8 @@ class BatchView {
 
 // `sequence` moved on by `count`, wrapping from kSequenceMax to 0.
 int32_t advance_sequence(int32_t sequence, int32_t count);
+// Whether a producer sends `sequence` after `other`: less than half the ring of 2^31 ahead of it.
+bool is_ahead(int32_t sequence, int32_t other);
 
 // Walks the concatenated batches of a run.
 class BatchCursor {

@@ -60,11 +60,7 @@ ProducerState::Verdict ProducerState::check(const BatchFacts& facts) const {
 ProducerState::Verdict ProducerState::check_unknown(const BatchFacts& facts) const {
   const auto first = awaited_.find(facts.producer_id);
   if (first == awaited_.end() || first->second.epoch != facts.producer_epoch) return Accept{};
-  // Around the ring of 2^31 sequences: what is less than half of it away is ahead.
-  const uint32_t ahead = (static_cast<uint32_t>(facts.base_sequence) -
-                          static_cast<uint32_t>(first->second.base_sequence)) &
-                         static_cast<uint32_t>(kSequenceMax);
-  if (ahead == 0 || ahead > static_cast<uint32_t>(kSequenceMax) / 2) return Accept{};
+  if (!is_ahead(facts.base_sequence, first->second.base_sequence)) return Accept{};
   return Refused{
       {KafkaError::out_of_order_sequence_number,
        fmt::format("producer {} writes sequence {}, its batch of sequence {} has not come "
@@ -80,8 +76,11 @@ void ProducerState::refused_for_now(const BatchFacts& facts) {
 
 void ProducerState::await(ProducerId id, Awaited first) {
   const auto known = awaited_.find(id);
-  // In order of arrival: the one that is there came first, unless a new epoch began.
-  if (known != awaited_.end() && known->second.epoch >= first.epoch) return;
+  if (known != awaited_.end()) {
+    const Awaited& there = known->second;
+    if (there.epoch > first.epoch) return;
+    if (there.epoch == first.epoch && !is_ahead(there.base_sequence, first.base_sequence)) return;
+  }
   if (awaited_.size() >= kAwaitedMax) awaited_.erase(awaited_.begin());
   awaited_.insert_or_assign(id, first);
 }

@@ -146,6 +146,21 @@ TEST(ProducerState, WhatFollowsARefusedFirstBatchWaitsForIt) {
   log.state.refused_for_now(batch(3, 0, 5, 3));
   EXPECT_EQ(log.write(batch(3, 0, 5, 3)), "accept");
   EXPECT_EQ(log.write(batch(3, 0, 8)), "accept");
+  // Whoever remembers refusals may have forgotten the first ones of a row.
+  log.state.refused_for_now(batch(4, 0, 8));
+  log.state.refused_for_now(batch(4, 0, 5, 3));
+  log.state.refused_for_now(batch(4, 0, 8));
+  EXPECT_EQ(log.write(batch(4, 0, 8)), "OUT_OF_ORDER_SEQUENCE_NUMBER -1");
+  EXPECT_EQ(log.write(batch(4, 0, 5, 3)), "accept");
+}
+
+TEST(ProducerState, ARefusedFirstBatchIsTheFirstAroundTheRing) {
+  Log log;
+  log.state.refused_for_now(batch(1, 0, 2));
+  log.state.refused_for_now(batch(1, 0, kSequenceMax));
+  EXPECT_EQ(log.write(batch(1, 0, 0)), "OUT_OF_ORDER_SEQUENCE_NUMBER -1");
+  EXPECT_EQ(log.write(batch(1, 0, kSequenceMax)), "accept");
+  EXPECT_EQ(log.write(batch(1, 0, 0)), "accept");
 }
 
 TEST(ProducerState, MemoryDoesNotGrowWithDurableBatches) {
