@@ -185,6 +185,17 @@ bool Link::has_room(uint64_t bytes) const {
   return pending_.size() < welcome_.calls_max && pending_bytes_ + bytes <= welcome_.calls_bytes_max;
 }
 
+// Calls keep their room: what is late may still be answered on the old connection.
+void Link::doubt() {
+  for (auto& [number, pending] : pending_) {
+    pending->outcome =
+        fail(Code::maybe_written, fmt::format("broker {} is silent", peer_.lane.broker.value));
+    pending->done.notify_all();
+  }
+  room_.notify_all();
+  changed_.notify_all();
+}
+
 Task<Result<Slice>> Link::call(Slice body, env::Instant deadline) {
   const auto self = shared_from_this();
   if (body.size() > options_.call_bytes_max)
@@ -202,13 +213,14 @@ Task<Result<Slice>> Link::call(Slice body, env::Instant deadline) {
   std::shared_ptr<Pending> pending;
   {
     const Leave leave{*this, turn};
-    while (wire_ && !stopped_ && (turns_.front() != turn || !has_room(body.size())))
+    const auto silent = [this] { return host_.silent(peer_.lane.broker); };
+    while (wire_ && !stopped_ && !silent() && (turns_.front() != turn || !has_room(body.size())))
       if (!co_await room_.wait_until(deadline))
         co_return fail(Code::timed_out, fmt::format("broker {} has no room for another call",
                                                     peer_.lane.broker.value));
-    if (!wire_ || stopped_)
-      co_return fail(Code::unavailable,
-                     fmt::format("broker {} is not connected", peer_.lane.broker.value));
+    if (!wire_ || stopped_ || silent())
+      co_return fail(Code::unavailable, fmt::format("broker {} is {}", peer_.lane.broker.value,
+                                                    wire_ ? "silent" : "not connected"));
     if (body.size() > welcome_.call_bytes_max)
       co_return fail(Code::too_large,
                      fmt::format("broker {} takes calls of {} bytes at most",

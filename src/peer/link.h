@@ -36,7 +36,8 @@ class Link : public std::enable_shared_from_this<Link> {
   Wire* wire() const { return wire_.get(); }
   env::Duration round_trip() const { return round_trip_; }
   void ping();
-  void redial() { changed_.notify_all(); }
+  // The peer is silent: dials beside what stands, and lets nobody wait for an answer on that.
+  void doubt();
   Task<Result<Slice>> call(Slice body, env::Instant deadline);
 
  private:

@@ -130,7 +130,7 @@ void Mesh::perform(Detector::Action action) {
       wire->send(encode_frame(ask->question, Question{ask->about}));
   } else if (const auto* redial = std::get_if<Detector::Redial>(&action)) {
     const auto link = links_.find(redial->peer.broker);
-    if (link != links_.end()) link->second->redial();
+    if (link != links_.end()) link->second->doubt();
   }
 }
 

@@ -392,6 +392,27 @@ TEST(PeerCalls, SayWhatIsKnownOfTheirOutcome) {
   EXPECT_EQ(after.got.error().code, Code::unavailable);
 }
 
+TEST(PeerCalls, ToAPeerThatIsNotHeardEndWhenItIsSilentAndNotAtTheirDeadline) {
+  Cluster c(3);
+  c.connect();
+  c.world.cut("b1", "b2");
+  Asked before, meanwhile, elsewhere, after;
+  start_ask(c, 1, 2, "x", 1min, before);
+  c.world.run_for(2s);
+  EXPECT_EQ(before.got.error().code, Code::maybe_written);
+  start_ask(c, 1, 2, "x", 1min, meanwhile);
+  start_ask(c, 1, 3, "x", 1min, elsewhere);
+  c.world.run_for(100ms);
+  EXPECT_EQ(meanwhile.got.error().code, Code::unavailable);
+  EXPECT_TRUE(elsewhere.got);
+  c.world.heal_all();
+  c.world.run_for(5s);
+  start_ask(c, 1, 2, "x", 1min, after);
+  c.world.run_for(100ms);
+  EXPECT_TRUE(after.got);
+  EXPECT_EQ(c.notice_count(), 0u);
+}
+
 TEST(PeerCalls, BigBodiesPassAndPingsAreNotHeldUp) {
   Cluster c(2);
   c.connect();
