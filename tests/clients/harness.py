@@ -110,6 +110,7 @@ class Broker:
     """One broker on one folder and one port; may be stopped, killed and started again."""
 
     environment = {}  # besides our own
+    prefix = ()  # of the command: where it runs
 
     def __init__(self, settings=None):
         self.settings = {**SETTINGS, **(settings or {})}
@@ -118,6 +119,10 @@ class Broker:
         self.address = f"127.0.0.1:{self.port}"
         self.log = os.path.join(self.folder, "broker.log")
         self.child = None
+
+    @property
+    def addresses(self):
+        return [self.address]
 
     def start(self, timeout=60, **settings):
         """Ends when the broker says that it serves. `settings` (dots as __) are for this life."""
@@ -128,7 +133,7 @@ class Broker:
     def launch(self, **settings):
         check(self.child is None, "the broker runs already")
         given = {**self.settings, **{key.replace("__", "."): value for key, value in settings.items()}}
-        command = [binary(), "serve", "--data", os.path.join(self.folder, "data"), "--listen", self.address]
+        command = [*self.prefix, binary(), "serve", "--data", os.path.join(self.folder, "data"), "--listen", self.address]
         for key, value in given.items():
             command += ["-o", f"{key}={value}"]
         with open(self.log, "ab") as log:
@@ -257,7 +262,8 @@ class Suite:
 
     def __init__(self, name, settings=None):
         self.name = name
-        self.settings = settings
+        self.make_broker = lambda: Broker(settings)
+        self.addresses = []  # of all brokers that there are
         self.cases = []
 
     def case(self, title, timeout=60):
@@ -278,8 +284,9 @@ class Suite:
             reason = None
             try:
                 if broker is None:
-                    broker = Broker(self.settings)
+                    broker = self.make_broker()
                     broker.start()
+                    self.addresses = broker.addresses
                 reason = in_own_process(lambda f=function, b=broker: f(b.address), timeout)
                 if not broker.alive():
                     reason = f"{reason or 'the case went well'}; but the broker died: {broker.tail()}"

@@ -12,7 +12,8 @@ suite = Suite("kafkajs")
 
 def node(address, *arguments):
     done = subprocess.run(["node", "kafkajs_test.js", address, *arguments], cwd=HERE, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                          env={**os.environ, "PACELINE_BROKERS": str(len(suite.addresses))})
     if done.returncode:
         raise Failed(done.stdout.decode(errors="replace")[-2500:] or f"node ended with {done.returncode}")
 
@@ -46,7 +47,12 @@ def resume(unused):
         broker.close()
 
 
-if __name__ == "__main__":
+def prepare():
+    """Fetches kafkajs, if it is not here yet."""
     if not os.path.isdir(os.path.join(HERE, "node_modules", "kafkajs")):
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=HERE, check=True)
+
+
+if __name__ == "__main__":
+    prepare()
     sys.exit(suite.main())

@@ -1,4 +1,4 @@
-"""Some brokers on one etcd, with log and objects in one folder that all of them reach."""
+"""Some brokers on one etcd, with log and objects in one folder that all of them reach, or in a store."""
 import json
 import os
 import shutil
@@ -17,23 +17,40 @@ from rig import House  # noqa: E402
 
 
 class Brokers:
-    """`with Brokers() as brokers:`; brokers.houses are by node id, from 1."""
+    """`with Brokers() as brokers:`; brokers.houses are by node id, from 1.
 
-    def __init__(self, count=3, settings=None, base=None):
+    `store`: one of tests/stores that runs, for log and objects. `network`: each broker and each member of etcd is a host of its
+    own there."""
+
+    def __init__(self, count=3, settings=None, base=None, members=1, store=None, network=None):
         self.numbers = tuple(range(1, count + 1))
         self.settings = settings or {}
         self.folder = tempfile.mkdtemp(prefix="paceline-cluster-", dir=base)
-        self.etcd = Etcd(1)
+        self.store, self.network, self.kept = store, network, False
+        self.etcd = Etcd(members, hosts=network and [network.host(f"etcd-{member + 1}") for member in range(members)])
         self.houses = {}
+
+    def places(self):
+        if self.store:
+            return {"paceline.objects": self.store.url(os.path.basename(self.folder)), "paceline.wal": "objects:"}
+        return {"paceline.objects": f"file:{self.folder}/objects", "paceline.wal": f"file:{self.folder}/wal"}
+
+    def house(self, number):
+        house = House(os.path.join(self.folder, str(number)), {
+            "node.id": number, "paceline.metadata": self.etcd.url("cluster"), "paceline.admin.listen": "none", **self.places(),
+            **self.settings})
+        if self.store:
+            house.environment = self.store.environment()
+        if self.network:
+            address, house.prefix = self.network.host(f"broker-{number}")
+            house.address = f"{address}:{house.port}"
+        return house
 
     def __enter__(self):
         self.etcd.start()
         try:
             for number in self.numbers:
-                self.houses[number] = House(os.path.join(self.folder, str(number)), {
-                    "node.id": number, "paceline.metadata": self.etcd.url("cluster"), "paceline.admin.listen": "none",
-                    "paceline.objects": f"file:{self.folder}/objects", "paceline.wal": f"file:{self.folder}/wal",
-                    **self.settings})
+                self.houses[number] = self.house(number)
                 self.houses[number].start()
         except BaseException:
             self.__exit__()
@@ -44,6 +61,8 @@ class Brokers:
         for house in self.houses.values():
             house.kill()
         self.etcd.close()
+        if self.kept:
+            return
         if os.environ.get("PACELINE_KEEP"):
             print(f"     kept {self.folder}", flush=True)
         else:
@@ -61,6 +80,15 @@ class Brokers:
         address = self.addresses if asked is None else self.address(asked)
         listed = AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(topic, timeout=10).topics[topic]
         return {index: partition.leader for index, partition in listed.partitions.items()}
+
+    def controller(self, asked):
+        """The id of the controller, as one of them names it."""
+        return AdminClient({"bootstrap.servers": self.address(asked), "log_level": 0}).list_topics(timeout=10).controller_id
+
+    def keep(self):
+        """Leaves what they have written behind: the folder."""
+        self.kept = True
+        return self.folder
 
     def events(self, number, name=None, since_ms=0):
         """What a broker wrote down since then."""

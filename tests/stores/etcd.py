@@ -12,18 +12,21 @@ HEARTBEAT_MS, ELECTION_MS = 20, 250
 
 
 class Etcd:
-    """`with Etcd() as etcd:`; members are 0, 1 and 2. The data lies in memory where there is /dev/shm."""
+    """`with Etcd() as etcd:`; members are 0, 1 and 2. The data lies in memory where there is /dev/shm.
 
-    def __init__(self, members=3, auto_compaction=None):
+    `hosts`: for each member its address, and the words before its command that bring it there."""
+
+    def __init__(self, members=3, auto_compaction=None, hosts=None):
         # Three members that share a disk with the broker under test measure nothing but that disk.
         self.processes = Processes(base="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
         self.clients = [free_port() for _ in range(members)]
         self._peers = [free_port() for _ in range(members)]
+        self.hosts = hosts or [("127.0.0.1", ())] * members
         self._auto_compaction = auto_compaction
 
     @property
     def endpoints(self):
-        return ",".join(f"127.0.0.1:{port}" for port in self.clients)
+        return ",".join(f"{host}:{port}" for (host, _), port in zip(self.hosts, self.clients))
 
     def url(self, prefix):
         """What paceline.metadata takes."""
@@ -40,12 +43,13 @@ class Etcd:
         return self
 
     def start_member(self, member):
-        cluster = ",".join(f"n{i}=http://127.0.0.1:{port}" for i, port in enumerate(self._peers))
-        command = ["etcd", "--name", f"n{member}", "--data-dir", os.path.join(self.processes.folder, f"member-{member}"),
-                   "--listen-client-urls", f"http://127.0.0.1:{self.clients[member]}",
-                   "--advertise-client-urls", f"http://127.0.0.1:{self.clients[member]}",
-                   "--listen-peer-urls", f"http://127.0.0.1:{self._peers[member]}",
-                   "--initial-advertise-peer-urls", f"http://127.0.0.1:{self._peers[member]}",
+        cluster = ",".join(f"n{i}=http://{host}:{port}" for i, ((host, _), port) in enumerate(zip(self.hosts, self._peers)))
+        host, prefix = self.hosts[member]
+        command = [*prefix, "etcd", "--name", f"n{member}", "--data-dir", os.path.join(self.processes.folder, f"member-{member}"),
+                   "--listen-client-urls", f"http://{host}:{self.clients[member]}",
+                   "--advertise-client-urls", f"http://{host}:{self.clients[member]}",
+                   "--listen-peer-urls", f"http://{host}:{self._peers[member]}",
+                   "--initial-advertise-peer-urls", f"http://{host}:{self._peers[member]}",
                    "--initial-cluster", cluster, "--initial-cluster-state", "new", "--log-level", "warn",
                    "--heartbeat-interval", str(HEARTBEAT_MS), "--election-timeout", str(ELECTION_MS)]
         if self._auto_compaction:
@@ -64,9 +68,9 @@ class Etcd:
     def healthy(self):
         """A write through every member that runs has a quorum."""
         try:
-            for member, port in enumerate(self.clients):
+            for member in range(len(self.clients)):
                 if f"etcd-{member}" in self.processes.children:
-                    self._call(port, "kv/put", key=b"/health", value=b"")
+                    self._call(member, "kv/put", key=b"/health", value=b"")
         except (OSError, ValueError):
             return False
         return True
@@ -76,7 +80,7 @@ class Etcd:
         total, keys, key = 0, 0, prefix.encode() or b"\0"
         end = _after_prefix(prefix.encode())
         while True:
-            answer = self._call(self.clients[0], "kv/range", key=key, range_end=end, limit=2000)
+            answer = self._call(0, "kv/range", key=key, range_end=end, limit=2000)
             found = answer.get("kvs", [])
             for one in found:
                 name = base64.b64decode(one["key"])
@@ -86,9 +90,18 @@ class Etcd:
             if not answer.get("more"):
                 return total, keys
 
-    def _call(self, port, what, **fields):
+    def leader(self):
+        """Which member leads the others; None if nobody says so."""
+        for member in range(len(self.clients)):
+            if f"etcd-{member}" in self.processes.children:
+                status = self._call(member, "maintenance/status")
+                if status.get("leader") == status["header"]["member_id"]:
+                    return member
+        return None
+
+    def _call(self, member, what, **fields):
         body = {name: base64.b64encode(value).decode() if isinstance(value, bytes) else value for name, value in fields.items()}
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/v3/{what}", json.dumps(body).encode())
+        request = urllib.request.Request(f"http://{self.hosts[member][0]}:{self.clients[member]}/v3/{what}", json.dumps(body).encode())
         try:
             with urllib.request.urlopen(request, timeout=2) as answer:
                 return json.load(answer)
