@@ -19,13 +19,17 @@ COMMITS_AGAIN = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._WAIT_
                  KafkaError.REQUEST_TIMED_OUT, KafkaError._DESTROY}
 
 
+# Brokers die one after the other here, and by default one that was not there twice is not tried again for many seconds.
+SOON = {"reconnect.backoff.max.ms": 500}
+
+
 class Feed:
     """One record every few milliseconds, whatever becomes of those before it."""
 
     def __init__(self, addresses, ledger, every_ms):
         self.ledger, self.every_s, self.next, self.complaints = ledger, every_ms / 1000, 0, []
         self.producer = Producer({"bootstrap.servers": addresses, "enable.idempotence": True, "message.timeout.ms": 120000,
-                                  "broker.address.family": "v4", "log_level": 0,
+                                  "broker.address.family": "v4", "log_level": 0, **SOON,
                                   "error_cb": lambda error: self.complaints.append(("producer", error))})
         self.bulk = []  # sizes of records that are sent at once
         self.stopping = threading.Event()
@@ -78,7 +82,7 @@ class Member:
         self.complaints, self.positions, self.uncommitted = [], {}, []
         self.consumer = Consumer({"bootstrap.servers": addresses, "group.id": GROUP, "client.id": f"member-{number}",
                                   "auto.offset.reset": "earliest", "enable.auto.commit": False, "broker.address.family": "v4",
-                                  "log_level": 0, "on_commit": self._committed,
+                                  "log_level": 0, "on_commit": self._committed, **SOON,
                                   "error_cb": lambda error: self.complaints.append((self.name, error))})
         self.consumer.subscribe([TOPIC], on_assign=self._given, on_revoke=self._lost)
         self.stopping = threading.Event()

@@ -10,7 +10,6 @@ their partitions; in the end paceline-judge and `paceline check` have the word.
 Kafka's own client in Java. What cannot be played here is skipped, and counted so.
 """
 import argparse
-import os
 import signal
 import sys
 import threading
@@ -18,13 +17,12 @@ import time
 
 from brokers import now_ms
 from ceph import Ceph
-from confluent_kafka import KafkaError, KafkaException
 from cuts import CUTS
 from harness import binary, check
 from ledger import self_test
 from network import Network, enter
 from peers import use_librdkafka_2_15
-from rig import Skipped, Table, create_topic
+from rig import Skipped, Table
 from stage import BACK_WITHIN_S, Stage
 from wire import Wire
 
@@ -77,28 +75,11 @@ def controller(stage, _options):
     stage.begin()
     stage.kill(1)
     service = stage.wait_for_service(lost)
-    took = change(stage)
+    took = stage.change()
     stage.settle()
     named = {stage.brokers.controller(number) for number in stage.living}
     check(named <= set(stage.living), f"the controllers that are named: {named}, and broker 1 is dead")
     return told(stage, service, f"; a topic is made in {took:.2f} s")
-
-
-def change(stage):
-    """A topic is created: a transaction of etcd's. How long that takes, in seconds, for who asks again when it is refused."""
-    began, name = time.monotonic(), f"new-{now_ms()}"
-    while True:
-        try:
-            create_topic(stage.brokers.address(stage.living[0]), name, 3, BACK_WITHIN_S)
-            break
-        except KafkaException as refused:
-            error = refused.args[0]
-            if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
-                break  # as one before has asked for, whose answer was lost
-            check("etcd" in error.str() or "metadata" in error.str(), f"this says nothing to an operator: {error}")
-            check(time.monotonic() - began < BACK_WITHIN_S, f"no topic is made for {BACK_WITHIN_S} s: {error}")
-            time.sleep(0.1)
-    return time.monotonic() - began
 
 
 def half_at_once(stage, options):
@@ -164,7 +145,7 @@ def etcd_leader(stage, options):
         member = stage.etcd.leader()
         stage.begin()
         stage.etcd.kill_member(member)
-        took = change(stage)
+        took = stage.change()
         time.sleep(0 if options.quick else LEASE_S + 2)
         stage.settle(ways_to=())
         check(not stage.fences(), f"an election of etcd was taken for a death of {stage.fences()}")
@@ -207,7 +188,7 @@ def no_quorum(stage, options):
     time.sleep(LEASE_S + 2)
     check(stage.fences() == {f"{victim}.{incarnation}"}, f"fenced when etcd was back: {stage.fences()}; dead is {victim}.{incarnation}")
     stage.settle()
-    took = change(stage)
+    took = stage.change()
     return (f"{seconds} s without: all that living brokers lead is served, looked at {rounds} times, and nothing else has a leader; what a "
             f"broker had led that died {(back_ns - killed_ns) / 1e9:.0f} s earlier is served {service:.2f} s after the return, a topic made "
             f"in {took:.2f} s")

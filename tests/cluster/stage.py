@@ -6,7 +6,8 @@ import subprocess
 import threading
 import time
 
-from brokers import Brokers
+from brokers import Brokers, now_ms
+from confluent_kafka import KafkaError, KafkaException
 from crowd import GROUP, PARTITIONS, TOPIC, Crowd, ask_committed, read_all
 from harness import Failed, binary, check, run_check
 from ledger import BY_HAND, Ledger, value_of
@@ -171,6 +172,22 @@ class Stage:
                 return (done[0] - self.since_ns) / 1e9
             check(time.monotonic() < end, f"no commit is taken for {BACK_WITHIN_S} s")
             time.sleep(0.01)
+
+    def change(self, within=BACK_WITHIN_S):
+        """A topic is created: a transaction of etcd's. How long that takes, in seconds, for who asks again when it is refused."""
+        began, name = time.monotonic(), f"new-{now_ms()}"
+        while True:
+            try:
+                create_topic(self.brokers.address(self.living[0]), name, 3, BACK_WITHIN_S)
+                break
+            except KafkaException as refused:
+                error = refused.args[0]
+                if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                    break  # as one before has asked for, whose answer was lost
+                check("etcd" in error.str() or "metadata" in error.str(), f"this says nothing to an operator: {error}")
+                check(time.monotonic() - began < within, f"no topic is made for {within} s: {error}")
+                time.sleep(0.1)
+        return time.monotonic() - began
 
     def slowest_answer(self):
         """In seconds, of what was answered since the fault."""
