@@ -17,19 +17,20 @@ constexpr env::Duration kRetryAfter = std::chrono::milliseconds(200);
 // Tells that we live, for as long as we do.
 Task<void> Member::stay_alive(env::Gate::Pass) {
   const env::Duration pause = env::Duration(options_.lease) / 4;
-  std::optional<meta::Lease> lease;
   while (!stopping_) {
     Result<void> done;
-    if (lease) {
-      done = co_await store_.keep_alive(shard_, lease->id);
-      if (!done && done.error().code == Code::not_found) lease.reset();
+    if (lease_) {
+      done = co_await store_.keep_alive(shard_, lease_->id);
+      if (done) note_kept();
+      if (!done && done.error().code == Code::not_found) lease_.reset();
     } else {
       auto granted = co_await store_.grant(shard_, options_.lease);
       if (granted) {
         meta::Transaction transaction = guarded();
         transaction.put(meta::alive_key(registration_.lane), "", granted->id);
         auto put = co_await store_.commit(shard_, std::move(transaction));
-        if (put) lease = *granted;
+        if (put) lease_ = *granted;
+        if (put) kept_ = kept_since_ = shard_.now();
         if (!put) done = fail(put.error());
       } else {
         done = fail(granted.error());
@@ -39,7 +40,25 @@ Task<void> Member::stay_alive(env::Gate::Pass) {
     co_await stop_.wait_until(shard_.now() + (done ? pause : kRetryAfter));
   }
   // A planned end is known at once.
-  if (lease) (void)co_await store_.revoke(shard_, lease->id);
+  if (lease_) (void)co_await store_.revoke(shard_, lease_->id);
+}
+
+void Member::note_kept() {
+  const env::Instant now = shard_.now();
+  if (now > kept_ + env::Duration(options_.lease) / 2) kept_since_ = now;
+  kept_ = now;
+}
+
+// Whether the end of another's lease says anything: only to who could keep its own all along. While
+// the store is away everybody's lease ends, and an old leader of it may end those of the living;
+// then all make new keys, and have the time of a lease to do so. Half of a lease: the others' may
+// end three quarters of one after we have renewed ours for the last time.
+Task<bool> Member::may_judge() {
+  const env::Duration lease(options_.lease);
+  const env::Instant now = shard_.now();
+  if (!lease_ || now < kept_since_ + lease || now > kept_ + lease / 2) co_return false;
+  const auto kept = co_await store_.keep_alive(shard_, lease_->id);
+  co_return kept.has_value();
 }
 
 Task<void> Member::watch_others(env::Gate::Pass) {
@@ -54,6 +73,7 @@ Task<void> Member::watch_others(env::Gate::Pass) {
       const env::Instant since = known == silent.end() ? shard_.now() : known->second;
       now_silent.emplace(lane, since);
       if (!model_.was_alive(lane) && shard_.now() < since + env::Duration(options_.lease)) continue;
+      if (!co_await may_judge() || model_.is_alive(lane)) continue;
       log_warn("lane {}: its lease has ended", lane.to_string());
       auto fenced = co_await end_incarnation(lane);
       if (!fenced && !stopping_)

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -128,6 +129,8 @@ class Member final : public Cluster {
   Task<Result<void>> write_preferences(std::vector<Preference> preferences);
   // alive.cc
   Task<void> stay_alive(env::Gate::Pass pass);
+  void note_kept();
+  Task<bool> may_judge();
   Task<void> watch_others(env::Gate::Pass pass);
   // fence.cc
   Task<Result<std::optional<Model::Incarnation>>> read_incarnation(Lane lane);
@@ -153,6 +156,9 @@ class Member final : public Cluster {
   int64_t producer_id_next_ = 0;
   int64_t producer_id_end_ = 0;
   bool producer_ids_busy_ = false;
+  std::optional<meta::Lease> lease_;
+  env::Instant kept_{};        // when our lease was renewed last
+  env::Instant kept_since_{};  // without a gap in which it may have ended
   bool changing_ = false;
   bool stopping_ = false;
   env::Event turn_;

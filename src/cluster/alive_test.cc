@@ -1,0 +1,134 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <set>
+
+#include "cluster/cluster.h"
+#include "env/test_shards.h"
+#include "meta/model.h"
+
+namespace paceline::cluster {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::seconds kLease = 4s;
+
+// A way to the store on which leases cannot be renewed for a while.
+class WayToStore final : public meta::Store {
+ public:
+  explicit WayToStore(std::unique_ptr<meta::Store> store) : store_(std::move(store)) {}
+  bool mute = false;
+
+  Task<Result<std::optional<meta::Entry>>> get(env::Shard& shard, std::string key) override {
+    return store_->get(shard, std::move(key));
+  }
+  Task<Result<meta::Range>> range(env::Shard& shard, std::string from, std::string to,
+                                  size_t count_max) override {
+    return store_->range(shard, std::move(from), std::move(to), count_max);
+  }
+  Task<Result<Revision>> commit(env::Shard& shard, meta::Transaction transaction) override {
+    return store_->commit(shard, std::move(transaction));
+  }
+  Result<std::unique_ptr<meta::Watch>> watch(env::Shard& shard, std::string prefix,
+                                             Revision after) override {
+    return store_->watch(shard, std::move(prefix), after);
+  }
+  Task<Result<meta::Lease>> grant(env::Shard& shard, std::chrono::seconds ttl) override {
+    if (mute) co_return fail(Code::unavailable, "no way");
+    co_return co_await store_->grant(shard, ttl);
+  }
+  Task<Result<void>> keep_alive(env::Shard& shard, meta::LeaseId lease) override {
+    if (mute) co_return fail(Code::unavailable, "no way");
+    co_return co_await store_->keep_alive(shard, lease);
+  }
+  Task<Result<void>> revoke(env::Shard& shard, meta::LeaseId lease) override {
+    return store_->revoke(shard, lease);
+  }
+
+ private:
+  std::unique_ptr<meta::Store> store_;
+};
+
+// Three brokers that know of each other's deaths by leases alone.
+class Town {
+ public:
+  explicit Town(env::Shard& shard) : shard_(shard) {}
+  Task<void> begin() {
+    for (int32_t id = 1; id <= 3; ++id) {
+      ways_[id] = std::make_unique<WayToStore>(model_.connect());
+      Options options;
+      options.broker = BrokerId(id);
+      options.lease = kLease;
+      auto joined = co_await Cluster::join(shard_, *ways_[id], options);
+      CHECK(joined);
+      members_[id] = std::move(*joined);
+    }
+    co_await pass(3);
+  }
+  Task<void> pass(int leases) { co_await env::sleep_for(shard_, leases * env::Duration(kLease)); }
+  Task<void> end() {
+    for (auto& [id, member] : members_) co_await member->stop(shard_);
+    members_.clear();
+  }
+  void mute(std::set<int32_t> ids) {
+    for (auto& [id, way] : ways_) way->mute = ids.contains(id);
+  }
+  // As broker 1 knows them.
+  std::set<int32_t> registered() {
+    std::set<int32_t> ids;
+    for (const BrokerImage& broker : members_.at(1)->image()->brokers) ids.insert(broker.id.value);
+    return ids;
+  }
+  meta::Model& model() { return model_; }
+
+ private:
+  env::Shard& shard_;
+  meta::Model model_{5};
+  std::map<int32_t, std::unique_ptr<WayToStore>> ways_;
+  std::map<int32_t, std::unique_ptr<Cluster>> members_;
+};
+
+using Brokers = std::set<int32_t>;
+
+void play(Task<void> (*scene)(Town&)) {
+  env::SimTestShards world;
+  auto whole = [](env::Shard& shard, Task<void> (*body)(Town&)) -> Task<void> {
+    Town town(shard);
+    co_await town.begin();
+    co_await body(town);
+    co_await town.end();
+  };
+  world.run(0, whole(world.shard(0), scene));
+}
+
+TEST(Alive, ALeaseThatEndsAloneIsADeath) {
+  play([](Town& town) -> Task<void> {
+    town.mute({2});
+    co_await town.pass(2);
+    EXPECT_EQ(town.registered(), (Brokers{1, 3}));
+  });
+}
+
+TEST(Alive, NobodyIsDeadWhenAllLeasesEndAtOnce) {
+  play([](Town& town) -> Task<void> {
+    town.model().end_leases();
+    co_await town.pass(3);
+    EXPECT_EQ(town.registered(), (Brokers{1, 2, 3}));
+  });
+}
+
+TEST(Alive, AfterTheStoreWasAwayForLongOnlyWhoDoesNotComeBackIsDead) {
+  play([](Town& town) -> Task<void> {
+    town.mute({1, 2, 3});
+    co_await town.pass(4);
+    EXPECT_EQ(town.registered(), (Brokers{1, 2, 3}));
+    town.mute({3});
+    co_await town.pass(3);
+    EXPECT_EQ(town.registered(), (Brokers{1, 2}));
+  });
+}
+
+}  // namespace
+}  // namespace paceline::cluster
