@@ -19,7 +19,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 
-from brokers import Brokers, now_ms  # noqa: E402
+from brokers import Brokers, at_ms, now_ms  # noqa: E402
 from confluent_kafka import Producer  # noqa: E402
 from confluent_kafka.admin import AdminClient  # noqa: E402
 from harness import binary, check  # noqa: E402
@@ -68,16 +68,15 @@ class Probe(threading.Thread):
 
 def phases(brokers, survivors, since):
     """Milliseconds after the kill, of the survivor that was first or last."""
-    def times(name, only=""):
-        return [event["at_ms"] - since for number in survivors for event in brokers.events(number, name, since)
-                if only in event["detail"]]
-    names = {"noticed": ("failover.noticed", "", min), "fenced": ("failover.fenced", "by_us=true", min),
-             "lanes listed": ("recovery.begin", "", max), "directories read": ("recovery.directory", "", max),
-             "sealed": ("recovery.sealed", "", max), "estate read": ("estate.recovered", "", max), "all served": ("failover.served", "", max)}
+    def times(name):
+        return [at_ms(event) - since for number in survivors for event in brokers.events(number, name, since)]
+    names = {"noticed": ("broker.noticed", min), "fenced": ("broker.fenced", min),
+             "lanes listed": ("lane.listed", max), "directories read": ("lane.directories_read", max),
+             "sealed": ("lane.sealed", max), "estate read": ("lane.recovered", max), "all served": ("partition.serving", max)}
     end = time.monotonic() + 5
-    while len(times("failover.served")) < len(survivors) and time.monotonic() < end:
+    while len(times("partition.serving")) < len(survivors) and time.monotonic() < end:
         time.sleep(0.05)
-    return {title: pick(found) for title, (name, only, pick) in names.items() if (found := times(name, only))}
+    return {title: pick(found) for title, (name, pick) in names.items() if (found := times(name))}
 
 
 def one_round(brokers, number, options):

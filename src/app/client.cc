@@ -5,19 +5,20 @@
 namespace paceline::app {
 namespace {
 
-constexpr auto kCallMax = std::chrono::seconds(30);
+constexpr env::Duration kConnectMax = std::chrono::seconds(10);
 constexpr int32_t kAnswerBytesMax = 256 << 20;
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string bootstrap) {
+Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string bootstrap,
+                                                      env::Duration patience) {
   CO_TRY(meta::Endpoint at, parse_address(bootstrap));
-  auto socket =
-      co_await shard.network().connect(at.host, at.port, shard.now() + std::chrono::seconds(10));
+  auto socket = co_await shard.network().connect(at.host, at.port,
+                                                 shard.now() + std::min(patience, kConnectMax));
   if (!socket)
     co_return fail(socket.error().code, fmt::format("cannot reach a broker at {}: {}", bootstrap,
                                                     socket.error().message));
-  co_return std::unique_ptr<Client>(new Client(shard, std::move(*socket)));
+  co_return std::unique_ptr<Client>(new Client(shard, std::move(*socket), patience));
 }
 
 Task<Result<void>> Client::read_exactly(MutableBytes into) {
@@ -31,7 +32,7 @@ Task<Result<void>> Client::read_exactly(MutableBytes into) {
 Task<Result<Slice>> Client::exchange(std::vector<Slice> frame) {
   // The deadline closes the socket, which ends whatever waits on it.
   env::Socket* socket = socket_.get();
-  const auto timer = shard_.run_at(shard_.now() + kCallMax, [socket] { socket->close(); });
+  const auto timer = shard_.run_at(shard_.now() + patience_, [socket] { socket->close(); });
   auto run = [](Client* self, std::vector<Slice> pieces) -> Task<Result<Slice>> {
     CO_TRY_VOID(co_await self->socket_->write(pieces));
     std::byte length[4];
@@ -46,7 +47,7 @@ Task<Result<Slice>> Client::exchange(std::vector<Slice> frame) {
   auto result = co_await run(this, std::move(frame));
   shard_.cancel_timer(timer);
   if (!result && result.error().code == Code::closed)
-    co_return fail(Code::unavailable, "the broker closed the connection or did not answer in 30 s");
+    co_return fail(Code::unavailable, "the broker closed the connection or did not answer in time");
   co_return result;
 }
 

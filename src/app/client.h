@@ -11,10 +11,11 @@ namespace paceline::app {
 // A small Kafka client for the command line: one connection, one request at a time.
 class Client {
  public:
-  // `bootstrap` is "host:port".
-  static Task<Result<std::unique_ptr<Client>>> connect(env::Shard& shard, std::string bootstrap);
+  // `bootstrap` is "host:port". `patience`: with each call.
+  static Task<Result<std::unique_ptr<Client>>> connect(
+      env::Shard& shard, std::string bootstrap, env::Duration patience = std::chrono::seconds(30));
 
-  // Sends a request at `version` and decodes its answer. Bounded by 30 s a call.
+  // Sends a request at `version` and decodes its answer.
   template <class Response, class Request>
   Task<Result<Response>> call(int16_t version, const Request& request) {
     auto frame = protocol::request_frame(version, ++correlation_, "paceline", request);
@@ -30,13 +31,14 @@ class Client {
   }
 
  private:
-  explicit Client(env::Shard& shard, std::unique_ptr<env::Socket> socket)
-      : shard_(shard), socket_(std::move(socket)) {}
+  Client(env::Shard& shard, std::unique_ptr<env::Socket> socket, env::Duration patience)
+      : shard_(shard), socket_(std::move(socket)), patience_(patience) {}
   Task<Result<Slice>> exchange(std::vector<Slice> frame);
   Task<Result<void>> read_exactly(MutableBytes into);
 
   env::Shard& shard_;
   std::unique_ptr<env::Socket> socket_;
+  const env::Duration patience_;
   int32_t correlation_ = 0;
   Slice answer_;  // what the last response's views point into
 };

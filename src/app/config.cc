@@ -285,6 +285,7 @@ void read_settings(Config& config, const Values& values) {
       std::min(static_cast<uint64_t>(values.number("paceline.upload.bytes")),
                config.server.memory_bytes / 16);
   settings.unuploaded_bytes_high = 3 * config.server.upload_bytes;
+  settings.events_topic = values.text("paceline.events").value_or("topic") != "log";
   config.server.upload_age_ms = values.number("paceline.upload.age.ms");
   config.server.places.metadata = values.text("paceline.metadata").value_or("");
   config.server.places.objects = values.text("paceline.objects").value_or("");
@@ -310,6 +311,9 @@ Result<void> check_ranges(const Config& config, const Values& values) {
                     64 << 20));
   TRY_VOID(
       at_least("paceline.upload.bytes", static_cast<int64_t>(config.server.upload_bytes), 1 << 10));
+  const std::string events = values.text("paceline.events").value_or("topic");
+  if (events != "topic" && events != "log")
+    return refuse(fmt::format("paceline.events={}: there are topic and log", events));
   TRY_VOID(at_least("paceline.upload.age.ms", config.server.upload_age_ms, 1));
   TRY_VOID(at_least("paceline.wal.window.ms", config.server.wal_window_ms, 0));
   const int64_t ping = values.number("paceline.peer.ping.ms");

@@ -9,6 +9,7 @@
 #include "app/cost_command.h"
 #include "app/dev_command.h"
 #include "app/dev_state.h"
+#include "app/events_command.h"
 #include "app/serve.h"
 #include "env/real_env.h"
 
@@ -216,6 +217,29 @@ void add_leader(CLI::App& app, int& exit_code) {
   });
 }
 
+void add_events(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<EventsOptions>();
+  auto format = std::make_shared<std::string>("text");
+  CLI::App& command =
+      *app.add_subcommand("events", "the timeline: every step of every failover and every move");
+  command
+      .add_option("-b,--bootstrap-server,--brokers", options->bootstrap,
+                  "brokers, HOST:PORT, with commas between them")
+      ->capture_default_str()
+      ->envname("PACELINE_BROKERS");
+  command.add_flag("-f,--follow", options->follow, "goes on until Ctrl-C, whoever leads");
+  command.add_option("--format", *format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command.add_option("--cause", options->cause,
+                     "only what belongs to one failover (the dead lane, 1.7) or one move");
+  command.add_option("--since", options->since, "2026-01-31T12:00:00Z, or -15m");
+  command.callback([options, format, &exit_code] {
+    options->json = *format == "json";
+    exit_code = run_command([&](env::Shard& shard) { return events(shard, *options); });
+  });
+}
+
 void add_config(CLI::App& app, int& exit_code) {
   CLI::App& config = *app.add_subcommand("config", "configuration: get, set, lint");
   config.require_subcommand(1);
@@ -313,6 +337,7 @@ int main(int argc, char** argv) {
   paceline::app::add_topic(app, exit_code);
   paceline::app::add_group(app, exit_code);
   paceline::app::add_leader(app, exit_code);
+  paceline::app::add_events(app, exit_code);
   paceline::app::add_config(app, exit_code);
   paceline::app::add_check(app, exit_code);
   paceline::app::add_cost(app, exit_code);

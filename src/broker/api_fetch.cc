@@ -52,8 +52,10 @@ Task<void> read_on(Node* node, ShardHost* host, FetchState* state, size_t bytes_
     const size_t left = bytes_max > state->bytes ? bytes_max - state->bytes : 0;
     what.bytes_max = std::min(what.bytes_max, left);
     what.at_least_one = state->bytes == 0 && !full;
+    const bool first = hosted->awaits_client();
     auto fetched = co_await hosted->partition->fetch(what);
     if (fetched) {
+      if (first) host->tell_client(read.stream(), "fetch");
       state->bytes += fetched->bytes;
       read.fetched = std::move(*fetched);
       continue;

@@ -97,6 +97,8 @@ constexpr KeySpec kBrokerKeys[] = {
      "Un-uploaded bytes that start an upload; at most a sixteenth of the memory."},
     {"paceline.upload.age.ms", int64, "20000", kHonour,
      "The age of un-uploaded bytes that starts one."},
+    {"paceline.events", string, "topic", kHonour,
+     "Where events are, besides events.jsonl: topic (__paceline_events), or log: nowhere else."},
     {"paceline.upload.compress", boolean, "false", kHonour,
      "Whether blocks of objects are packed with zstd where that saves a tenth or more."},
     {"paceline.test.forget.unsynced", boolean, "false", kHonour,

@@ -74,6 +74,17 @@ void note_refused(ShardHost& host, StreamId id, std::string_view topic, const Sl
 
 }  // namespace
 
+Task<std::expected<partition::Appended, partition::AppendFailure>> append_in(
+    ShardHost& host, Hosted& hosted, StreamId id, Slice records, int16_t produce_version) {
+  const bool first = hosted.awaits_client();
+  partition::AppendRequest what;
+  what.records = std::move(records);
+  what.produce_version = produce_version;
+  auto done = co_await hosted.partition->append(std::move(what));
+  if (first && done) host.tell_client(id, "produce");
+  co_return done;
+}
+
 Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
                                      std::string_view topic, Slice records, int16_t produce_version,
                                      env::Instant deadline, bool led_here) {
@@ -87,10 +98,8 @@ Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
           led_here ? KafkaError::leader_not_available : KafkaError::not_leader_or_follower;
       co_return refused(why, "");
     }
-    partition::AppendRequest what;
-    what.records = std::move(records);
-    what.produce_version = produce_version;
-    co_return AppendOutcome{co_await hosted->partition->append(std::move(what)), false};
+    co_return AppendOutcome{
+        co_await append_in(host, *hosted, id, std::move(records), produce_version), false};
   }
   const Lane own = node.cluster().lane();
   Relay::Place place(host.relays.at(id));
@@ -109,10 +118,7 @@ Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
         note_refused(host, id, topic, records);
         co_return refused(KafkaError::leader_not_available, "");
       }
-      partition::AppendRequest what;
-      what.records = records;
-      what.produce_version = produce_version;
-      auto done = co_await hosted->partition->append(std::move(what));
+      auto done = co_await append_in(host, *hosted, id, records, produce_version);
       if (done || !done.error().moved) co_return AppendOutcome{std::move(done), false};
     } else {
       if (!node.calls()) co_return nobody();

@@ -21,6 +21,9 @@ struct AppendOutcome {
   // It was sent on, and nobody knows what became of it: the connection must end.
   bool unknown = false;
 };
+// To the partition here, for a client. On its shard.
+Task<std::expected<partition::Appended, partition::AppendFailure>> append_in(
+    ShardHost& host, Hosted& hosted, StreamId id, Slice records, int16_t produce_version);
 // To the partition here, or to its leader, in the order of the calls for one partition. On the
 // partition's shard. `led_here`: as the image says, for an answer if it is nowhere. `topic` stays
 // until the end.

@@ -31,10 +31,8 @@ Task<AppendAnswer> append_on(Node* node, ShardHost* host, ForwardedAppend append
   if (!hosted) co_return elsewhere;
   if (append.within_ms == 0)
     co_return partition::AppendFailure{KafkaError::request_timed_out, "it came too late", {}};
-  partition::AppendRequest what;
-  what.records = std::move(append.records);
-  what.produce_version = append.produce_version;
-  auto done = co_await hosted->partition->append(std::move(what));
+  auto done = co_await append_in(*host, *hosted, append.stream, std::move(append.records),
+                                 append.produce_version);
   if (done) co_return *done;
   if (!done.error().moved) co_return std::move(done.error());
   (void)find_term(*node, *host, append.stream, append.epoch, elsewhere);
@@ -63,8 +61,10 @@ struct FetchOnShards {
       const size_t left = all->ask.bytes_max > all->bytes ? all->ask.bytes_max - all->bytes : 0;
       what.bytes_max = std::min<size_t>(read.bytes_max, left);
       what.at_least_one = all->ask.at_least_one && all->bytes == 0;
+      const bool first = hosted->awaits_client();
       auto fetched = co_await hosted->partition->fetch(what);
       if (fetched) {
+        if (first) host->tell_client(read.stream, "fetch");
         all->bytes += fetched->bytes;
         all->answers[i] = std::move(*fetched);
         continue;

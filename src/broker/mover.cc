@@ -22,10 +22,6 @@ constexpr env::Duration kAdoptWithin = std::chrono::seconds(5);
 constexpr int kAttemptsMax = 8;
 constexpr env::Duration kRetryAfter = std::chrono::milliseconds(10);
 
-double ms(env::Duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
-}
-
 Outcome refused(KafkaError error, std::string message) {
   return Outcome{error, std::move(message)};
 }
@@ -85,8 +81,9 @@ Task<Outcome> Mover::give_again(std::vector<StreamId> streams, Lane target) {
 
 // operation_not_attempted: the metadata have changed meanwhile, and another attempt may succeed.
 Task<Outcome> Mover::give_some(std::vector<StreamId> streams, Lane target) {
-  Phases phases;
-  phases.began = shard_.now();
+  Journey journey;
+  journey.target = target;
+  journey.began = shard_.now();
   if (storage_.stats().unuploaded_bytes > kTailBytesMax) {
     auto uploaded = co_await storage_.upload_now(shard_);
     if (!uploaded) co_return refused(KafkaError::kafka_storage_error, uploaded.error().message);
@@ -98,38 +95,66 @@ Task<Outcome> Mover::give_some(std::vector<StreamId> streams, Lane target) {
   std::vector<Leaving> leaving;
   for (const cluster::Moving& move : *moves)
     leaving.push_back({move.stream, move.epoch, {}, {}, false, false, {}});
-  phases.paused = shard_.now();
+  journey.cause = cause_of(moves->front());
+  journey.count = leaving.size();
+  journey.paused = shard_.now();
   co_await on_shards(leaving, &Mover::pause_on);
-  phases.still = shard_.now();
+  journey.still = shard_.now();
+  node_.surroundings().event(event_of("move.begun", journey.cause, journey.count)
+                                 .at(journey.began)
+                                 .took(journey.paused - journey.began)
+                                 .with("from", cluster_.lane().to_string())
+                                 .with("to", target.to_string()));
   const auto failed = std::ranges::find_if(leaving, [](const Leaving& one) { return !one.paused; });
   if (failed != leaving.end()) {
     co_await on_shards(leaving, &Mover::resume_on);
+    journey.answered = journey.over = shard_.now();
+    tell_end(journey, Verdict::off, refused(KafkaError::none, failed->failure));
     if (!failed->too_much) co_return refused(KafkaError::not_leader_or_follower, failed->failure);
     auto uploaded = co_await storage_.upload_now(shard_);
     co_return refused(
         uploaded ? KafkaError::operation_not_attempted : KafkaError::kafka_storage_error,
         failed->failure);
   }
-  Outcome outcome = co_await send(leaving, std::move(*moves), target, phases);
-  if (outcome.error == KafkaError::none) tell(leaving, target, phases);
-  co_return outcome;
+  node_.surroundings().event(event_of("move.paused", journey.cause, journey.count)
+                                 .at(journey.still)
+                                 .took(journey.still - journey.paused));
+  co_return co_await send(leaving, std::move(*moves), target, journey);
 }
 
-void Mover::tell(const std::vector<Leaving>& leaving, Lane target, const Phases& phases) const {
-  const std::string cause =
-      fmt::format("move {}@{}", leaving.front().stream.to_string(), leaving.front().epoch.value);
-  node_.surroundings().event(
-      cause, "move.given",
-      fmt::format("partitions={} to={} prepare_ms={:.2f} still_ms={:.2f} adopt_ms={:.2f} "
-                  "decide_ms={:.2f} pause_ms={:.2f}",
-                  leaving.size(), target.to_string(), ms(phases.paused - phases.began),
-                  ms(phases.still - phases.paused), ms(phases.answered - phases.still),
-                  ms(phases.over - phases.answered), ms(phases.over - phases.paused)));
+std::string Mover::cause_of(const cluster::Moving& first) const {
+  const auto image = node_.image();
+  const cluster::TopicImage* topic = image->topic(first.stream.owner);
+  return fmt::format("move-{}-{}@{}", topic ? topic->name : first.stream.owner.to_string(),
+                     first.stream.index, first.page.value);
+}
+
+Event Mover::event_of(std::string_view type, const std::string& cause, size_t count) const {
+  return Event(Event::Plane::control, type).caused_by(cause).with("partitions", count);
+}
+
+void Mover::tell_end(const Journey& journey, Verdict verdict, const Outcome& outcome) const {
+  const auto us = [](env::Duration duration) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+  };
+  Event event = event_of("move.ended", journey.cause, journey.count);
+  event.at_ns = journey.over.since_start.count();
+  event.took_ns = (journey.over - journey.paused).count();
+  event.add("outcome", verdict == Verdict::moved ? "moved"
+                       : verdict == Verdict::off ? "off"
+                                                 : "unknown");
+  if (verdict != Verdict::moved) event.add("reason", outcome.message);
+  event.add("to", journey.target.to_string());
+  event.add("prepare_us", us(journey.paused - journey.began));
+  event.add("still_us", us(journey.still - journey.paused));
+  event.add("adopt_us", us(journey.answered - journey.still));
+  event.add("decide_us", us(journey.over - journey.answered));
+  node_.surroundings().event(std::move(event));
 }
 
 // The page decides from here on. Nothing is resumed before it is known that the move is off.
 Task<Outcome> Mover::send(std::vector<Leaving>& leaving, std::vector<cluster::Moving> moves,
-                          Lane target, Phases& phases) {
+                          Lane target, Journey& journey) {
   Adopt adopt{cluster_.lane(),
               static_cast<uint32_t>(
                   std::chrono::duration_cast<std::chrono::milliseconds>(kAdoptWithin).count()),
@@ -137,18 +162,28 @@ Task<Outcome> Mover::send(std::vector<Leaving>& leaving, std::vector<cluster::Mo
   for (size_t i = 0; i < leaving.size(); ++i)
     adopt.partitions.push_back({moves[i], leaving[i].end, std::move(leaving[i].passport)});
   Slice body = encode(PeerRequest(std::move(adopt)));
+  node_.surroundings().event(event_of("move.passport_sent", journey.cause, journey.count)
+                                 .at(shard_.now())
+                                 .with("bytes", body.size())
+                                 .with("requests", 1));
   auto answer = co_await node_.calls()->call(shard_, target.broker, std::move(body),
                                              shard_.now() + kAdoptWithin);
-  phases.answered = shard_.now();
+  journey.answered = shard_.now();
   Outcome outcome;
   const Verdict verdict = co_await settle(std::move(answer), std::move(moves), outcome);
   if (verdict == Verdict::moved) {
     co_await on_shards(leaving, &Mover::part_with, target);
-    phases.over = shard_.now();
+    journey.over = shard_.now();
+    node_.surroundings().event(event_of("move.forwarding", journey.cause, journey.count)
+                                   .at(journey.over)
+                                   .with("to", target.to_string())
+                                   .with("forward_ms", node_.settings().forward_ms));
     co_await on_shards(leaving, &Mover::close_on);
-  } else if (verdict == Verdict::off) {
-    co_await on_shards(leaving, &Mover::resume_on);
+  } else {
+    if (verdict == Verdict::off) co_await on_shards(leaving, &Mover::resume_on);
+    journey.over = shard_.now();
   }
+  tell_end(journey, verdict, outcome);
   // What the image said meanwhile of a partition on its way out was put off.
   node_.look_again();
   co_return outcome;
@@ -330,6 +365,9 @@ Task<size_t> Mover::drain(env::Instant deadline) {
   if (!node_.calls()) co_return led_here();
   while (draining_ && shard_.now() < deadline) co_await env::sleep_for(shard_, kPause);
   draining_ = true;
+  const env::Instant began = shard_.now();
+  const EventSink& event = node_.surroundings().event;
+  event(Event(Event::Plane::control, "broker.draining").with("partitions", led_here()));
   std::set<BrokerId> without;
   Plan plan = plan_drain(without);
   while (!plan.empty() && shard_.now() < deadline && !node_.stopping()) {
@@ -349,6 +387,9 @@ Task<size_t> Mover::drain(env::Instant deadline) {
     plan = plan_drain(without);
   }
   draining_ = false;
+  event(Event(Event::Plane::control, "broker.drained")
+            .took(shard_.now() - began)
+            .with("partitions_left", led_here()));
   co_return led_here();
 }
 

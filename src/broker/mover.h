@@ -54,16 +54,23 @@ class Mover {
   using ArrivingOfShard = std::vector<Arriving*>;
   // unknown: the broker ends, and nothing of them may go on here.
   enum class Verdict { moved, off, unknown };
-  struct Phases {
-    env::Instant began, paused, still, sent, answered, over;
+  // One attempt, as it is told of.
+  struct Journey {
+    std::string cause;
+    Lane target;
+    size_t count = 0;
+    env::Instant began, paused, still, answered, over;
   };
+  // What joins the events of both sides: no two attempts have it, unless nothing came of the first.
+  std::string cause_of(const cluster::Moving& first) const;
+  Event event_of(std::string_view type, const std::string& cause, size_t count) const;
 
   // source
-  void tell(const std::vector<Leaving>& leaving, Lane target, const Phases& phases) const;
+  void tell_end(const Journey& journey, Verdict verdict, const Outcome& outcome) const;
   Task<Outcome> give_again(std::vector<StreamId> streams, Lane target);
   Task<Outcome> give_some(std::vector<StreamId> streams, Lane target);
   Task<Outcome> send(std::vector<Leaving>& leaving, std::vector<cluster::Moving> moves, Lane target,
-                     Phases& phases);
+                     Journey& journey);
   Task<Verdict> settle(Result<Slice> answer, std::vector<cluster::Moving> moves, Outcome& outcome);
   static Task<void> pause_on(Mover* mover, ShardHost* host, LeavingOfShard* mine);
   static Task<void> pause_one(Mover* mover, ShardHost* host, Leaving* one, env::Gate::Pass pass);
@@ -76,10 +83,11 @@ class Mover {
 
   // target
   Task<bool> wait_known(const std::vector<Arriving>& arriving);
-  Task<Outcome> adopt(Lane source, std::vector<Arriving>& arriving);
+  Task<Outcome> adopt(Lane source, std::vector<Arriving>& arriving, const std::string& cause);
   static Task<void> claim_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine);
   static Task<void> open_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine);
-  static Task<void> serve_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine);
+  static Task<void> serve_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine,
+                             std::shared_ptr<Arrival> arrival);
   static Task<void> drop_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine);
 
   // Runs `step(this, host, items, more...)` on each shard that has some of `all`, side by side.

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "broker/errors.h"
+#include "broker/event_topic.h"
 #include "broker/mover_shards.h"
 
 // The target's half: durable here, open, and only then committed.
@@ -26,6 +27,8 @@ Task<Outcome> Mover::take(Adopt adopt_request) {
   if (!co_await wait_known(arriving))
     co_return off(KafkaError::operation_not_attempted,
                   "the metadata of that are not known here yet");
+  const env::Instant began = shard_.now();
+  const std::string cause = cause_of(arriving.front().what.move);
   const auto image = node_.image();
   for (const Arriving& one : arriving) {
     const StreamId& id = one.what.move.stream;
@@ -39,10 +42,17 @@ Task<Outcome> Mover::take(Adopt adopt_request) {
   Outcome outcome;
   for (const Arriving& one : arriving)
     if (!one.claimed) outcome = off(KafkaError::operation_not_attempted, one.failure);
-  if (outcome.error == KafkaError::none) outcome = co_await adopt(adopt_request.source, arriving);
+  if (outcome.error == KafkaError::none)
+    outcome = co_await adopt(adopt_request.source, arriving, cause);
   if (outcome.error == KafkaError::none) {
-    co_await on_shards(arriving, &Mover::serve_on);
+    auto arrival =
+        std::make_shared<Arrival>(cause, node_.surroundings().event, node_.shard_count(), began);
+    co_await on_shards(arriving, &Mover::serve_on, arrival);
+    arrival->tell_all();
   } else {
+    node_.surroundings().event(event_of("move.refused", cause, arriving.size())
+                                   .with("from", adopt_request.source.to_string())
+                                   .with("reason", outcome.message));
     co_await on_shards(arriving, &Mover::drop_on);
     for (const Arriving& one : arriving)
       if (one.claimed) storage_.forget_adopted(one.what.move.stream);
@@ -68,11 +78,13 @@ Task<bool> Mover::wait_known(const std::vector<Arriving>& arriving) {
   }
 }
 
-Task<Outcome> Mover::adopt(Lane source, std::vector<Arriving>& arriving) {
+Task<Outcome> Mover::adopt(Lane source, std::vector<Arriving>& arriving, const std::string& cause) {
   const env::Instant began = shard_.now();
   std::vector<stream::Storage::Adoption> adoptions;
   std::vector<cluster::Moving> moves;
+  size_t bytes = 0;
   for (Arriving& one : arriving) {
+    bytes += one.what.passport.size();
     adoptions.push_back({one.what.move.stream, std::move(one.what.passport)});
     moves.push_back(one.what.move);
   }
@@ -82,6 +94,12 @@ Task<Outcome> Mover::adopt(Lane source, std::vector<Arriving>& arriving) {
                                                        : KafkaError::kafka_storage_error,
                   adopted.error().message);
   const env::Instant durable = shard_.now();
+  node_.surroundings().event(event_of("move.adopted", cause, arriving.size())
+                                 .at(durable)
+                                 .took(durable - began)
+                                 .with("from", source.to_string())
+                                 .with("bytes", bytes)
+                                 .with("requests", 1));
   co_await on_shards(arriving, &Mover::open_on);
   for (const Arriving& one : arriving)
     if (!one.failure.empty()) co_return off(KafkaError::kafka_storage_error, one.failure);
@@ -95,15 +113,12 @@ Task<Outcome> Mover::adopt(Lane source, std::vector<Arriving>& arriving) {
     co_return off(again ? KafkaError::operation_not_attempted : KafkaError::request_timed_out,
                   committed.error().message);
   }
-  auto ms = [](env::Duration duration) {
-    return std::chrono::duration<double, std::milli>(duration).count();
-  };
-  const cluster::Moving& first = moves.front();
   node_.surroundings().event(
-      fmt::format("move {}@{}", first.stream.to_string(), first.epoch.value), "move.taken",
-      fmt::format("partitions={} from={} durable_ms={:.2f} open_ms={:.2f} commit_ms={:.2f}",
-                  arriving.size(), source.to_string(), ms(durable - began), ms(open - durable),
-                  ms(shard_.now() - open)));
+      event_of("move.committed", cause, arriving.size())
+          .took(shard_.now() - open)
+          .with("from", source.to_string())
+          .with("open_us",
+                std::chrono::duration_cast<std::chrono::microseconds>(open - durable).count()));
   co_return Outcome{};
 }
 
@@ -147,7 +162,8 @@ Task<void> Mover::open_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine) 
   }
 }
 
-Task<void> Mover::serve_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine) {
+Task<void> Mover::serve_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine,
+                           std::shared_ptr<Arrival> arrival) {
   for (Arriving* one : *mine) {
     const StreamId id = one->what.move.stream;
     const Epoch epoch = one->what.move.epoch + 1;
@@ -156,6 +172,8 @@ Task<void> Mover::serve_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine)
              one->hosted->topic, static_cast<int32_t>(id.index), host->shard->now()))
       one->hosted->partition->refused_before(refusal.producer_id, refusal.producer_epoch,
                                              refusal.base_sequence);
+    arrival->note_open(*host->shard, one->hosted->served(*host->shard));
+    if (one->hosted->topic != kEventsTopic) one->hosted->arrival = arrival;
     host->hosted[id] = std::move(one->hosted);
     host->metrics.moved_here.fetch_add(1, std::memory_order_relaxed);
     host->arriving.erase(id);

@@ -1,6 +1,7 @@
 #include "broker/node.h"
 
 #include "base/log.h"
+#include "broker/event_topic.h"
 #include "broker/mover.h"
 
 namespace paceline::broker {
@@ -31,6 +32,12 @@ bool same_configs(const cluster::TopicImage& topic, const cluster::Image& image,
          image.default_broker_configs == before.default_broker_configs;
 }
 
+std::shared_ptr<const cluster::TopicImage> find_topic(const cluster::Image& image,
+                                                      std::string_view name) {
+  const auto found = image.topics.find(name);
+  return found == image.topics.end() ? nullptr : found->second;
+}
+
 // Partitions of a shard that open at a time: each crosses shards several times, and together they
 // cross at once.
 constexpr size_t kOpenAtOnce = 64;
@@ -41,6 +48,11 @@ Hosted* ShardHost::find(const Uuid& topic_id, int32_t index) {
   auto found = hosted.find(StreamId{topic_id, static_cast<uint32_t>(index)});
   if (found == hosted.end() || !found->second->partition) return nullptr;
   return found->second.get();
+}
+
+void ShardHost::tell_client(const StreamId& id, std::string_view request) {
+  Hosted* found = find(id);
+  if (found && found->arrival) found->arrival->tell_client(request, found->served(*shard));
 }
 
 Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::Storage& storage,
@@ -87,6 +99,7 @@ ShardHost& Node::home_of(const Uuid& topic_id, int32_t index) {
 }
 
 Task<void> Node::start() {
+  expect_own(*cluster_.image());
   cluster_.on_image(
       [this](std::shared_ptr<const cluster::Image> image) { follow(std::move(image)); });
   follow(cluster_.image());
@@ -103,7 +116,7 @@ void Node::follow(std::shared_ptr<const cluster::Image> image) {
   if (newest_ && image->revision < newest_->revision) return;
   newest_ = std::move(image);
   // At once: what is read while an image before this one is still applied is read the sooner.
-  std::ranges::move(inherit(*newest_), std::back_inserter(untold_));
+  inherit(*newest_);
   image_event_.notify_all();
 }
 
@@ -116,10 +129,7 @@ Task<void> Node::apply_images() {
     }
     auto image = newest_;
     look_again_ = false;
-    const std::vector<Lane> left = std::exchange(untold_, {});
-    const env::Instant began = shard_.now();
     co_await apply(image);
-    tell_served(*image, left, shard_.now() - began);
     applied_ = image;
     applied_event_.notify_all();
     if (!unsettled_.empty()) co_await settle_estates();
@@ -127,30 +137,39 @@ Task<void> Node::apply_images() {
 }
 
 // Lanes of other brokers that were sealed with ours as a successor.
-std::vector<Lane> Node::inherit(const cluster::Image& image) {
-  std::vector<Lane> fresh;
+void Node::inherit(const cluster::Image& image) {
   for (const Lane& lane : image.left_to(cluster_.lane())) {
     if (!estates_.insert(lane).second) continue;
     unsettled_.insert(lane);
     storage_.inherit(lane);
-    fresh.push_back(lane);
+    expected_[lane] = std::make_shared<Arrival>(lane.to_string(), surroundings_.event,
+                                                hosts_.size(), shard_.now());
   }
-  return fresh;
+}
+
+// A restart is a failover to ourselves.
+void Node::expect_own(const cluster::Image& image) {
+  const Lane own = cluster_.lane();
+  for (const auto& [name, topic] : image.topics)
+    for (const cluster::PartitionImage& partition : topic->partitions)
+      if (partition.lane == own && partition.from && partition.from->broker == own.broker &&
+          !expected_.contains(*partition.from))
+        expected_[*partition.from] = std::make_shared<Arrival>(
+            partition.from->to_string(), surroundings_.event, hosts_.size(), shard_.now());
 }
 
 // The end of a failover for clients: everything that came to us is open, or known to be offline.
-void Node::tell_served(const cluster::Image& image, const std::vector<Lane>& left,
-                       env::Duration took) {
-  for (const Lane& lane : left) {
-    size_t count = 0;
-    for (const auto& [name, topic] : image.topics)
-      for (const cluster::PartitionImage& partition : topic->partitions)
-        count += partition.lane == cluster_.lane() && partition.from == lane;
-    surroundings_.event(
-        lane.to_string(), "failover.served",
-        fmt::format("lane={} partitions={} took_us={}", lane.to_string(), count,
-                    std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
-  }
+void Node::tell_arrivals() {
+  for (const auto& [lane, arrival] : std::exchange(arrivals_, {})) arrival->tell_all();
+}
+
+void Node::note_arrival(ShardHost& host, Hosted& hosted, std::optional<Lane> from) {
+  const auto arrival = from ? arrivals_.find(*from) : arrivals_.end();
+  if (arrival == arrivals_.end()) return;
+  if (!hosted.partition) return arrival->second->note_offline(*host.shard);
+  arrival->second->note_open(*host.shard, hosted.served(*host.shard));
+  // What brokers write there is no client's.
+  if (hosted.topic != kEventsTopic) hosted.arrival = arrival->second;
 }
 
 // Once everything that we lead, as of a moment after the fences, is open here, nothing of them is
@@ -190,6 +209,7 @@ Task<void> Node::settle_estates() {
 
 // Brings the open partitions to what the image says, all shards in parallel, each in order.
 Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
+  arrivals_ = std::exchange(expected_, {});
   env::Gate running(shard_);
   for (auto& host : hosts_) {
     auto on_shard = [](Node* node, ShardHost* target, std::shared_ptr<const cluster::Image> what,
@@ -200,6 +220,7 @@ Task<void> Node::apply(std::shared_ptr<const cluster::Image> image) {
     shard_.spawn(on_shard(this, host.get(), image, running.enter()));
   }
   co_await running.wait_empty();
+  tell_arrivals();
 }
 
 Task<void> Node::open_all(ShardHost& host, std::vector<Unopened> unopened,
@@ -270,7 +291,9 @@ Task<void> Node::open_on(ShardHost& host, std::shared_ptr<const cluster::TopicIm
   hosted.topic_id = topic->id;
   hosted.index = index;
   host.hosted.emplace(id, std::move(entry));
+  const std::optional<Lane> from = topic->partitions[index].from;
   Result<void> opened = co_await try_open(host, hosted, std::move(image));
+  note_arrival(host, hosted, from);
   if (opened) co_return;
   log_error("partition {}-{} is offline: {}", topic->name, index, opened.error().message);
   if (passes(opened.error())) host.shard->spawn(keep_opening(host, id));
@@ -453,11 +476,7 @@ Task<bool> Node::wait_open(env::Shard& home, Uuid topic_id, env::Instant deadlin
 }
 
 Task<std::shared_ptr<const cluster::TopicImage>> Node::offsets_topic(env::Shard& home) {
-  auto find = [](const cluster::Image& image) -> std::shared_ptr<const cluster::TopicImage> {
-    auto found = image.topics.find(kOffsetsTopic);
-    return found == image.topics.end() ? nullptr : found->second;
-  };
-  if (auto topic = find(*image())) co_return topic;
+  if (auto topic = find_topic(*image(), kOffsetsTopic)) co_return topic;
   cluster::NewTopic created;
   created.name = kOffsetsTopic;
   created.partition_count = settings_.offsets_topic_partitions;
@@ -465,12 +484,20 @@ Task<std::shared_ptr<const cluster::TopicImage>> Node::offsets_topic(env::Shard&
   created.configs = {{"cleanup.policy", "compact"},
                      {"compression.type", "producer"},
                      {"segment.bytes", "104857600"}};
-  Result<Uuid> id = co_await cluster_.create_topic(home, std::move(created));
+  co_return co_await internal_topic(home, std::move(created));
+}
+
+Task<std::shared_ptr<const cluster::TopicImage>> Node::internal_topic(env::Shard& home,
+                                                                      cluster::NewTopic wanted) {
+  const std::string name = wanted.name;
+  if (auto topic = find_topic(*image(), name)) co_return topic;
+  if (stopping()) co_return nullptr;
+  Result<Uuid> id = co_await cluster_.create_topic(home, std::move(wanted));
   if (!id && id.error().code != Code::already_exists) {
-    log_warn("cannot create {}: {}", kOffsetsTopic, id.error().message);
+    log_warn("cannot create {}: {}", name, id.error().message);
     co_return nullptr;
   }
-  auto topic = find(*image());
+  auto topic = find_topic(*image(), name);
   if (topic) co_await wait_open(home, topic->id, home.now() + std::chrono::seconds(5));
   co_return topic;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "broker/answer_memory.h"
+#include "broker/arrival.h"
 #include "broker/complaints.h"
 #include "broker/metrics.h"
 #include "broker/peer_format.h"
@@ -45,6 +46,14 @@ struct Hosted {
   std::unique_ptr<partition::Partition> partition;  // null while it opens, or if it cannot
   std::string offline;                              // why it cannot be served; empty if it can
   bool opening = false;                             // a task holds on to this
+  std::shared_ptr<Arrival> arrival;                 // how it came here, if that is told
+
+  // REQUIRES for the rest: it is open.
+  Arrival::Served served(const env::Shard& shard) const {
+    return {topic, index, partition->epoch(), partition->high_watermark(), shard.now()};
+  }
+  // A client that is answered now is the first one since it came.
+  bool awaits_client() const { return arrival && arrival->is_first(); }
 };
 
 // The partitions of one shard.
@@ -76,6 +85,7 @@ struct ShardHost {
   Hosted* find(const StreamId& id) { return find(id.owner, static_cast<int32_t>(id.index)); }
   // The open partition, or null: not ours, still opening, or offline.
   Hosted* find(const Uuid& topic_id, int32_t index);
+  void tell_client(const StreamId& id, std::string_view request);
 };
 
 // What all handlers share: who leads what and where its state lives. It follows the cluster's image
@@ -153,6 +163,9 @@ class Node {
 
   // The topic of the group coordinators, made when it is first needed; null if it cannot be yet.
   Task<std::shared_ptr<const cluster::TopicImage>> offsets_topic(env::Shard& home);
+  // In the same manner any topic of ours. A broker that ends makes none.
+  Task<std::shared_ptr<const cluster::TopicImage>> internal_topic(env::Shard& home,
+                                                                  cluster::NewTopic topic);
   // Which partition of it a group belongs to: Kafka's own hash, because tools compute it too.
   int32_t group_partition(std::string_view group) const;
 
@@ -170,9 +183,10 @@ class Node {
   void follow(std::shared_ptr<const cluster::Image> image);
   Task<void> apply_images();
   Task<void> apply(std::shared_ptr<const cluster::Image> image);
-  // Returns those that are new.
-  std::vector<Lane> inherit(const cluster::Image& image);
-  void tell_served(const cluster::Image& image, const std::vector<Lane>& left, env::Duration took);
+  void inherit(const cluster::Image& image);
+  void expect_own(const cluster::Image& image);
+  void tell_arrivals();
+  void note_arrival(ShardHost& host, Hosted& hosted, std::optional<Lane> from);
   Task<void> settle_estates();
   struct Unopened {
     std::shared_ptr<const cluster::TopicImage> topic;
@@ -217,8 +231,11 @@ class Node {
   env::Event applied_event_;  // applied_ changed
   env::Gate background_;
   std::set<Lane> estates_;    // of other brokers, left to us
-  std::vector<Lane> untold_;  // those of them that newest_ brought and nobody served yet
   std::set<Lane> unsettled_;  // those of them of which something may be missing yet
+  // By the lane that what comes has been in: what newest_ brought, and what is being applied, which
+  // shards look at meanwhile.
+  std::map<Lane, std::shared_ptr<Arrival>> expected_;
+  std::map<Lane, std::shared_ptr<Arrival>> arrivals_;
   bool stopping_ = false;
   bool look_again_ = false;  // at the image that was applied last
   std::atomic<bool> released_{false};

@@ -58,6 +58,7 @@ struct Settings {
   int64_t forward_ms = 360'000;
   int64_t drain_max_ms = 30'000;          // at a planned end
   int64_t drain_forward_max_ms = 10'000;  // after it, while clients still send for what has moved
+  bool events_topic = true;               // whether events go to the topic of events
   group::Options group;
 };
 

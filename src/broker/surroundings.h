@@ -1,10 +1,9 @@
 #pragma once
 
 #include <functional>
-#include <string>
-#include <string_view>
 
 #include "base/bytes.h"
+#include "base/event.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "env/shard.h"
@@ -28,13 +27,9 @@ class PeerCalls {
   virtual void on_call(Serve serve) = 0;
 };
 
-// One line of the timeline. The lines of one failover, or one move, have one cause. From any shard.
-using EventLine =
-    std::function<void(std::string_view cause, std::string_view name, std::string detail)>;
-
 struct Surroundings {
   PeerCalls* calls = nullptr;  // null: there are no other brokers
-  EventLine event = [](std::string_view, std::string_view, std::string) {};
+  EventSink event = [](Event) {};
 };
 
 }  // namespace paceline::broker

@@ -61,6 +61,23 @@ Task<bool> Member::may_judge() {
   co_return kept.has_value();
 }
 
+// Of a fence that took several attempts only what led to it is told.
+void Member::tell_fenced(Lane lane, Fenced fenced, env::Instant since, env::Instant noticed) {
+  if (!options_.events) return;
+  options_.events(Event(Event::Plane::control, "broker.noticed")
+                      .caused_by(lane.to_string())
+                      .about(lane)
+                      .at(noticed)
+                      .took(noticed - since)
+                      .with("evidence", "lease_ended"));
+  options_.events(Event(Event::Plane::control, "broker.fenced")
+                      .caused_by(lane.to_string())
+                      .about(lane)
+                      .took(shard_.now() - noticed)
+                      .with("revision", fenced.at.value)
+                      .with("successors", fenced.successors));
+}
+
 Task<void> Member::watch_others(env::Gate::Pass) {
   // Since when a registered lane has had no key. One that nobody has ever seen gets the time of a
   // lease to make its own.
@@ -75,9 +92,11 @@ Task<void> Member::watch_others(env::Gate::Pass) {
       if (!model_.was_alive(lane) && shard_.now() < since + env::Duration(options_.lease)) continue;
       if (!co_await may_judge() || model_.is_alive(lane)) continue;
       log_warn("lane {}: its lease has ended", lane.to_string());
+      const env::Instant noticed = shard_.now();
       auto fenced = co_await end_incarnation(lane);
       if (!fenced && !stopping_)
         log_warn("lane {} is not fenced: {}", lane.to_string(), fenced.error().to_string());
+      if (fenced && fenced->by_us) tell_fenced(lane, *fenced, since, noticed);
     }
     silent = std::move(now_silent);
     if (!stopping_) co_await shown_.wait_until(shard_.now() + kLook);

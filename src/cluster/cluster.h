@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/event.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "env/shard.h"
@@ -69,6 +70,8 @@ struct Options {
   std::optional<Uuid> cluster_id;  // demanded; refuse to run in another cluster
   // Beside other brokers: whoever is not heard of for so long is fenced by them. 0: alone.
   std::chrono::seconds lease{0};
+  // Of incarnations that are ended here because their lease did. Empty: nobody listens.
+  EventSink events = {};
 };
 
 struct NewTopic {
@@ -86,6 +89,12 @@ struct Moving {
   Revision page;  // of its page
   Epoch epoch;    // in force; the new leader's is one above
 };
+// What became of a fence.
+struct Fenced {
+  bool by_us = false;  // else somebody was faster
+  Revision at;         // of our transaction; 0: there was none
+  size_t successors = 0;
+};
 struct Preference {
   StreamId stream;
   std::vector<BrokerId> brokers;
@@ -102,6 +111,8 @@ class Cluster {
                                                      Options options);
 
   virtual Lane lane() const = 0;
+  // The fence that our own registration was, if an incarnation of this broker was registered still.
+  virtual std::optional<Revision> fenced_former() const = 0;
   virtual Uuid cluster_id() const = 0;
 
   // The image as last followed; any shard. Every change this broker makes is in it on return.
@@ -126,8 +137,8 @@ class Cluster {
 
   // Ends an incarnation of another broker: its lane is sealed, and all who are registered now share
   // what it led. One transaction, whatever it led. Fine if somebody else was faster. unavailable:
-  // nothing is known, ask again. Returns whether it was this call that did it.
-  virtual Task<Result<bool>> fence(env::Shard& home, Lane lane) = 0;
+  // nothing is known, ask again.
+  virtual Task<Result<Fenced>> fence(env::Shard& home, Lane lane) = 0;
   // The image once everything that was committed before this call is in it.
   virtual Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) = 0;
 

@@ -190,8 +190,8 @@ TEST_P(ClusterTest, OfAllWhoFenceADeadBrokerOneIsTold) {
   const Lane dead = members_[0]->lane();
   leave(members_[0]);
   ASSERT_TRUE(wait(members_[1]->newest_image(world_.shard(0))));  // with all who have joined
-  EXPECT_EQ(wait(members_[1]->fence(world_.shard(0), dead)), true);
-  EXPECT_EQ(wait(members_[2]->fence(world_.shard(0), dead)), false);
+  EXPECT_TRUE(wait(members_[1]->fence(world_.shard(0), dead))->by_us);
+  EXPECT_FALSE(wait(members_[2]->fence(world_.shard(0), dead))->by_us);
   const auto record = meta::decode<meta::LaneRecord>(get(meta::lane_key(dead))->value);
   ASSERT_TRUE(record && record->sealed);
   ASSERT_EQ(record->successors.size(), 2u);

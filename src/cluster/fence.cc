@@ -12,7 +12,7 @@ constexpr int kAttemptsMax = 20;
 
 }  // namespace
 
-Task<Result<bool>> Member::fence(env::Shard& home, Lane lane) {
+Task<Result<Fenced>> Member::fence(env::Shard& home, Lane lane) {
   co_return co_await env::call_on(shard_, home, [this, lane] { return end_incarnation(lane); });
 }
 
@@ -34,7 +34,7 @@ Task<Result<std::optional<Model::Incarnation>>> Member::read_incarnation(Lane la
 
 // The record of the broker decides: whoever changes it first has ended the incarnation. The lane's
 // own record changes with each of its uploads, so a conflict may mean only that it still works.
-Task<Result<bool>> Member::end_incarnation(Lane lane) {
+Task<Result<Fenced>> Member::end_incarnation(Lane lane) {
   const std::string broker_key = meta::broker_key(lane.broker);
   const std::string lane_key = meta::lane_key(lane);
   for (int attempt = 0; attempt < kAttemptsMax && !stopping_; ++attempt) {
@@ -44,7 +44,7 @@ Task<Result<bool>> Member::end_incarnation(Lane lane) {
     if (!followed) {
       CO_TRY(known, co_await read_incarnation(lane));
     }
-    if (!known) co_return false;
+    if (!known) co_return Fenced{};
     meta::Transaction transaction = guarded();
     transaction.if_modified_at(broker_key, known->broker_at)
         .if_modified_at(lane_key, known->lane_at);
@@ -71,7 +71,7 @@ Task<Result<bool>> Member::end_incarnation(Lane lane) {
       log_warn("lane {} of broker {} is fenced, with {} successors", lane.to_string(),
                lane.broker.value, record.successors.size());
       co_await wait_shown(*done);
-      co_return true;
+      co_return Fenced{true, *done, record.successors.size()};
     }
     if (done.error().code != Code::conflict && done.error().code != Code::maybe_written)
       co_return fail(std::move(done).error());

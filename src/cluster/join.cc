@@ -37,22 +37,22 @@ Task<Result<Uuid>> settle_cluster_id(env::Shard& shard, meta::Store& store,
   co_return fail(Code::unavailable, "the cluster record could not be settled");
 }
 
-// Adds to `fence` what ends `lane`, if it is open.
-Task<Result<void>> add_seal(env::Shard& shard, meta::Store& store, meta::Transaction* fence,
+// Adds to `fence` what ends `lane`, if it is open. Whether it was.
+Task<Result<bool>> add_seal(env::Shard& shard, meta::Store& store, meta::Transaction* fence,
                             Lane lane, meta::Successor successor) {
   const std::string key = meta::lane_key(lane);
   CO_TRY(auto entry, co_await store.get(shard, key));
   if (!entry) {
     fence->if_absent(key);
-    co_return Result<void>{};
+    co_return false;
   }
   CO_TRY(auto record, meta::decode<meta::LaneRecord>(entry->value));
   fence->if_modified_at(key, entry->modified);
-  if (record.sealed) co_return Result<void>{};
+  if (record.sealed) co_return false;
   record.sealed = true;
   record.successors.assign(1, std::move(successor));
   fence->put(key, meta::encode(record));
-  co_return Result<void>{};
+  co_return true;
 }
 
 // After an unknown outcome the broker takes yet another incarnation: should the one before have
@@ -67,13 +67,14 @@ Task<Result<Registration>> register_broker(env::Shard& shard, meta::Store& store
     ours.endpoints = options.endpoints;
     ours.rack = options.rack;
     meta::Transaction fence;
+    bool former = false;
     if (entry) {
       CO_TRY(auto before, meta::decode<meta::BrokerRecord>(entry->value));
       ours.incarnation = before.incarnation + 1;
       fence.if_modified_at(key, entry->modified);
       const Lane old_lane{options.broker, before.incarnation};
       meta::Successor successor{Lane{options.broker, ours.incarnation}, 1, options.rack};
-      CO_TRY_VOID(co_await add_seal(shard, store, &fence, old_lane, std::move(successor)));
+      CO_TRY(former, co_await add_seal(shard, store, &fence, old_lane, std::move(successor)));
     } else {
       fence.if_absent(key);
     }
@@ -82,7 +83,7 @@ Task<Result<Registration>> register_broker(env::Shard& shard, meta::Store& store
     fence.put(meta::lane_key(lane), meta::encode(meta::LaneRecord{}));
     fence.put(key, meta::encode(ours));
     auto done = co_await store.commit(shard, std::move(fence));
-    if (done) co_return Registration{lane, *done};
+    if (done) co_return Registration{lane, *done, former};
     if (!worth_another_look(done.error())) co_return fail(std::move(done).error());
   }
   co_return fail(Code::unavailable,

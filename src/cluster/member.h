@@ -23,6 +23,7 @@ struct Registration {
   Lane lane;
   Revision at;  // of the broker's record. A fence always rewrites that record, so comparing it is
                 // comparing "the lane is open and ours", and uploads do not disturb it
+  bool fenced_former = false;  // it ended an incarnation that was registered still
 };
 
 // Lives on `shard`; only image() is for all. Changes are made one at a time.
@@ -35,6 +36,9 @@ class Member final : public Cluster {
   Task<Result<void>> start();
 
   Lane lane() const override { return registration_.lane; }
+  std::optional<Revision> fenced_former() const override {
+    return registration_.fenced_former ? std::optional(registration_.at) : std::nullopt;
+  }
   Uuid cluster_id() const override { return cluster_id_; }
   std::shared_ptr<const Image> image() const override { return image_.load(); }
   void on_image(std::function<void(std::shared_ptr<const Image>)> listener) override;
@@ -47,7 +51,7 @@ class Member final : public Cluster {
   Task<Result<void>> change_broker_configs(env::Shard& home, std::optional<BrokerId> id,
                                            ConfigChange change) override;
   Task<Result<int64_t>> next_producer_id(env::Shard& home) override;
-  Task<Result<bool>> fence(env::Shard& home, Lane lane) override;
+  Task<Result<Fenced>> fence(env::Shard& home, Lane lane) override;
   Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) override;
   Task<Result<std::vector<Moving>>> begin_moves(env::Shard& home,
                                                 std::vector<StreamId> streams) override;
@@ -132,9 +136,10 @@ class Member final : public Cluster {
   void note_kept();
   Task<bool> may_judge();
   Task<void> watch_others(env::Gate::Pass pass);
+  void tell_fenced(Lane lane, Fenced fenced, env::Instant since, env::Instant noticed);
   // fence.cc
   Task<Result<std::optional<Model::Incarnation>>> read_incarnation(Lane lane);
-  Task<Result<bool>> end_incarnation(Lane lane);
+  Task<Result<Fenced>> end_incarnation(Lane lane);
   Task<Result<std::shared_ptr<const Image>>> list_anew();
   // configs.cc
   Task<Result<void>> edit_topic_configs(std::string name, ConfigChange change);

@@ -135,7 +135,7 @@ void Mesh::perform(Detector::Action action) {
 }
 
 void Mesh::tell(PeerEvent event) {
-  log_info("broker {} {}: {}", event.peer.to_string(), event_name(event.kind), event.words);
+  log_info("{} {}: {}", event_name(event.kind), event.peer.to_string(), event.words);
   shard_.post([weak = weak_from_this(), told = std::move(event)] {
     if (auto self = weak.lock(); self && self->on_event_) self->on_event_(told);
   });

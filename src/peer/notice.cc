@@ -20,21 +20,21 @@ std::string_view event_name(PeerEvent::Kind kind) {
   using enum PeerEvent::Kind;
   switch (kind) {
     case connected:
-      return "connected";
+      return "peer.connected";
     case disconnected:
-      return "disconnected";
+      return "peer.disconnected";
     case silent_unconfirmed:
-      return "silent_unconfirmed";
+      return "peer.silent_unconfirmed";
     case recovered:
-      return "recovered";
+      return "peer.recovered";
     case leaving:
-      return "leaving";
+      return "peer.leaving";
     case slept:
-      return "slept";
+      return "peer.slept";
     case stranger:
-      return "stranger";
+      return "peer.stranger";
   }
-  return "?";
+  return "peer.unknown";
 }
 
 }  // namespace paceline::peer

@@ -61,7 +61,7 @@ struct PeerEvent {
   Lane peer;
   std::string words;
 };
-std::string_view event_name(PeerEvent::Kind kind);
+std::string_view event_name(PeerEvent::Kind kind);  // a literal: "peer.connected"
 
 // What can be shown of one peer.
 struct PeerHealth {

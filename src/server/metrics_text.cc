@@ -1,6 +1,7 @@
 #include "server/metrics_text.h"
 
 #include "protocol/gen/api.h"
+#include "server/event_metrics.h"
 #include "server/prometheus.h"
 #include "server/store_metrics.h"
 
@@ -46,20 +47,9 @@ void requests(Text& text, broker::Node& node) {
     text.value("paceline_request_errors_total", fmt::format("api=\"{}\"", row.name), row.errors);
   text.describe("paceline_request_seconds", "histogram",
                 "From the request read to the answer made, by API.");
-  for (const Row& row : rows) {
-    uint64_t cumulative = 0;
-    for (size_t bucket = 0; bucket < row.buckets.size(); ++bucket) {
-      cumulative += row.buckets[bucket];
-      const std::string bound = bucket + 1 == row.buckets.size()
-                                    ? "+Inf"
-                                    : fmt::format("{}", static_cast<double>(1ull << bucket) / 1e6);
-      text.value("paceline_request_seconds_bucket",
-                 fmt::format("api=\"{}\",le=\"{}\"", row.name, bound), cumulative);
-    }
-    text.value("paceline_request_seconds_sum", fmt::format("api=\"{}\"", row.name),
-               static_cast<double>(row.sum_us) / 1e6);
-    text.value("paceline_request_seconds_count", fmt::format("api=\"{}\"", row.name), cumulative);
-  }
+  for (const Row& row : rows)
+    text.histogram("paceline_request_seconds", fmt::format("api=\"{}\"", row.name), row.buckets,
+                   row.sum_us);
 }
 
 void storage(Text& text, broker::Node& node) {
@@ -151,11 +141,12 @@ void partitions(Text& text, const std::vector<PartitionRow>& rows) {
 }  // namespace
 
 Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Instant started,
-                               StoreFigures figures) {
+                               StoreFigures figures, const EventLog& events) {
   Text text;
   requests(text, node);
   storage(text, node);
   add_store_metrics(text, figures);
+  add_event_metrics(text, events);
   std::vector<PartitionRow> rows;
   for (size_t index = 0; index < node.shard_count(); ++index) {
     broker::ShardHost& host = node.host(index);

@@ -14,17 +14,13 @@ constexpr env::Duration kLookUpAgain = std::chrono::seconds(1);
 constexpr env::Duration kFirstPause = std::chrono::milliseconds(20);
 constexpr env::Duration kPauseMax = std::chrono::seconds(1);
 
-int64_t us(env::Duration duration) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
-}
-
 }  // namespace
 
-Peering::Peering(env::Shard& shard, cluster::Cluster& cluster, EventLog& events,
+Peering::Peering(env::Shard& shard, cluster::Cluster& cluster, EventSink events,
                  std::unique_ptr<peer::Peers> peers, AddressesHeard heard)
     : shard_(shard),
       cluster_(cluster),
-      events_(events),
+      events_(std::move(events)),
       peers_(std::move(peers)),
       heard_(std::move(heard)),
       stop_(shard),
@@ -95,8 +91,16 @@ void Peering::tell_addresses() {
 }
 
 void Peering::note(const peer::PeerEvent& event) {
-  events_.record(event.peer.to_string(), fmt::format("peer.{}", peer::event_name(event.kind)),
-                 fmt::format("broker={} {}", event.peer.to_string(), event.words));
+  using enum peer::PeerEvent::Kind;
+  Event told = Event(Event::Plane::control, peer::event_name(event.kind))
+                   .about(event.peer)
+                   .with("words", event.words);
+  // Part of what becomes of that lane, perhaps.
+  if (event.kind == disconnected || event.kind == silent_unconfirmed || event.kind == recovered ||
+      event.kind == leaving)
+    told.cause = event.peer.to_string();
+  told.routine = told.cause.empty();
+  events_(std::move(told));
 }
 
 bool Peering::believed_dead(Lane lane) const {
@@ -110,25 +114,40 @@ bool Peering::believed_dead(Lane lane) const {
 Task<void> Peering::fence(peer::Notice notice, env::Gate::Pass) {
   const Lane lane = notice.peer;
   const env::Instant noticed = shard_.now();
-  std::string detail =
-      fmt::format("lane={} evidence={}", lane.to_string(), peer::evidence_name(notice.evidence));
-  if (notice.confirmed_by) detail += fmt::format(" confirmed_by={}", notice.confirmed_by->value);
-  if (notice.silent_for.count() > 0) detail += fmt::format(" silent_us={}", us(notice.silent_for));
-  events_.record(lane.to_string(), "failover.noticed", detail + ": " + notice.words);
-  for (env::Duration pause = kFirstPause;; pause = std::min(2 * pause, kPauseMax)) {
+  tell_noticed(notice);
+  uint32_t attempts = 1;
+  for (env::Duration pause = kFirstPause;; pause = std::min(2 * pause, kPauseMax), ++attempts) {
     const auto fenced = co_await cluster_.fence(shard_, lane);
-    if (fenced) {
-      events_.record(lane.to_string(), "failover.fenced",
-                     fmt::format("lane={} by_us={} took_us={}", lane.to_string(), *fenced,
-                                 us(shard_.now() - noticed)));
-      co_return;
-    }
+    if (fenced && fenced->by_us)
+      events_(Event(Event::Plane::control, "broker.fenced")
+                  .caused_by(lane.to_string())
+                  .about(lane)
+                  .took(shard_.now() - noticed)
+                  .with("revision", fenced->at.value)
+                  .with("successors", fenced->successors)
+                  .with("attempts", attempts));
+    if (fenced) co_return;
     log_warn("broker {} is dead and not fenced: {}", lane.to_string(), fenced.error().message);
-    events_.record(lane.to_string(), "failover.not_fenced",
-                   fmt::format("lane={}: {}", lane.to_string(), fenced.error().message));
+    if (attempts == 1)
+      events_(Event(Event::Plane::control, "broker.not_fenced")
+                  .caused_by(lane.to_string())
+                  .about(lane)
+                  .with("reason", fenced.error().message));
     if (!stopping_) co_await stop_.wait_until(shard_.now() + pause);
     if (stopping_ || !believed_dead(lane)) co_return;
   }
+}
+
+void Peering::tell_noticed(const peer::Notice& notice) const {
+  Event event = Event(Event::Plane::control, "broker.noticed")
+                    .caused_by(notice.peer.to_string())
+                    .about(notice.peer)
+                    .with("evidence", peer::evidence_name(notice.evidence))
+                    .with("words", notice.words);
+  if (notice.silent_for.count() > 0) event.took_ns = notice.silent_for.count();
+  if (notice.confirmed_by) event.add("confirmed_by", notice.confirmed_by->value);
+  if (notice.exit_status) event.add("exit_status", *notice.exit_status);
+  events_(std::move(event));
 }
 
 Task<Result<Slice>> Peering::call(env::Shard& home, BrokerId to, Slice body,

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "base/event.h"
 #include "broker/surroundings.h"
 #include "cluster/cluster.h"
 #include "env/sync.h"
 #include "peer/peer.h"
-#include "server/event_log.h"
 
 namespace paceline::server {
 
@@ -22,7 +22,7 @@ class Peering final : public broker::PeerCalls {
   // All ports of the others, in numbers.
   using AddressesHeard = std::function<void(const std::vector<peer::Address>&)>;
 
-  Peering(env::Shard& shard, cluster::Cluster& cluster, EventLog& events,
+  Peering(env::Shard& shard, cluster::Cluster& cluster, EventSink events,
           std::unique_ptr<peer::Peers> peers, AddressesHeard heard);
 
   // A new image of the cluster.
@@ -47,12 +47,13 @@ class Peering final : public broker::PeerCalls {
   void tell_addresses();
   void note(const peer::PeerEvent& event);
   Task<void> fence(peer::Notice notice, env::Gate::Pass pass);
+  void tell_noticed(const peer::Notice& notice) const;
   bool believed_dead(Lane lane) const;
   Task<Result<Slice>> serve(Lane from, Slice body);
 
   env::Shard& shard_;
   cluster::Cluster& cluster_;
-  EventLog& events_;
+  const EventSink events_;
   const std::unique_ptr<peer::Peers> peers_;
   const AddressesHeard heard_;
   Serve serve_;

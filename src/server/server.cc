@@ -4,7 +4,7 @@
 #include "broker/broker.h"
 #include "net/http.h"
 #include "object/metered.h"
-#include "server/event_log.h"
+#include "server/event_writer.h"
 #include "server/metrics_text.h"
 #include "server/peering.h"
 #include "server/stale_metadata.h"
@@ -32,6 +32,7 @@ struct Server::Parts {
   std::unique_ptr<Peering> peering;
   std::unique_ptr<stream::Storage> storage;
   std::unique_ptr<broker::Broker> broker;
+  std::unique_ptr<EventWriter> event_writer;
   std::unique_ptr<net::HttpServer> admin;
   env::Instant started{};
   bool ready = false;
@@ -55,6 +56,7 @@ net::HttpResponse text_response(int status, std::string body) {
 struct Asked {
   broker::Node* node = nullptr;
   StoreFigures figures;
+  const EventLog* events = nullptr;
   env::Instant started;
 };
 Task<net::HttpResponse> admin_answer(Asked asked, env::Shard& shard, net::HttpRequest request) {
@@ -63,8 +65,8 @@ Task<net::HttpResponse> admin_answer(Asked asked, env::Shard& shard, net::HttpRe
   if (target == "/readyz" || target == "/v1/status/ready" || target == "/metrics") {
     if (!asked.node) co_return text_response(503, "not ready: recovery is running\n");
     if (target == "/metrics")
-      co_return text_response(
-          200, co_await metrics_text(*asked.node, shard, asked.started, asked.figures));
+      co_return text_response(200, co_await metrics_text(*asked.node, shard, asked.started,
+                                                         asked.figures, *asked.events));
     co_return text_response(200, "ready\n");
   }
   co_return text_response(404, "there are /metrics, /readyz, /livez and /startupz\n");
@@ -102,18 +104,21 @@ Task<Result<void>> Server::start() {
   CO_TRY_VOID(co_await join());
   meet_peers();
   CO_TRY_VOID(co_await open_storage());
-  broker::Surroundings surroundings{
-      .calls = parts_->peering.get(),
-      .event = [log = parts_->events.get()](std::string_view cause, std::string_view name,
-                                            std::string detail) {
-        log->record(cause, name, detail);
-      }};
+  broker::Surroundings surroundings{.calls = parts_->peering.get(),
+                                    .event = parts_->events->sink()};
   parts_->broker = std::make_unique<broker::Broker>(
       shards_, *parts_->cluster, *parts_->storage, std::move(parts_->listeners), options_.settings,
       broker::TopicConfigs(options_.given), std::move(surroundings));
   co_await parts_->broker->start();
   shard_.spawn(materialise());
   parts_->ready = true;
+  parts_->events->record(Event(Event::Plane::control, "broker.ready")
+                             .about(parts_->cluster->lane())
+                             .took(shard_.now() - parts_->started));
+  if (options_.settings.events_topic) {
+    parts_->event_writer = std::make_unique<EventWriter>(shard_, *parts_->events, node());
+    parts_->event_writer->start();
+  }
   co_return Result<void>{};
 }
 
@@ -144,6 +149,7 @@ Result<void> Server::start_admin() {
         parts_->ready ? &node() : nullptr,
         {&parts_->traffic, parts_->objects.s3 ? &parts_->objects.s3->stats() : nullptr,
          parts_->slots.get()},
+        parts_->events.get(),
         parts_->started};
     return admin_answer(asked, shard_, std::move(request));
   };
@@ -211,11 +217,16 @@ Task<Result<void>> Server::join() {
   Parts& parts = *parts_;
   const broker::Settings& settings = options_.settings;
   const bool alone = options_.places.metadata_is_local();
-  cluster::Options options{settings.broker, settings.advertised, settings.rack, options_.cluster_id,
-                           alone ? std::chrono::seconds(0) : options_.lease};
+  cluster::Options options{settings.broker,
+                           settings.advertised,
+                           settings.rack,
+                           options_.cluster_id,
+                           alone ? std::chrono::seconds(0) : options_.lease,
+                           parts.events->sink()};
   if (options_.peer) options.endpoints.push_back(options_.peer->advertised);
   CO_TRY(parts.cluster, co_await cluster::Cluster::join(shard_, *parts.metadata, options));
-  parts.events->set_cause(parts.cluster->lane().to_string());
+  parts.events->begin(parts.cluster->lane());
+  tell_joined();
   // A fenced broker acknowledges nothing; it must not answer reads for ever either.
   parts.cluster->on_image([this](std::shared_ptr<const cluster::Image> image) {
     const Lane ours = parts_->cluster->lane();
@@ -230,6 +241,27 @@ Task<Result<void>> Server::join() {
                  fmt::format("lane {} was fenced: others lead what it led", ours.to_string())});
   });
   co_return Result<void>{};
+}
+
+void Server::tell_joined() {
+  EventLog& events = *parts_->events;
+  const Lane lane = parts_->cluster->lane();
+  if (const auto fenced = parts_->cluster->fenced_former()) {
+    const Lane former{lane.broker, lane.incarnation - 1};
+    events.record(Event(Event::Plane::control, "broker.noticed")
+                      .caused_by(former.to_string())
+                      .about(former)
+                      .with("evidence", "registered_anew"));
+    events.record(Event(Event::Plane::control, "broker.fenced")
+                      .caused_by(former.to_string())
+                      .about(former)
+                      .with("revision", fenced->value)
+                      .with("successors", 1));
+  }
+  events.record(Event(Event::Plane::control, "broker.joined")
+                    .about(lane)
+                    .with("rack", options_.settings.rack)
+                    .with("brokers", parts_->cluster->image()->brokers.size()));
 }
 
 // From here on a death is noticed, ours as well as theirs, also while we recover.
@@ -247,14 +279,26 @@ void Server::meet_peers() {
   auto heard = [this, cluster_id, self](const std::vector<peer::Address>& all) {
     if (heard_peers_) heard_peers_(cluster_id, self, all);
   };
-  parts.peering = std::make_unique<Peering>(shard_, *parts.cluster, *parts.events, std::move(peers),
-                                            std::move(heard));
+  parts.peering = std::make_unique<Peering>(shard_, *parts.cluster, parts.events->sink(),
+                                            std::move(peers), std::move(heard));
   parts.cluster->on_image(
       [this](std::shared_ptr<const cluster::Image> image) { parts_->peering->follow(*image); });
   parts.peering->follow(*parts.cluster->image());
 }
 
+// The last ones may go to another broker: connections are there still.
+Task<void> Server::stop_events() {
+  parts_->events->record(
+      Event(Event::Plane::control, "broker.stopping").about(parts_->cluster->lane()));
+  co_await env::yield(shard_);
+  co_await parts_->event_writer->stop();
+}
+
 void Server::lose(Error why) {
+  parts_->events->record(Event(Event::Plane::control, "broker.lost")
+                             .caused_by(parts_->cluster->lane().to_string())
+                             .about(parts_->cluster->lane())
+                             .with("reason", why.message));
   if (heard_lost_) std::exchange(heard_lost_, nullptr)(std::move(why));
 }
 
@@ -304,14 +348,11 @@ Task<Result<void>> Server::open_storage() {
     const cluster::PartitionImage& partition = topic->partitions[id.index];
     return partition.leader.value < 0 || partition.lane == ours;
   };
-  auto events = [log = parts.events.get()](std::string_view name, std::string detail) {
-    log->record(name, detail);
-  };
   stream::ObjectStores objects(view(Purpose::upload), view(Purpose::read), view(Purpose::catch_up),
                                view(Purpose::compaction), view(Purpose::recovery),
                                view(Purpose::collection));
   CO_TRY(parts.storage, co_await stream::Storage::start(shards_, *parts.metadata, objects,
-                                                        *parts.wal, options, events));
+                                                        *parts.wal, options, parts.events->sink()));
   parts.storage->on_lost([this](Error why) { lose(std::move(why)); });
   co_return Result<void>{};
 }
@@ -325,6 +366,7 @@ Task<void> Server::stop() {
   parts_->ready = false;
   if (parts_->admin) parts_->admin->close();
   if (parts_->broker) co_await parts_->broker->node().drain();
+  if (parts_->event_writer) co_await stop_events();
   if (parts_->peering) parts_->peering->on_call(nullptr);
   if (parts_->broker) co_await parts_->broker->stop();
   if (parts_->storage)

@@ -83,10 +83,12 @@ class Server {
   Task<Result<void>> open_places();
   Task<Result<void>> probe_objects();
   Task<Result<void>> join();
+  void tell_joined();
   void meet_peers();
   Task<Result<void>> open_storage();
   void lose(Error why);
   Task<void> materialise();
+  Task<void> stop_events();
 
   const std::vector<env::Shard*> shards_;
   env::Shard& shard_;

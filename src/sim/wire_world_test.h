@@ -56,6 +56,7 @@ class WireTest : public testing::TestWithParam<unsigned> {
     set_log_level(LogLevel::error);  // refusals are most of what these tests do
     client_host_.start();
     settings().offsets_topic_partitions = 4;
+    settings().events_topic = false;  // they are not what these tests are about
     settings().group.initial_rebalance_delay_ms = 0;
   }
 

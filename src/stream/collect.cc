@@ -169,8 +169,11 @@ Task<Result<bool>> Collector::judge_with_others(std::set<BrokerId> brokers) {
   for (const ObjectId& id : *live) garbage.erase(id);
   for (const ObjectId& id : garbage)
     if (!pending_.contains(id)) unmarked_.push_back(id);
-  core_.events("collection.judged", fmt::format("lanes={} live={} garbage={}", in_force.size(),
-                                                live->size(), garbage.size()));
+  core_.events(Event(Event::Plane::storage, "collection.judged")
+                   .as_routine()
+                   .with("lanes", in_force.size())
+                   .with("live_objects", live->size())
+                   .with("garbage_objects", garbage.size()));
   co_return true;
 }
 
@@ -199,7 +202,8 @@ Task<Result<void>> Collector::mark() {
       known_.erase(id);
       doom(id, false);
     }
-    core_.events("object.marked", fmt::format("count={}", some.size()));
+    core_.events(
+        Event(Event::Plane::storage, "object.marked").as_routine().with("objects", some.size()));
   }
   co_return Result<void>{};
 }
@@ -222,8 +226,10 @@ Task<Result<void>> Collector::remove_due() {
       (void)at;
     }
     for (const Doomed& doomed : some) {
-      core_.events("object.deleted",
-                   fmt::format("object={} orphan={}", doomed.id.to_string(), doomed.orphan));
+      core_.events(Event(Event::Plane::storage, "object.deleted")
+                       .as_routine()
+                       .with("object", doomed.id.to_string())
+                       .with("orphan", doomed.orphan));
       core_.counters.deleted_objects += 1;
       pending_.erase(doomed.id);
       doomed_.pop_front();
@@ -301,7 +307,7 @@ Task<Result<void>> Collector::end_unfinished(BrokerId broker) {
          co_await store.list_unfinished(core_.owner(), bodies_prefix(broker), kListedAtOnce));
   for (object::Unfinished& one : all) {
     if (one.began_ms > core_.owner().wall_ms() - kPatienceMs) continue;
-    core_.events("upload.ended", fmt::format("key={}", one.key));
+    core_.events(Event(Event::Plane::storage, "upload.ended").as_routine().with("key", one.key));
     CO_TRY_VOID(co_await store.end_unfinished(core_.owner(), std::move(one)));
   }
   co_return Result<void>{};

@@ -93,7 +93,10 @@ Task<void> Compactor::carry_out(std::vector<CompactionItem> items) {
   if (items.empty()) co_return;
   uint64_t bytes = 0;
   for (const CompactionItem& item : items) bytes += item.bytes;
-  core_.events("compaction.planned", fmt::format("objects={} bytes={}", items.size(), bytes));
+  core_.events(Event(Event::Plane::storage, "compaction.planned")
+                   .as_routine()
+                   .with("objects", items.size())
+                   .with("bytes", bytes));
   queue_.assign(std::make_move_iterator(items.begin()), std::make_move_iterator(items.end()));
   const size_t workers = std::min(worker_count(), queue_.size());
   for (size_t i = 0; i < workers; ++i) {
@@ -118,9 +121,11 @@ Task<void> Compactor::work(std::shared_ptr<Core> core) {
     }
     core->counters.compactions += 1;
     core->counters.compacted_bytes += compacted->record.bytes;
-    core->events("compaction.put",
-                 fmt::format("object={} bytes={} runs={}", compacted->id.to_string(),
-                             compacted->record.bytes, compacted->replacements.size()));
+    core->events(Event(Event::Plane::storage, "compaction.put")
+                     .as_routine()
+                     .with("object", compacted->id.to_string())
+                     .with("bytes", compacted->record.bytes)
+                     .with("runs", compacted->replacements.size()));
 #ifdef PACELINE_PLANT_collect_before_checkpoint
     for (const CompactionRun& run : item.runs)
       for (const Extent& extent : run.extents) core->collector->forget(extent.object);
@@ -152,7 +157,9 @@ void Compactor::give_up(const CompactionItem& item, const Error& error) {
   core_.counters.compaction_failures += 1;
   log_error("storage: compaction leaves {} runs where they are: {}", item.runs.size(),
             error.to_string());
-  core_.events("compaction.failed", error.to_string());
+  core_.events(Event(Event::Plane::storage, "compaction.failed")
+                   .as_routine()
+                   .with("reason", error.to_string()));
   for (const CompactionRun& run : item.runs)
     for (const Extent& extent : run.extents) damaged_.insert(extent.object);
 }

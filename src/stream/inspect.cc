@@ -46,8 +46,7 @@ Task<Result<Recovery>> look(Inspected inspected, BrokerId broker) {
     CO_TRY(auto before, co_await read_lanes(sources_of(inspected), std::nullopt));
     RecoverOptions options{
         .own = last_lane(broker), .inspect = true, .of_another = true, .left_to = heirs_of(before)};
-    auto recovery =
-        co_await recover(sources_of(inspected), options, [](std::string_view, std::string) {});
+    auto recovery = co_await recover(sources_of(inspected), options, [](Event) {});
     // A WAL that is trimmed while it is read looks like a damaged one.
     if (!finds_fault(recovery) || looks == kLooksMax) co_return recovery;
     CO_TRY(bool moved, co_await has_moved_on(inspected, before));

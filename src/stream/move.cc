@@ -110,7 +110,10 @@ Task<Result<Position>> Core::adopt(std::vector<Storage::Adoption> adoptions) {
     park_one(adopted[i].stream, image_of(std::move(*passport)));
   }
   const Position at = adopted.back().at;
-  events("stream.adopted", fmt::format("streams={} position={}", adopted.size(), at.value));
+  events(Event(Event::Plane::storage, "stream.adopted")
+             .as_routine()
+             .with("streams", adopted.size())
+             .with("position", at.value));
   undecided_.emplace(at, std::move(adopted));
   co_return at;
 }

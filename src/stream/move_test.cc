@@ -28,7 +28,7 @@ class Moves : public testing::TestWithParam<bool> {
     auto recovery = town.world.wait(
         broker * Town::kShards,
         recover(sources, {.own = {Town::id_of(broker), Incarnation(~0ull)}, .inspect = true},
-                [](std::string_view, std::string) {}));
+                [](Event) {}));
     return recovery && recovery->image.streams.contains(stream_id(index));
   }
   Town town;

@@ -9,6 +9,26 @@
 
 namespace paceline::stream {
 
+namespace {
+
+Event tell_recovered(const Recovery& recovery, env::Duration took) {
+  const Recovery::Read& read = recovery.read;
+  Event event(Event::Plane::storage, "lane.recovered");
+  event.cause = recovery.cause;
+  if (!recovery.replayed.empty()) event.lane = recovery.replayed.back();
+  event.add("lanes", recovery.replayed.size());
+  event.add("streams", recovery.image.streams.size());
+  event.add("bytes", read.directory_bytes + read.log_bytes);
+  event.add("requests", read.directories + read.log_groups);
+  event.add("directory_bytes", read.directory_bytes);
+  event.add("log_bytes", read.log_bytes);
+  event.add("log_groups", read.log_groups);
+  event.add("damages", recovery.damages.size());
+  return std::move(event).took(took);
+}
+
+}  // namespace
+
 Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, ObjectStores object_stores,
            wal::Wal& log, Options chosen, EventSink sink)
     : shards(std::move(all)),
@@ -16,7 +36,7 @@ Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, ObjectStores o
       objects(object_stores),
       wal(log),
       options(std::move(chosen)),
-      events(sink ? std::move(sink) : EventSink([](std::string_view, std::string) {})),
+      events(sink ? std::move(sink) : EventSink([](Event) {})),
       structure(*shards.front()),
       adopting_turn_(*shards.front()) {
   for (env::Shard* shard : shards) parts.push_back(std::make_unique<Part>(*this, *shard));
@@ -32,7 +52,9 @@ Part& Core::part_of(env::Shard& shard) {
 
 Task<Result<void>> Core::start() {
   const RecoverOptions recovering{.own = options.lane, .left_to = options.left_to};
+  const env::Instant began = owner().now();
   CO_TRY(Recovery recovery, co_await recover(sources(), recovering, events));
+  Event told = tell_recovered(recovery, owner().now() - began);
   const LaneFacts* own = nullptr;
   for (const LaneFacts& lane : recovery.lanes)
     if (lane.lane == options.lane) own = &lane;
@@ -45,12 +67,9 @@ Task<Result<void>> Core::start() {
   uploader = std::make_unique<Uploader>(*this, recovery);
   damaged = recovery.damaged;
   estate_damaged = recovery.estate_damaged;
-  const size_t stream_count = recovery.image.streams.size();
   const size_t lane_count = recovery.replayed.size();
   park(std::move(recovery));
-  events("recovery.done",
-         fmt::format("lane={} streams={} replayed_lanes={} tail_bytes={}", options.lane.to_string(),
-                     stream_count, lane_count, counters.unuploaded_bytes.load()));
+  if (lane_count > 0) events(std::move(told));
   auto self = shared_from_this();
   writer->on_lost([this](Error error) { lose(std::move(error)); });
   if (damaged.empty()) {
@@ -99,6 +118,7 @@ void Core::inherit(Lane lane) {
 
 Task<void> Core::load_estate(std::shared_ptr<Core> core, Lane lane,
                              std::shared_ptr<Estate> estate) {
+  const env::Instant began = core->owner().now();
   estate->recovery = co_await recover(core->sources(),
                                       {.own = {lane.broker, lane.incarnation + 1},
                                        .of_another = true,
@@ -106,8 +126,7 @@ Task<void> Core::load_estate(std::shared_ptr<Core> core, Lane lane,
                                       core->events);
   const Result<Recovery>& got = *estate->recovery;
   if (got) {
-    core->events("estate.recovered", fmt::format("lane={} streams={} groups={}", lane.to_string(),
-                                                 got->image.streams.size(), got->group_count));
+    core->events(tell_recovered(*got, core->owner().now() - began));
   } else {
     log_error("storage: what lane {} has left cannot be read: {}", lane.to_string(),
               got.error().to_string());
@@ -296,7 +315,10 @@ void Core::note_unuploaded(uint64_t bytes) {
 void Core::lose(Error error) {
   if (lost.exchange(true)) return;
   log_error("storage: lane {} is lost: {}", options.lane.to_string(), error.to_string());
-  events("lane.lost", error.to_string());
+  events(Event(Event::Plane::storage, "lane.lost")
+             .caused_by(options.lane.to_string())
+             .about(options.lane)
+             .with("reason", error.to_string()));
   uploader->wake();
   compactor->wake();
   if (on_lost) {

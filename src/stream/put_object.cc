@@ -66,7 +66,9 @@ Task<Result<BuiltObject>> put_object(Core& core, object::Store& store, ObjectPla
     CO_TRY(bool ours, co_await put_body(core.owner(), store, built, pause));
     if (ours) co_return built;
     // Left by an attempt that was given up before: the collector finds it unreferenced.
-    core.events("object.taken", fmt::format("object={}", built.header.id.to_string()));
+    core.events(Event(Event::Plane::storage, "object.taken")
+                    .as_routine()
+                    .with("object", built.header.id.to_string()));
   }
 }
 

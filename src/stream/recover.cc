@@ -86,9 +86,8 @@ Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const L
                      fmt::format("object {} has another kind of directory than its lane says",
                                  id.to_string()));
     if (checkpoint) recovery.checkpoint_bytes = wanted.record.directory_bytes;
-    events("recovery.directory",
-           fmt::format("object={} checkpoint={} records={} bytes={}", id.to_string(), checkpoint,
-                       directory.records.size(), wanted.record.directory_bytes));
+    recovery.read.directories += 1;
+    recovery.read.directory_bytes += wanted.record.directory_bytes;
     apply_directory(recovery.image, std::move(directory), id);
     if (std::exchange(first, false))
       CO_TRY_VOID(co_await take_in(sources, recovery, base.lane, options, events));
@@ -100,12 +99,15 @@ Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const L
 }
 
 // Notes what could not be read. An error, if it cannot be said whose it was.
-Result<void> apply_damages(Recovery& recovery, std::vector<wal::Damage> damages,
+Result<void> apply_damages(Recovery& recovery, Lane lane, std::vector<wal::Damage> damages,
                            const EventSink& events) {
   for (const wal::Damage& damage : damages) {
     if (!damage.known) return fail(Code::corrupt, damage.why);
     log_error("storage: {}", damage.why);
-    events("recovery.damage", damage.why);
+    events(Event(Event::Plane::storage, "lane.damaged")
+               .caused_by(recovery.cause)
+               .about(lane)
+               .with("reason", damage.why));
     apply_damage(recovery.image, damage);
     recovery.damages.push_back(damage.why);
   }
@@ -152,9 +154,14 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
 #endif
   if (!inspect) {
     auto sealing = [&] { return sources.wal->seal(shard, lane.lane, lane.record.uploaded); };
+    const env::Instant began = shard.now();
     CO_TRY(end, co_await retry_transient(shard, sealing));
-    events("recovery.sealed", fmt::format("lane={} end={} uploaded={}", lane.lane.to_string(),
-                                          end->value, lane.record.uploaded.value));
+    events(Event(Event::Plane::storage, "lane.sealed")
+               .caused_by(recovery.cause)
+               .about(lane.lane)
+               .took(shard.now() - began)
+               .with("end_position", end->value)
+               .with("uploaded_position", lane.record.uploaded.value));
     if (*end <= lane.record.uploaded) co_return Result<void>{};
   }
   auto opening = [&] { return sources.wal->read(shard, lane.lane, lane.record.uploaded, end); };
@@ -163,24 +170,20 @@ Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFa
     if (inspect && opened.error().code == Code::not_found) co_return Result<void>{};
     co_return fail(opened.error());
   }
-  uint64_t entry_count = 0;
   for (;;) {
     CO_TRY(auto group, co_await (*opened)->next());
     if (!group) break;
     ++recovery.group_count;
-    CO_TRY_VOID(apply_damages(recovery, std::move(group->before), events));
-    entry_count += group->entries.size();
+    ++recovery.read.log_groups;
+    CO_TRY_VOID(apply_damages(recovery, lane.lane, std::move(group->before), events));
     for (wal::Entry& entry : group->entries) {
+      recovery.read.log_bytes += entry.payload.size();
       if (entry.header.kind == wal::EntryKind::adopt &&
           !roll.counts(entry.header.stream, group->end))
         continue;
       apply_entry(recovery.image, std::move(entry), lane.lane);
     }
   }
-  const Image& image = recovery.image;
-  events("recovery.tail",
-         fmt::format("lane={} entries={} covered_so_far={} stale_so_far={}", lane.lane.to_string(),
-                     entry_count, image.skipped_count, image.stale_count));
   co_return Result<void>{};
 }
 
@@ -205,10 +208,15 @@ Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
                                               .inspect = options.inspect,
                                               .of_another = true,
                                               .left_to = options.left_to,
+                                              .cause = recovery.cause,
                                               .known = options.known},
                                              events));
       theirs = std::make_shared<const Recovery>(std::move(read));
       recovery.group_count += theirs->group_count;
+      recovery.read.directories += theirs->read.directories;
+      recovery.read.directory_bytes += theirs->read.directory_bytes;
+      recovery.read.log_groups += theirs->read.log_groups;
+      recovery.read.log_bytes += theirs->read.log_bytes;
     }
     const std::string& damaged = theirs->damaged.empty() ? theirs->estate_damaged : theirs->damaged;
     if (recovery.estate_damaged.empty()) recovery.estate_damaged = damaged;
@@ -302,11 +310,12 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
   auto reading = options.inspect ? read_lanes_at_once(sources, options.own.broker)
                                  : read_lanes(sources, options.own.broker);
   CO_TRY(recovery.lanes, co_await std::move(reading));
-  events("recovery.begin",
-         fmt::format("lane={} lanes={}", options.own.to_string(), recovery.lanes.size()));
   // Of our own, an inspection looks at all there are; else at what a chain of lanes comes to.
   const bool bounded = !options.inspect || options.of_another;
   if (bounded) recovery.first = find_first(recovery.lanes, options);
+  recovery.cause = options.cause;
+  for (size_t i = recovery.first; i < recovery.lanes.size() && options.cause.empty(); ++i)
+    if (recovery.lanes[i].lane < options.own) recovery.cause = recovery.lanes[i].lane.to_string();
   const size_t base = find_base(recovery.lanes, recovery.first, options.own);
   size_t from = recovery.first;
   if (base < recovery.lanes.size()) {
@@ -330,7 +339,10 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
     // What stood behind the damage is unknown, for every stream: nothing may be served as whole.
     recovery.damaged = fmt::format("the WAL of lane {} is damaged: {}", lane.lane.to_string(),
                                    replayed.error().message);
-    events("recovery.damaged", recovery.damaged);
+    events(Event(Event::Plane::storage, "lane.damaged")
+               .caused_by(recovery.cause)
+               .about(lane.lane)
+               .with("reason", recovery.damaged));
   }
   co_return recovery;
 }

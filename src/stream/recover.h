@@ -49,6 +49,15 @@ struct Recovery {
   std::vector<std::string> damages;  // that streams survive, or that name those that do not
   uint64_t checkpoint_bytes = 0;     // of the last checkpoint's directory
   uint64_t group_count = 0;
+  std::string cause;  // of its events: the last of the lanes; empty if there is nothing to recover
+  // What was read for it, of lanes that came under these too.
+  struct Read {
+    uint64_t directories = 0;  // a request each
+    uint64_t directory_bytes = 0;
+    uint64_t log_groups = 0;  // a request each, in a log of objects
+    uint64_t log_bytes = 0;
+  };
+  Read read;
 };
 
 struct RecoverOptions {
@@ -56,7 +65,8 @@ struct RecoverOptions {
   bool inspect = false;  // nothing is sealed, and open lanes are read as well, also `own`
   // `own` is none of ours: what is recovered is what the sealed lane before it was responsible for.
   bool of_another = false;
-  LeftTo left_to = {};  // empty: there are no other brokers
+  LeftTo left_to = {};     // empty: there are no other brokers
+  std::string cause = {};  // of events; empty: the last of its lanes
   // What has been read of lanes of other brokers: one that was left to several comes under each of
   // them, and chains of such lanes have more ways through them than anybody could walk.
   std::shared_ptr<std::map<Lane, std::shared_ptr<const Recovery>>> known = {};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/event.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "env/budget.h"
@@ -172,9 +173,6 @@ struct Stats {
   uint64_t streams = 0;
 };
 
-// What a human may ask about later: phases of recovery and upload. Called on any shard.
-using EventSink = std::function<void(std::string_view name, std::string detail)>;
-
 // A broker's storage: its lane's WAL, its caches, its uploads. One per incarnation.
 class Storage {
  public:
@@ -182,7 +180,8 @@ class Storage {
 
   // Recovers: seals and reads every sealed lane of this broker that has no done mark, in order,
   // onto the last directory before them; then opens our lane's WAL. Its parts must outlive it.
-  // `shards`: all shards of the broker; the first owns the WAL and the uploads.
+  // `shards`: all shards of the broker; the first owns the WAL and the uploads. Events of a lane
+  // that is recovered have it as their cause.
   static Task<Result<std::unique_ptr<Storage>>> start(std::vector<env::Shard*> shards,
                                                       meta::Store& meta, ObjectStores objects,
                                                       wal::Wal& wal, Options options,

@@ -131,9 +131,9 @@ class House {
     }
     meta.put(meta::lane_key(lane), meta::encode(meta::LaneRecord{}));
     options.lane = lane;
-    auto sink = [this](std::string_view name, std::string detail) {
-      ++events.counts[std::string(name)];
-      events.lines.push_back(fmt::format("{} {}", name, detail));
+    auto sink = [this](Event event) {
+      ++events.counts[std::string(event.type)];
+      events.lines.push_back(to_text(event));
     };
     const ObjectStores all = stores.value_or(ObjectStores(objects));
     auto started = world.wait(0, Storage::start(world.shards(), meta, all, log(), options, sink));

@@ -147,9 +147,9 @@ class Town {
     chosen.leads = [this, own = lane(broker)](const StreamId& id) {
       return !meta.entries.contains(page_key(id.index)) || leader(id.index).lane == own;
     };
-    auto sink = [&one](std::string_view name, std::string detail) {
-      ++one.events.counts[std::string(name)];
-      one.events.lines.push_back(fmt::format("{} {}", name, detail));
+    auto sink = [&one](Event event) {
+      ++one.events.counts[std::string(event.type)];
+      one.events.lines.push_back(to_text(event));
     };
     std::vector<env::Shard*> shards{&shard(broker, 0), &shard(broker, 1)};
     auto started = world.wait(broker * kShards, Storage::start(shards, meta, ObjectStores(objects),

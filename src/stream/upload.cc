@@ -402,10 +402,7 @@ Task<Result<void>> Uploader::note(const Cut& cut,
   for (const Extent& extent : built->extents) batch_bytes += extent.bytes;
   core_.collector->know(id, batch_bytes);
   noted_at_ = core_.owner().now();
-  core_.events("upload.committed",
-               fmt::format("object={} bytes={} streams={} checkpoint={} uploaded={}",
-                           id.to_string(), built->header.object_bytes, parts->size(),
-                           cut.checkpoint, record_.uploaded.value));
+  tell_uploaded(cut, parts->size(), *built);
   auto trimmed = co_await core_.writer->trim(core_.owner(), record_.uploaded);
   if (!trimmed)
     log_warn("storage: the WAL keeps what it could let go: {}", trimmed.error().to_string());
@@ -426,6 +423,34 @@ Task<Result<void>> Uploader::note(const Cut& cut,
   co_return Result<void>{};
 }
 
+// Our share of what other lanes have left is in our own objects with this one.
+void Uploader::tell_uploaded(const Cut& cut, size_t streams, const BuiltObject& built) const {
+  const std::string object = built.header.id.to_string();
+  core_.events(Event(Event::Plane::storage, "upload.committed")
+                   .as_routine()
+                   .with("object", object)
+                   .with("bytes", built.header.object_bytes)
+                   .with("streams", streams)
+                   .with("checkpoint", cut.checkpoint)
+                   .with("uploaded_position", record_.uploaded.value));
+  for (const auto& [left, heir] : cut.marks)
+    core_.events(Event(Event::Plane::storage, "lane.uploaded")
+                     .caused_by(left.to_string())
+                     .about(left)
+                     .took(core_.owner().now() - inherited_at_)
+                     .with("heir", heir.to_string())
+                     .with("object", object)
+                     .with("bytes", built.header.object_bytes)
+                     .with("requests", 1));
+}
+
+void Uploader::tell_collected(Lane lane, size_t logs) const {
+  core_.events(Event(Event::Plane::storage, "lane.collected")
+                   .caused_by(lane.to_string())
+                   .about(lane)
+                   .with("logs", logs));
+}
+
 // Our first checkpoint covers all lanes before ours: their WALs may go.
 Task<void> Uploader::remove_adopted() {
   const std::string mark = meta::encode(meta::DoneRecord{.at_ms = core_.owner().wall_ms()});
@@ -438,6 +463,7 @@ Task<void> Uploader::remove_adopted() {
   }
   for (Lane lane : std::exchange(adopted_, {})) {
     auto removed = co_await core_.wal.remove(core_.owner(), lane);
+    if (removed) tell_collected(lane, 1);
     if (removed) continue;
     log_warn("storage: the WAL of lane {} stays: {}", lane.to_string(),
              removed.error().to_string());
@@ -484,6 +510,7 @@ Task<void> Uploader::remove_shared() {
       auto removed = co_await core_.wal.remove(core_.owner(), lane);
       gone = gone && removed.has_value();
     }
+    if (gone) tell_collected(at->first, lanes.size());
     at = gone ? shared_.erase(at) : std::next(at);
   }
 }

@@ -60,6 +60,8 @@ class Uploader {
   Task<Result<void>> settle_adoption(const meta::LaneRecord& next, Result<Revision> told);
   Task<Result<void>> note(const Cut& cut, std::shared_ptr<const std::vector<StreamPart>> parts,
                           std::shared_ptr<const BuiltObject> built);
+  void tell_uploaded(const Cut& cut, size_t streams, const BuiltObject& built) const;
+  void tell_collected(Lane lane, size_t logs) const;
   void share_inherited(const Recovery& recovery, bool our_row);
   void owe_mark(Lane lane, Lane heir);
   Task<void> remove_adopted();

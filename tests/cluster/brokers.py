@@ -1,7 +1,9 @@
 """Some brokers on one etcd, with log and objects in one folder that all of them reach, or in a store."""
+import datetime
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,7 +14,7 @@ for folder in ("clients", "stores", "torture"):
 
 from confluent_kafka.admin import AdminClient  # noqa: E402
 from etcd import Etcd  # noqa: E402
-from harness import check  # noqa: E402
+from harness import binary, check  # noqa: E402
 from rig import House  # noqa: E402
 
 
@@ -91,24 +93,69 @@ class Brokers:
         return self.folder
 
     def events(self, number, name=None, since_ms=0):
-        """What a broker wrote down since then."""
+        """What a broker wrote down since then: the data of its events."""
         found = []
         for file_name in ("events.old.jsonl", "events.jsonl"):
             path = os.path.join(self.houses[number].data, file_name)
             if os.path.exists(path):
                 with open(path, encoding="utf-8") as lines:
                     # The last line may be on its way.
-                    found += [json.loads(line) for line in lines if line.endswith("\n")]
-        return [one for one in found if one["at_ms"] >= since_ms and name in (None, one["event"])]
+                    found += [json.loads(line)["data"] for line in lines if line.endswith("\n")]
+        return [one for one in found if at_ms(one) >= since_ms and name in (None, one["type"])]
 
     def notices(self, others, since_ms):
         """The evidence by which `others` took somebody for dead since then."""
-        said = [event["detail"] for number in others for event in self.events(number, "failover.noticed", since_ms)]
-        return [dict(word.split("=", 1) for word in detail.split(": ")[0].split(" ")) for detail in said]
+        return [event["figures"] | {"silent_ms": event["value"]} for number in others
+                for event in self.events(number, "broker.noticed", since_ms)]
+
+    def timeline(self, *words, asked=None):
+        """What `paceline events` prints."""
+        addresses = self.addresses if asked is None else self.address(asked)
+        done = subprocess.run([binary(), "events", "-b", addresses, "--format", "json", *words],
+                              capture_output=True, text=True, timeout=60)
+        check(done.returncode == 0, f"paceline events ended with {done.returncode}: {done.stderr}")
+        check(not done.stderr, f"paceline events says: {done.stderr}")
+        return [json.loads(line)["data"] for line in done.stdout.splitlines()]
+
+    def wait_timeline(self, cause, wanted, seconds):
+        """The events of one cause, once there are at least so many of each type in `wanted`."""
+        end = time.monotonic() + seconds
+        while True:
+            told = self.timeline("--cause", cause)
+            types = [event["type"] for event in told]
+            missing = {name: count for name, count in wanted.items() if types.count(name) < count}
+            if not missing:
+                return told
+            check(time.monotonic() < end, f"the timeline of {cause} lacks {missing}: {sorted(types)}")
+            time.sleep(0.2)
 
 
 def now_ms():
     return int(time.time() * 1000)
+
+
+def at_ms(event):
+    return int(datetime.datetime.fromisoformat(event["t_wall"].replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def expect_order(told, *steps):
+    """Of each two steps of a timeline: the first of the one is not behind the first of the other."""
+    first = {}
+    for event in sorted(told, key=lambda one: one["t_mono_ns"]):
+        first.setdefault(event["type"], event)
+    for before, after in zip(steps, steps[1:]):
+        check(first[before]["t_mono_ns"] <= first[after]["t_mono_ns"],
+              f"{after} of {first[after]['source']} is in front of {before} of {first[before]['source']}")
+
+
+def expect_once(told):
+    """Nothing is there twice, and no step of a broker came twice; what is named one by one may."""
+    ids = [event["event_id"] for event in told]
+    check(len(set(ids)) == len(ids), "an event is there twice")
+    steps = [(event["source"], event["type"], event["lane"]) for event in told
+             if not event["type"].startswith("peer.") and event["type"] != "leader.moved"]
+    twice = sorted({step for step in steps if steps.count(step) > 1})
+    check(not twice, f"more than once: {twice}")
 
 
 def guardian_of(house):

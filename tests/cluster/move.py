@@ -7,13 +7,12 @@ out of order, no client is told of an error, and the group keeps its members.
 """
 import argparse
 import random
-import re
 import subprocess
 import sys
 import threading
 import time
 
-from brokers import Brokers
+from brokers import Brokers, expect_once, expect_order
 from confluent_kafka import Consumer, KafkaError, Producer
 from harness import binary, check
 from rig import Table, create_topic
@@ -115,11 +114,41 @@ def phases_of(brokers):
     """The phases of all moves, as the brokers have written them down."""
     phases = {}
     for number in brokers.numbers:
-        for name in ("move.given", "move.taken"):
-            for event in brokers.events(number, name):
-                for key, value in re.findall(r"(\w+)_ms=([0-9.]+)", event["detail"]):
-                    phases.setdefault(key, []).append(float(value))
+        for event in brokers.events(number):
+            if not event["type"].startswith("move.") or event["figures"].get("outcome", "moved") != "moved":
+                continue
+            if event["unit"] == "ms":
+                phases.setdefault(event["type"].removeprefix("move."), []).append(event["value"])
+            for name, value in event["figures"].items():
+                if name.endswith("_us"):
+                    phases.setdefault(name.removesuffix("_us"), []).append(value / 1000)
     return phases
+
+
+STEPS = ("move.begun", "move.paused", "move.passport_sent", "move.adopted", "move.committed", "leader.moved",
+         "partition.serving", "move.forwarding", "move.ended")
+
+
+def expect_timelines(cluster):
+    """Every move that was made is in the topic of events with all its steps, from both sides, once each, in order."""
+    by_cause = {}
+    for event in cluster.timeline():
+        if (event["cause_id"] or "").startswith("move-"):
+            by_cause.setdefault(event["cause_id"], []).append(event)
+    made = {cause: told for cause, told in by_cause.items()
+            if any(event["type"] == "move.ended" and event["figures"]["outcome"] == "moved" for event in told)}
+    for cause, told in made.items():
+        missing = set(STEPS) - {event["type"] for event in told}
+        check(not missing, f"{cause} lacks {missing}")
+        # An attempt that came to nothing, and left nothing behind, is told under the same name.
+        if [event["type"] for event in told].count("move.begun") > 1:
+            continue
+        expect_once(told)
+        expect_order(told, *STEPS[:5])
+        expect_order(told, "move.committed", "move.forwarding", "move.ended")
+        sides = {event["source"] for event in told}
+        check(len(sides) == 2, f"{cause} is told by {sides}")
+    return made
 
 
 def percentile(values, share):
@@ -206,6 +235,10 @@ def moved_all_the_time(seconds, every_ms):
         check(len(refused) <= len(moves) // 20, f"{len(refused)} moves were refused: {refused[:3]}")
         gaps = gap_of_moves(load, moves)
         calm = [1000 * took for _, _, took in load.slow]
+        time.sleep(1)
+        made = expect_timelines(cluster)
+        # Some of what was asked for was so already.
+        check(len(made) >= len(moves) // 3, f"{len(moves)} moves, and {len(made)} in the timeline")
         phases = phases_of(cluster)
         told = "  ".join(f"{name} {percentile(values, 0.5):.2f}/{percentile(values, 0.99):.2f}"
                          for name, values in sorted(phases.items()))
