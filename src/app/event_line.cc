@@ -68,6 +68,8 @@ constexpr Words kWords[] = {
     {"broker.drained", "has given away what it led"},
     {"broker.stopping", "stops as planned"},
     {"broker.lost", "has lost its lane, acknowledges nothing more, and ends"},
+    {"lane.listed", "knows what there is to read of {lane}"},
+    {"lane.directories_read", "has read the directories of {lane}"},
     {"lane.sealed", "has sealed the log of {lane}"},
     {"lane.recovered", "has read what {lane} left"},
     {"lane.damaged", "found damage in the log of {lane}"},

@@ -156,6 +156,7 @@ class WireEventsOfBrokers : public WireBrokersTest {
     clients_[static_cast<size_t>(dead - 1)].reset();
     CHECK(world_.run_until(
         [&] { return leader("t", 0, witness) != dead && keeper(witness) != dead; }, kPatience));
+    world_.run_for(1s);  // until it is open there
     expect_produced(leader("t", 0, witness), "t", 0, 1);
     world_.run_for(60s);
   }

@@ -306,6 +306,7 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
   Recovery recovery;
   if (!options.known)
     options.known = std::make_shared<std::map<Lane, std::shared_ptr<const Recovery>>>();
+  const env::Instant began = sources.shard->now();
   // Our own former lanes are sealed and change no more.
   auto reading = options.inspect ? read_lanes_at_once(sources, options.own.broker)
                                  : read_lanes(sources, options.own.broker);
@@ -316,12 +317,26 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
   recovery.cause = options.cause;
   for (size_t i = recovery.first; i < recovery.lanes.size() && options.cause.empty(); ++i)
     if (recovery.lanes[i].lane < options.own) recovery.cause = recovery.lanes[i].lane.to_string();
+  const Lane last{options.own.broker, options.own.incarnation - 1};
+  if (!recovery.cause.empty())
+    events(Event(Event::Plane::storage, "lane.listed")
+               .caused_by(recovery.cause)
+               .about(last)
+               .took(sources.shard->now() - began)
+               .with("lanes", recovery.lanes.size() - recovery.first));
   const size_t base = find_base(recovery.lanes, recovery.first, options.own);
   size_t from = recovery.first;
   if (base < recovery.lanes.size()) {
+    const env::Instant listed = sources.shard->now();
     CO_TRY_VOID(
         co_await load_directories(sources, recovery, recovery.lanes[base], options, events));
     from = base;
+    events(Event(Event::Plane::storage, "lane.directories_read")
+               .caused_by(recovery.cause)
+               .about(last)
+               .took(sources.shard->now() - listed)
+               .with("bytes", recovery.read.directory_bytes)
+               .with("requests", recovery.read.directories));
   }
   forget_new_offline(recovery.image);  // those that a checkpoint tells of are not new
   for (size_t i = from; i < recovery.lanes.size() && recovery.damaged.empty(); ++i) {
