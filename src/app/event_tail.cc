@@ -55,7 +55,7 @@ Task<Result<void>> EventTail::find_from(std::string address) {
   protocol::MetadataRequest request;
   request.allow_auto_topic_creation = false;
   protocol::MetadataRequest::Topic wanted;
-  wanted.name = std::string(broker::kEventsTopic);
+  wanted.name = broker::kEventsTopic;
   request.topics->push_back(wanted);
   CO_TRY(auto response, co_await client->call<protocol::MetadataResponse>(12, request));
   known_.clear();
@@ -79,7 +79,7 @@ Task<Result<int64_t>> EventTail::offset_since(std::optional<int64_t> time_ms) {
   protocol::ListOffsetsRequest request;
   request.replica_id = -1;
   auto& topic = request.topics.emplace_back();
-  topic.name = std::string(broker::kEventsTopic);
+  topic.name = broker::kEventsTopic;
   auto& asked = topic.partitions.emplace_back();
   asked.partition_index = 0;
   asked.timestamp = time_ms.value_or(kEarliest);

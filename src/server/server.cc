@@ -295,11 +295,12 @@ Task<void> Server::stop_events() {
 }
 
 void Server::lose(Error why) {
+  if (std::exchange(lost_, true)) return;
   parts_->events->record(Event(Event::Plane::control, "broker.lost")
                              .caused_by(parts_->cluster->lane().to_string())
                              .about(parts_->cluster->lane())
                              .with("reason", why.message));
-  if (heard_lost_) std::exchange(heard_lost_, nullptr)(std::move(why));
+  if (heard_lost_) heard_lost_(std::move(why));
 }
 
 Task<Result<void>> Server::open_storage() {

@@ -95,6 +95,7 @@ class Server {
   Options options_;
   std::function<void(Error)> heard_lost_;
   PeersHeard heard_peers_;
+  bool lost_ = false;
   std::unique_ptr<Parts> parts_;
 };
 

@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -128,6 +129,32 @@ class Brokers:
                 return told
             check(time.monotonic() < end, f"the timeline of {cause} lacks {missing}: {sorted(types)}")
             time.sleep(0.2)
+
+
+class Follower:
+    """`paceline events --follow`, through whatever happens."""
+
+    def __init__(self, brokers):
+        self.brokers, self.path = brokers, os.path.join(brokers.folder, "followed.jsonl")
+        self.child = subprocess.Popen([binary(), "events", "-b", brokers.addresses, "--follow", "--format", "json"],
+                                      stdout=open(self.path, "wb"), stderr=subprocess.DEVNULL)
+
+    def seen(self):
+        with open(self.path, encoding="utf-8") as lines:
+            return [json.loads(line)["id"] for line in lines if line.endswith("\n")]
+
+    def finish(self):
+        """It has printed all that there is, once. How much that was."""
+        wanted, end = {event["event_id"] for event in self.brokers.timeline()}, time.monotonic() + 10
+        while not wanted <= set(self.seen()) and time.monotonic() < end:
+            time.sleep(0.2)
+        check(self.child.poll() is None, f"it has ended with {self.child.returncode}")
+        self.child.send_signal(signal.SIGINT)
+        self.child.wait(10)
+        seen = self.seen()
+        check(wanted <= set(seen), f"{len(wanted - set(seen))} of {len(wanted)} events were not followed")
+        check(len(set(seen)) == len(seen), "an event was printed twice")
+        return len(seen)
 
 
 def now_ms():

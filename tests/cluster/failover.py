@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from brokers import Brokers, expect_once, expect_order, guardian_of, now_ms, wait_until_gone
+from brokers import Brokers, Follower, expect_once, expect_order, guardian_of, now_ms, wait_until_gone
 from confluent_kafka import Consumer, Producer, TopicPartition
 from harness import binary, check
 from rig import Table, create_topic
@@ -138,6 +138,7 @@ def expect_evidence(brokers, victim, since, wanted):
 def killed_in_turn(options):
     with Brokers() as brokers:
         load, slowest, seen, lanes, steps = begin(brokers), 0.0, [], [], 0
+        follower = Follower(brokers)
         for turn in range(options.rounds):
             victim = brokers.numbers[turn % len(brokers.numbers)]
             house = brokers.houses[victim]
@@ -158,9 +159,10 @@ def killed_in_turn(options):
         judge(brokers, load)
         told = brokers.timeline()
         check({lane for lane in lanes} <= {event["cause_id"] for event in told}, "a failover is missing at the end")
+        followed = follower.finish()
         kinds = sorted({notice["evidence"] for notice in seen})
         return (f"{len(load.acked)} records, {options.rounds} brokers killed, evidence: {', '.join(kinds)}; "
-                f"{steps} events of them; all answered {slowest:.1f} s after a death's load at most")
+                f"{steps} events of them, {followed} followed; all answered {slowest:.1f} s after a death's load at most")
 
 
 def silent(_options):
