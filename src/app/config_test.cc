@@ -113,6 +113,8 @@ TEST(Config, WhatWouldWeakenOrPromiseTooMuchIsRefusedWithOneSentence) {
             std::string::npos);
   EXPECT_NE(refusal("num.partitions=1\nnum.partitions=2\n").find("set twice"), std::string::npos);
   EXPECT_NE(refusal("num.partitions=many\n").find("Not a number"), std::string::npos);
+  EXPECT_NE(refusal("paceline.events=file\n").find("topic and log"), std::string::npos);
+  EXPECT_EQ(refusal("paceline.events=log\n"), "accepted");
   EXPECT_NE(refusal("num.partitions=0\n").find("at least 1"), std::string::npos);
   EXPECT_NE(refusal("", {}, {{"KAFKA_OPTS", "-Djava.security.auth.login.config=/x"}}).find("JAAS"),
             std::string::npos);
