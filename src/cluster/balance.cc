@@ -3,65 +3,76 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 #include <utility>
 
 namespace paceline::cluster {
 namespace {
 
+// Further off than any broker that is to lead something.
+constexpr double kHopeless = 1e9;
+
 // What the plan has come to so far.
 class Balance {
  public:
   Balance(const std::vector<BalanceBroker>& brokers,
-          const std::vector<BalancePartition>& partitions)
-      : brokers_(brokers), partitions_(partitions) {
-    double load = 0;
-    for (const BalancePartition& partition : partitions) load += partition.load;
+          const std::vector<BalancePartition>& partitions, const BalanceBounds& bounds)
+      : brokers_(brokers),
+        partitions_(partitions),
+        bounds_(bounds),
+        each_(partitions.empty() ? 0 : 1.0 / static_cast<double>(partitions.size())),
+        moved_(partitions.size()) {
     double capacity = 0;
     for (const BalanceBroker& broker : brokers) capacity += broker.capacity;
-    for (const BalanceBroker& broker : brokers)
-      sides_[broker.id].share = {broker.id, 0, 0, 0, capacity > 0 ? broker.capacity / capacity : 0};
-    const double each = partitions.empty() ? 0 : 1.0 / static_cast<double>(partitions.size());
-    for (size_t i = 0; i < partitions.size(); ++i) {
-      weights_.push_back(load > 0 ? (each + partitions[i].load / load) / 2 : each);
-      if (sides_.contains(partitions[i].leader)) add(partitions[i].leader, i);
+    for (const BalanceBroker& broker : brokers) {
+      index_.emplace(broker.id, sides_.size());
+      Side& side = sides_.emplace_back();
+      side.share.broker = broker.id;
+      side.share.due = capacity > 0 ? broker.capacity / capacity : 0;
+    }
+    double load = 0;
+    for (const BalancePartition& partition : partitions) load += partition.load;
+    if (load > 0)
+      load_counts_ = load / (load + bounds.light_load * static_cast<double>(brokers.size()));
+    loads_.reserve(partitions.size());
+    for (uint32_t i = 0; i < partitions.size(); ++i) {
+      loads_.push_back(load > 0 ? partitions[i].load / load : 0);
+      if (const auto found = index_.find(partitions[i].leader); found != index_.end())
+        add(sides_[found->second], i);
     }
   }
 
   std::vector<BalanceShare> shares() const {
     std::vector<BalanceShare> out;
-    for (const auto& [id, side] : sides_) out.push_back(side.share);
+    for (const Side& side : sides_) {
+      out.push_back(side.share);
+      out.back().share = (side.count + load_counts_ * side.load) / (1 + load_counts_);
+    }
     return out;
   }
 
-  void restore(size_t moves_max) {
-    for (size_t i = 0; i < partitions_.size() && moves_.size() < moves_max; ++i) {
+  void restore() {
+    for (uint32_t i = 0; i < partitions_.size() && moves_.size() < bounds_.moves_max; ++i) {
       const BalancePartition& partition = partitions_[i];
-      if (!partition.may_move || partition.preferred.empty()) continue;
-      const BrokerId home = partition.preferred.front();
-      const auto at_home = sides_.find(home);
-      if (home == partition.leader || at_home == sides_.end()) continue;
-      if (at_home->second.share.due <= 0 || !sides_.contains(partition.leader)) continue;
-      move(i, home, fmt::format("broker {} is its preferred leader", home.value));
+      if (partition.preferred.empty() || partition.preferred.front() == partition.leader) continue;
+      const auto home = index_.find(partition.preferred.front());
+      const auto leader = index_.find(partition.leader);
+      if (home == index_.end() || leader == index_.end()) continue;
+      if (sides_[home->second].share.due <= 0) continue;
+      move(i, leader->second, home->second,
+           fmt::format("broker {} is its preferred leader", home->first.value));
     }
   }
 
-  void level(const BalanceBounds& bounds) {
-    while (moves_.size() < bounds.moves_max) {
-      std::vector<BrokerId> order;  // the fullest first
-      for (const auto& [id, side] : sides_) order.push_back(id);
-      std::ranges::sort(order, {}, [&](BrokerId id) { return std::pair(-fullness(id), id); });
-      if (order.size() < 2) return;
-      // Those that are to lead nothing are full with one partition and never empty.
-      const BrokerId emptiest = *std::find_if(order.rbegin(), order.rend(), [&](BrokerId id) {
-        return sides_.at(id).share.due > 0 || id == order.front();
-      });
-      if (fullness(order.front()) <= 1 + bounds.tolerance &&
-          fullness(emptiest) >= 1 - bounds.tolerance)
-        return;
-      if (!give_from_any(order, emptiest)) return;
+  void level() {
+    if (needs(bounds_.tolerance).empty()) return;
+    while (moves_.size() < bounds_.moves_max) {
+      bool moved = false;
+      for (const Need& need : needs(bounds_.tolerance / 2))
+        if ((moved = meet(need))) break;
+      if (!moved) return;
     }
   }
 
@@ -70,88 +81,140 @@ class Balance {
  private:
   struct Side {
     BalanceShare share;
-    std::vector<size_t> led;
+    double count = 0;  // of all partitions
+    double load = 0;   // of all load
+    std::vector<uint32_t> led;
+  };
+  // A side is too far from its share of one of both.
+  struct Need {
+    size_t side;
+    bool of_load;
+    double off;  // below 0: it has too little
   };
 
-  void add(BrokerId to, size_t i) {
-    Side& side = sides_.at(to);
+  void add(Side& side, uint32_t i) {
     side.led.push_back(i);
     ++side.share.leaders;
     side.share.load += partitions_[i].load;
-    side.share.share += weights_[i];
+    side.count += each_;
+    side.load += loads_[i];
+  }
+  void remove(Side& side, uint32_t i) {
+    std::erase(side.led, i);
+    --side.share.leaders;
+    side.share.load -= partitions_[i].load;
+    side.count -= each_;
+    side.load -= loads_[i];
   }
 
   // 1: just its share.
-  double fullness(BrokerId id) const {
-    const BalanceShare& share = sides_.at(id).share;
-    if (share.due > 0) return share.share / share.due;
-    return share.leaders > 0 ? 1e9 : 1;
+  double fullness(const Side& side, bool of_load) const {
+    const double has = of_load ? side.load : side.count;
+    if (side.share.due > 0) return has / side.share.due;
+    return side.share.leaders > 0 ? kHopeless : 1;
   }
 
-  bool give_from_any(const std::vector<BrokerId>& order, BrokerId to) {
-    for (BrokerId from : order) {
-      if (from == to || fullness(from) <= fullness(to)) return false;
+  // The worst first.
+  std::vector<Need> needs(double tolerance) const {
+    std::vector<Need> all;
+    for (size_t i = 0; i < sides_.size(); ++i)
+      for (bool of_load : {false, true}) {
+        const double off = (fullness(sides_[i], of_load) - 1) * (of_load ? load_counts_ : 1);
+        if (std::abs(off) > tolerance) all.push_back({i, of_load, off});
+      }
+    std::ranges::stable_sort(all, std::ranges::greater(),
+                             [](const Need& need) { return std::abs(need.off); });
+    return all;
+  }
+
+  // By one move, with whoever differs most from it.
+  bool meet(const Need& need) {
+    std::vector<size_t> others;
+    for (size_t i = 0; i < sides_.size(); ++i)
+      if (i != need.side) others.push_back(i);
+    std::ranges::stable_sort(others, {}, [&](size_t i) {
+      const double full = fullness(sides_[i], need.of_load);
+      return need.off > 0 ? full : -full;
+    });
+    for (size_t other : others) {
+      const size_t from = need.off > 0 ? need.side : other;
+      const size_t to = need.off > 0 ? other : need.side;
       if (const auto which = best(from, to)) {
-        move(*which, to,
-             fmt::format("broker {} has {:.0f} % of its share and broker {} {:.0f} %; this "
-                         "partition is {:.2f} % of all",
-                         from.value, std::min(fullness(from), 99.99) * 100, to.value,
-                         fullness(to) * 100, weights_[*which] * 100));
+        move(*which, from, to, reason(from, to, need.of_load));
         return true;
       }
     }
     return false;
   }
 
-  // The partition that levels the two best: the heaviest up to half of what is between them, or the
-  // lightest above that which still leaves the receiver below where the giver was.
-  std::optional<size_t> best(BrokerId from, BrokerId to) const {
-    const BalanceShare& giver = sides_.at(from).share;
-    const BalanceShare& taker = sides_.at(to).share;
-    if (taker.due <= 0) return std::nullopt;
-    const double ideal =
-        (giver.share * taker.due - taker.share * giver.due) / (giver.due + taker.due);
-    std::optional<size_t> found;
-    for (size_t i : sides_.at(from).led) {
-      if (!partitions_[i].may_move || moved_.contains(i)) continue;
-      if ((taker.share + weights_[i]) / taker.due >= fullness(from)) continue;
-      if (!found || better(i, *found, ideal, to)) found = i;
+  std::string reason(size_t from, size_t to, bool of_load) const {
+    const Side& giver = sides_[from];
+    const Side& taker = sides_[to];
+    if (giver.share.due <= 0)
+      return fmt::format("broker {} is to lead nothing", giver.share.broker.value);
+    return fmt::format("broker {} has {:.0f} % of the {} due to it and broker {} {:.0f} %",
+                       giver.share.broker.value, fullness(giver, of_load) * 100,
+                       of_load ? "load" : "partitions", taker.share.broker.value,
+                       fullness(taker, of_load) * 100);
+  }
+
+  // How much closer one quantity of giver and taker comes to what is due, by the squares of what is
+  // between, if `part` of it moves.
+  static double gain(double giver, double giver_due, double taker, double taker_due, double part) {
+    const double above = giver - giver_due;
+    const double below = taker_due - taker;
+    return part * ((2 * above - part) / giver_due + (2 * below - part) / taker_due);
+  }
+
+  // The partition that brings the two closest to what is due to them, if it is worth it.
+  std::optional<uint32_t> best(size_t from, size_t to) const {
+    const Side& giver = sides_[from];
+    const Side& taker = sides_[to];
+    if (taker.share.due <= 0) return std::nullopt;
+    const bool leaves = giver.share.due <= 0;
+    const double giver_due = leaves ? taker.share.due : giver.share.due;
+    const double of_count =
+        leaves ? 0 : gain(giver.count, giver_due, taker.count, taker.share.due, each_);
+    std::optional<uint32_t> found;
+    double most = 0;
+    for (uint32_t i : giver.led) {
+      if (moved_[i] || (!leaves && !partitions_[i].may_level)) continue;
+      const double load = loads_[i];
+      const double gained =
+          of_count + load_counts_ * gain(giver.load, giver_due, taker.load, taker.share.due, load);
+      if (!leaves && gained < bounds_.tolerance * (each_ + load_counts_ * load)) continue;
+      if (found && gained < most) continue;
+      if (found && gained == most && (knows(*found, to) || !knows(i, to))) continue;
+      found = i;
+      most = gained;
     }
     return found;
   }
 
-  bool better(size_t one, size_t other, double ideal, BrokerId to) const {
-    const bool one_fits = weights_[one] <= ideal;
-    const bool other_fits = weights_[other] <= ideal;
-    if (one_fits != other_fits) return one_fits;
-    if (weights_[one] != weights_[other])
-      return one_fits ? weights_[one] > weights_[other] : weights_[one] < weights_[other];
-    return knows(one, to) && !knows(other, to);
+  bool knows(uint32_t i, size_t to) const {
+    return std::ranges::find(partitions_[i].preferred, sides_[to].share.broker) !=
+           partitions_[i].preferred.end();
   }
 
-  bool knows(size_t i, BrokerId to) const {
-    const auto& preferred = partitions_[i].preferred;
-    return std::ranges::find(preferred, to) != preferred.end();
-  }
-
-  void move(size_t i, BrokerId to, std::string reason) {
+  void move(uint32_t i, size_t from, size_t to, std::string reason) {
     const BalancePartition& partition = partitions_[i];
-    Side& giver = sides_.at(partition.leader);
-    std::erase(giver.led, i);
-    --giver.share.leaders;
-    giver.share.share -= weights_[i];
-    giver.share.load -= partition.load;
-    add(to, i);
-    moved_.insert(i);
-    moves_.push_back({partition.stream, partition.leader, to,
-                      prefer(to, partition.preferred, brokers_), std::move(reason)});
+    remove(sides_[from], i);
+    add(sides_[to], i);
+    moved_[i] = true;
+    const BrokerId target = sides_[to].share.broker;
+    moves_.push_back({partition.stream, partition.leader, target,
+                      prefer(target, partition.preferred, brokers_), std::move(reason)});
   }
 
   const std::vector<BalanceBroker>& brokers_;
   const std::vector<BalancePartition>& partitions_;
-  std::vector<double> weights_;
-  std::map<BrokerId, Side> sides_;
-  std::set<size_t> moved_;
+  const BalanceBounds& bounds_;
+  const double each_;
+  double load_counts_ = 0;
+  std::vector<double> loads_;  // of all load
+  std::map<BrokerId, size_t> index_;
+  std::vector<Side> sides_;
+  std::vector<bool> moved_;
   std::vector<BalanceMove> moves_;
 };
 
@@ -181,16 +244,17 @@ std::vector<BrokerId> prefer(BrokerId to, const std::vector<BrokerId>& preferred
 }
 
 std::vector<BalanceShare> balance_shares(const std::vector<BalanceBroker>& brokers,
-                                         const std::vector<BalancePartition>& partitions) {
-  return Balance(brokers, partitions).shares();
+                                         const std::vector<BalancePartition>& partitions,
+                                         const BalanceBounds& bounds) {
+  return Balance(brokers, partitions, bounds).shares();
 }
 
 std::vector<BalanceMove> plan_balance(const std::vector<BalanceBroker>& brokers,
                                       const std::vector<BalancePartition>& partitions,
                                       const BalanceBounds& bounds) {
-  Balance balance(brokers, partitions);
-  balance.restore(bounds.moves_max);
-  balance.level(bounds);
+  Balance balance(brokers, partitions, bounds);
+  balance.restore();
+  balance.level();
   return balance.take();
 }
 

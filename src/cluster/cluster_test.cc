@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 
 #include "cluster/lossy_store_test.h"
 #include "env/test_shards.h"
@@ -100,12 +101,13 @@ class ClusterTest : public testing::TestWithParam<PlaceParam> {
     world_.run(on, body(std::move(task), &value));
     return std::move(*value);
   }
-  Result<std::unique_ptr<Cluster>> try_join(std::optional<Uuid> demanded = {}, int32_t broker = 1) {
+  Result<std::unique_ptr<Cluster>> try_join(std::optional<Uuid> demanded = {}, int32_t broker = 1,
+                                            std::string rack = "a") {
     Options options;
     options.broker = BrokerId(broker);
     options.endpoints = {{"PLAIN", "localhost", 9092},
                          {std::string(meta::kPeerListener), "localhost", 9645}};
-    options.rack = "a";
+    options.rack = std::move(rack);
     options.cluster_id = demanded;
     return wait(Cluster::join(world_.shard(0), *store_, options));
   }
@@ -196,6 +198,24 @@ TEST_P(ClusterTest, OfAllWhoFenceADeadBrokerOneIsTold) {
   ASSERT_TRUE(record && record->sealed);
   ASSERT_EQ(record->successors.size(), 2u);
   EXPECT_EQ(members_[1]->image()->brokers.size(), 2u);
+}
+
+TEST_P(ClusterTest, ANewTopicIsSpreadOverRacks) {
+  members_.push_back(*try_join({}, 1, "a"));
+  members_.push_back(*try_join({}, 2, "a"));
+  members_.push_back(*try_join({}, 3, "b"));
+  members_.push_back(*try_join({}, 4, "b"));
+  for (const char* name : {"first", "second", "third"}) {
+    NewTopic topic{name, 2, 2, false, {}};
+    ASSERT_TRUE(wait(members_[3]->create_topic(world_.shard(0), topic)));
+    std::set<bool> leaders;
+    for (const PartitionImage& partition : members_[3]->image()->topic(name)->partitions) {
+      leaders.insert(partition.leader.value <= 2);
+      ASSERT_EQ(partition.replicas.size(), 2u);
+      EXPECT_NE(partition.replicas[0].value <= 2, partition.replicas[1].value <= 2);
+    }
+    EXPECT_EQ(leaders.size(), 2u) << "both are led in one rack";
+  }
 }
 
 TEST_P(ClusterTest, AnotherClusterIsRefused) {

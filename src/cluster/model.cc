@@ -177,8 +177,9 @@ std::optional<LeaderTerm> Model::live_term(const meta::PartitionRecord& record,
   return cluster::live_term(record.term, record.preferred, StreamId{topic, record.index}, lookup);
 }
 
-// The preferred ones, then whoever else lives: each of them could serve it. A leader that is not
-// preferred comes first. A list of preference that tools have written is shown as they wrote it.
+// The preferred ones, then whoever else lives, first those of racks that are not there yet: each of
+// them could serve it. A leader that is not preferred comes first. A list of preference that tools
+// have written is shown as they wrote it.
 std::vector<BrokerId> Model::replicas_of(BrokerId leader, const std::vector<BrokerId>& preferred,
                                          int16_t replication_factor) const {
   const size_t count_max =
@@ -192,6 +193,15 @@ std::vector<BrokerId> Model::replicas_of(BrokerId leader, const std::vector<Brok
   if (leader.value >= 0 && !preferred_leads) add(leader);
   for (BrokerId id : preferred)
     if (auto found = brokers_.find(id); found != brokers_.end() && found->second.record.registered)
+      add(id);
+  auto is_new_rack = [&](const std::string& rack) {
+    return !rack.empty() && std::ranges::none_of(replicas, [&](BrokerId id) {
+      const auto found = brokers_.find(id);
+      return found != brokers_.end() && found->second.record.rack == rack;
+    });
+  };
+  for (const auto& [id, broker] : brokers_)
+    if (replicas.size() < count_max && broker.record.registered && is_new_rack(broker.record.rack))
       add(id);
   for (const auto& [id, broker] : brokers_)
     if (broker.record.registered) add(id);
@@ -291,6 +301,12 @@ std::optional<Model::Incarnation> Model::incarnation(const Lane& lane) const {
   const meta::BrokerRecord& record = broker->second.record;
   if (!record.registered || record.incarnation != lane.incarnation) return std::nullopt;
   return Incarnation{record, broker->second.modified, entry->second.record, entry->second.modified};
+}
+
+std::string Model::rack_of(BrokerId id) const {
+  const auto found = brokers_.find(id);
+  const bool registered = found != brokers_.end() && found->second.record.registered;
+  return registered ? found->second.record.rack : std::string();
 }
 
 std::vector<Lane> Image::left_to(const Lane& lane) const {

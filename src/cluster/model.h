@@ -55,6 +55,8 @@ class Model {
     Revision lane_at;
   };
   std::optional<Incarnation> incarnation(const Lane& lane) const;
+  // "": none, or not registered.
+  std::string rack_of(BrokerId id) const;
   bool is_alive(const Lane& lane) const { return alive_.contains(lane); }
   bool was_alive(const Lane& lane) const { return seen_alive_.contains(lane); }
 

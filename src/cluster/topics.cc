@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cluster/member.h"
+#include "cluster/racks.h"
 
 namespace paceline::cluster {
 namespace {
@@ -32,8 +33,8 @@ Task<Result<void>> Member::grow_topic(env::Shard& home, std::string name,
 }
 
 // Writes the pages of partitions [from, to), in terms that start at epoch 0, spread over all who
-// are registered. What a failed attempt left there was never visible, so it is overwritten. Returns
-// the last revision.
+// are registered, rack after rack. What a failed attempt left there was never visible, so it is
+// overwritten. Returns the last revision.
 Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) {
   constexpr uint32_t kPerPage = meta::kPartitionsPerPage;
   Revision last;
@@ -45,6 +46,9 @@ Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) 
     return one.first.broker == options_.broker && one.first != registration_.lane;
   });
   if (leaders.empty()) leaders.emplace_back(registration_.lane, registration_.at);
+  std::vector<std::string> racks;
+  for (const auto& [lane, at] : leaders) racks.push_back(model_.rack_of(lane.broker));
+  const std::vector<size_t> order = alternate_racks(racks);
   const uint64_t turn = shard_.random();
   while (page < page_end) {
     meta::Transaction transaction = guarded();
@@ -66,7 +70,7 @@ Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) 
                     [&](const auto& partition) { return partition.index >= from; });
       for (uint32_t index = std::max(from, page * kPerPage);
            index < std::min(to, (page + 1) * kPerPage); ++index) {
-        const Lane leader = leaders[(turn + index) % leaders.size()].first;
+        const Lane leader = leaders[order[(turn + index) % order.size()]].first;
         record.partitions.push_back({index, {Epoch{0}, leader}, {leader.broker}});
       }
       if (there)
