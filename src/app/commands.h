@@ -47,6 +47,10 @@ Task<int> leader_move(env::Shard& shard, Target target, std::string named, int32
 // Gives away what the broker leads; preferences stay.
 Task<int> leader_drain(env::Shard& shard, Target target, int32_t broker, bool wait);
 
+// What each broker leads and what is due to it, and the moves that bring them together; begins
+// them, unless that is all.
+Task<int> cluster_balance(env::Shard& shard, Target target, bool dry_run);
+
 // `resource`: "topic/NAME" or "broker/ID" or "broker".
 Task<int> config_get(env::Shard& shard, Target target, std::string resource);
 Task<int> config_set(env::Shard& shard, Target target, std::string resource,

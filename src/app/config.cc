@@ -123,6 +123,14 @@ class Values {
     std::from_chars(value.data(), value.data() + value.size(), number);
     return number;
   }
+  double real(std::string_view key) const {
+    const broker::KeySpec* spec = broker::find_broker_key(key);
+    CHECK(spec);
+    const std::string value = text(key).value_or(std::string(spec->default_value));
+    double number = 0;
+    std::from_chars(value.data(), value.data() + value.size(), number);
+    return number;
+  }
   bool flag(std::string_view key) const {
     const broker::KeySpec* spec = broker::find_broker_key(key);
     CHECK(spec);
@@ -262,6 +270,11 @@ void read_settings(Config& config, const Values& values) {
   settings.forward_ms = values.number("paceline.forward.ms");
   settings.drain_max_ms = values.number("paceline.drain.ms");
   settings.drain_forward_max_ms = values.number("paceline.drain.forward.ms");
+  settings.balance =
+      values.flag("paceline.balance.enabled") && values.flag("auto.leader.rebalance.enable");
+  settings.balance_interval_ms = values.number("paceline.balance.interval.ms");
+  settings.balance_tolerance = values.real("paceline.balance.tolerance");
+  settings.balance_hold_ms = values.number("paceline.balance.hold.ms");
   settings.retention_check_ms = values.number("log.retention.check.interval.ms");
   settings.group.session_timeout_min_ms =
       static_cast<int32_t>(values.number("group.min.session.timeout.ms"));
@@ -322,6 +335,11 @@ Result<void> check_ranges(const Config& config, const Values& values) {
   TRY_VOID(at_least("paceline.peer.silence.ms", values.number("paceline.peer.silence.ms"),
                     std::max<int64_t>(4 * ping, 200)));
   TRY_VOID(at_least("paceline.lease.ms", values.number("paceline.lease.ms"), 1000));
+  TRY_VOID(at_least("paceline.balance.interval.ms", settings.balance_interval_ms, 100));
+  TRY_VOID(at_least("paceline.balance.hold.ms", settings.balance_hold_ms, 0));
+  if (!(settings.balance_tolerance >= 0.01 && settings.balance_tolerance <= 1))
+    return refuse(fmt::format("paceline.balance.tolerance={}: must be between 0.01 and 1",
+                              settings.balance_tolerance));
   return server::check_places(config.server.places);
 }
 

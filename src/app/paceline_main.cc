@@ -240,6 +240,21 @@ void add_events(CLI::App& app, int& exit_code) {
   });
 }
 
+void add_cluster(CLI::App& app, int& exit_code) {
+  CLI::App& cluster = *app.add_subcommand("cluster", "all brokers together: balance");
+  cluster.require_subcommand(1);
+  auto format = std::make_shared<Format>();
+  auto dry_run = std::make_shared<bool>(false);
+  CLI::App& balance =
+      *cluster.add_subcommand("balance", "let each broker lead its share, and say what moves why");
+  add_target(balance, *format);
+  balance.add_flag("--dry-run", *dry_run, "only say it");
+  balance.callback([format, dry_run, &exit_code] {
+    exit_code = run_command(
+        [&](env::Shard& shard) { return cluster_balance(shard, format->target(), *dry_run); });
+  });
+}
+
 void add_config(CLI::App& app, int& exit_code) {
   CLI::App& config = *app.add_subcommand("config", "configuration: get, set, lint");
   config.require_subcommand(1);
@@ -338,6 +353,7 @@ int main(int argc, char** argv) {
   paceline::app::add_group(app, exit_code);
   paceline::app::add_leader(app, exit_code);
   paceline::app::add_events(app, exit_code);
+  paceline::app::add_cluster(app, exit_code);
   paceline::app::add_config(app, exit_code);
   paceline::app::add_check(app, exit_code);
   paceline::app::add_cost(app, exit_code);

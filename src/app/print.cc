@@ -35,10 +35,11 @@ std::string Listing::table() const {
       return row[at].what == Cell::What::null || row[at].text.empty() ? std::string("-")
                                                                       : row[at].text;
     });
+  for (const auto& [name, more] : attached_) out += "\n" + more.table();
   return out;
 }
 
-std::string Listing::json() const {
+nlohmann::ordered_json Listing::items() const {
   nlohmann::ordered_json items = nlohmann::ordered_json::array();
   for (const auto& row : rows_) {
     nlohmann::ordered_json item;
@@ -60,8 +61,13 @@ std::string Listing::json() const {
     }
     items.push_back(std::move(item));
   }
+  return items;
+}
+
+std::string Listing::json() const {
   nlohmann::ordered_json document{
-      {"api_version", "paceline/v1"}, {"kind", kind_}, {"items", items}};
+      {"api_version", "paceline/v1"}, {"kind", kind_}, {"items", items()}};
+  for (const auto& [name, more] : attached_) document[name] = more.items();
   return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace paceline::app {
@@ -23,14 +25,18 @@ class Listing {
   Listing(std::string kind, std::vector<std::string> columns)  // snake_case, the unit in the name
       : kind_(std::move(kind)), columns_(std::move(columns)) {}
   void row(std::vector<Cell> cells) { rows_.push_back(std::move(cells)); }
+  // A second list of the same document: a table below, or one more array under this name.
+  void attach(std::string name, Listing more) { attached_.emplace_back(name, std::move(more)); }
   void print(bool json) const;
 
  private:
   std::string table() const;
   std::string json() const;
+  nlohmann::ordered_json items() const;
   std::string kind_;
   std::vector<std::string> columns_;
   std::vector<std::vector<Cell>> rows_;
+  std::vector<std::pair<std::string, Listing>> attached_;
 };
 
 }  // namespace paceline::app

@@ -40,6 +40,7 @@ Task<Reply> handle_elect_leaders(Request& request);
 Task<Reply> handle_alter_partition_reassignments(Request& request);
 Task<Reply> handle_list_partition_reassignments(Request& request);
 Task<Reply> handle_drain_broker(Request& request);
+Task<Reply> handle_balance_cluster(Request& request);
 
 // Null for what is not served.
 Handler find_handler(int16_t api_key);

@@ -57,6 +57,7 @@ Task<void> read_on(Node* node, ShardHost* host, FetchState* state, size_t bytes_
     if (fetched) {
       if (first) host->tell_client(read.stream(), "fetch");
       state->bytes += fetched->bytes;
+      host->note_read(read.stream(), fetched->bytes);
       read.fetched = std::move(*fetched);
       continue;
     }

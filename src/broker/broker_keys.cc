@@ -130,6 +130,20 @@ constexpr KeySpec kBrokerKeys[] = {
      "How long a planned end may take to give away what the broker leads."},
     {"paceline.drain.forward.ms", int64, "10000", kHonour,
      "How long it then goes on sending requests to new leaders, while any come."},
+    {"auto.leader.rebalance.enable", boolean, "true", kHonour,
+     "Whether leaders return to where they are preferred, and all brokers are given their share, "
+     "by "
+     "itself; paceline.balance.enabled is the same."},
+    {"paceline.balance.enabled", boolean, "true", kHonour,
+     "Whether leadership is balanced by itself, between brokers that are connected to each other; "
+     "paceline cluster balance does it on demand."},
+    {"paceline.balance.interval.ms", int64, "5000", kHonour,
+     "How often brokers are asked what they serve; and a second after one has come or gone."},
+    {"paceline.balance.tolerance", real, "0.1", kHonour,
+     "How far a broker may be from what is due to it, of partitions or of load, until anything "
+     "moves; then all come to half of it."},
+    {"paceline.balance.hold.ms", int64, "30000", kHonour,
+     "How long a partition that has moved stays; it may return to where it is preferred."},
     // Of no meaning here.
     {"log.dir", string, "", kAccept, "Use --data; brokers own no data.", false},
     {"log.dirs", string, "", kAccept, "Use --data; brokers own no data.", false},
@@ -165,7 +179,6 @@ constexpr KeySpec kBrokerKeys[] = {
     {"log.message.format.version", string, "", kAccept, "Records are always stored as format 2.",
      false},
     {"controlled.shutdown.enable", boolean, "true", kAccept, "A stop is always a controlled one."},
-    {"auto.leader.rebalance.enable", boolean, "true", kAccept, "One broker leads everything."},
     {"broker.session.timeout.ms", int32, "9000", kAccept, "See paceline.lease.ms."},
     {"broker.heartbeat.interval.ms", int32, "2000", kAccept, "See paceline.peer.ping.ms."},
     {"max.incremental.fetch.session.cache.slots", int32, "1000", kAccept,
@@ -205,7 +218,7 @@ constexpr KeySpec kBrokerKeys[] = {
     {"num.replica.*", string, "", kAccept, "There is no replication.", false},
     {"follower.replication.*", string, "", kAccept, "There is no replication.", false},
     {"leader.replication.*", string, "", kAccept, "There is no replication.", false},
-    {"leader.imbalance.*", string, "", kAccept, "One broker leads everything.", false},
+    {"leader.imbalance.*", string, "", kAccept, "See paceline.balance.*.", false},
     {"replication.quota.*", string, "", kAccept, "There is no replication.", false},
     {"offsets.*", string, "", kAccept, "Offsets are kept by the coordinator.", false},
     {"transaction.*", string, "", kAccept, "Transactions are not built yet.", false},

@@ -72,6 +72,8 @@ Handler find_handler(int16_t api_key) {
       return handle_list_partition_reassignments;
     case ApiKey::drain_broker:
       return handle_drain_broker;
+    case ApiKey::balance_cluster:
+      return handle_balance_cluster;
     case ApiKey::sasl_handshake:
     case ApiKey::sasl_authenticate:
       return nullptr;

@@ -77,6 +77,7 @@ void note_refused(ShardHost& host, StreamId id, std::string_view topic, const Sl
 Task<std::expected<partition::Appended, partition::AppendFailure>> append_in(
     ShardHost& host, Hosted& hosted, StreamId id, Slice records, int16_t produce_version) {
   const bool first = hosted.awaits_client();
+  host.load.add(id, hosted.load, records.size());
   partition::AppendRequest what;
   what.records = std::move(records);
   what.produce_version = produce_version;

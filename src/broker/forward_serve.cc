@@ -66,6 +66,7 @@ struct FetchOnShards {
       if (fetched) {
         if (first) host->tell_client(read.stream, "fetch");
         all->bytes += fetched->bytes;
+        host->note_read(read.stream, fetched->bytes);
         all->answers[i] = std::move(*fetched);
         continue;
       }

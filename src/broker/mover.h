@@ -32,6 +32,10 @@ class Mover {
   size_t led_here() const;
   // Nothing more comes here.
   void take_no_more() { closed_ = true; }
+  // It is to lead nothing, which others keep to until they give it something on demand.
+  void stay_drained() { drained_ = true; }
+  bool drained() const { return drained_; }
+  bool going() const { return draining_ || closed_; }
 
  private:
   // A partition on its way out, or in.
@@ -101,6 +105,7 @@ class Mover {
   cluster::Cluster& cluster_;
   stream::Storage& storage_;
   bool draining_ = false;
+  bool drained_ = false;
   bool closed_ = false;
 };
 

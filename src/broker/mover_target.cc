@@ -47,6 +47,7 @@ Task<Outcome> Mover::take(Adopt adopt_request) {
   if (outcome.error == KafkaError::none) {
     auto arrival =
         std::make_shared<Arrival>(cause, node_.surroundings().event, node_.shard_count(), began);
+    drained_ = false;
     co_await on_shards(arriving, &Mover::serve_on, arrival);
     arrival->tell_all();
   } else {

@@ -1,6 +1,7 @@
 #include "broker/node.h"
 
 #include "base/log.h"
+#include "broker/balancer.h"
 #include "broker/event_topic.h"
 #include "broker/mover.h"
 
@@ -68,6 +69,7 @@ Node::Node(std::vector<env::Shard*> shards, cluster::Cluster& cluster, stream::S
       big_frames_(settings_.request_memory_bytes / 2),
       answers_(settings_.answer_memory_bytes),
       mover_(std::make_unique<Mover>(*this, shard_, cluster, storage)),
+      balancer_(std::make_unique<Balancer>(*this, shard_)),
       image_event_(shard_),
       applied_event_(shard_),
       background_(shard_) {
@@ -110,6 +112,12 @@ Task<void> Node::start() {
         [this](Lane from, Slice body) { return serve_call(from.broker, std::move(body)); });
   for (auto& host : hosts_)
     host->shard->post([this, target = host.get()] { target->shard->spawn(tick_loop(*target)); });
+  if (calls()) shard_.spawn(run_balancer());
+}
+
+Task<void> Node::run_balancer() {
+  auto pass = background_.enter();
+  co_await balancer_->run();
 }
 
 void Node::follow(std::shared_ptr<const cluster::Image> image) {
@@ -118,6 +126,7 @@ void Node::follow(std::shared_ptr<const cluster::Image> image) {
   // At once: what is read while an image before this one is still applied is read the sooner.
   inherit(*newest_);
   image_event_.notify_all();
+  balancer_->wake();
 }
 
 Task<void> Node::apply_images() {
@@ -141,6 +150,7 @@ void Node::inherit(const cluster::Image& image) {
   for (const Lane& lane : image.left_to(cluster_.lane())) {
     if (!estates_.insert(lane).second) continue;
     unsettled_.insert(lane);
+    left_at_ = shard_.now();
     storage_.inherit(lane);
     expected_[lane] = std::make_shared<Arrival>(lane.to_string(), surroundings_.event,
                                                 hosts_.size(), shard_.now());
@@ -419,6 +429,7 @@ Task<void> Node::close_on(ShardHost& host, StreamId id, bool erase) {
 
 Task<void> Node::release_waiters() {
   released_.store(true, std::memory_order_relaxed);
+  balancer_->wake();
   for (auto& host : hosts_) {
     auto close_all = [](ShardHost* target) -> Task<void> {
       std::vector<StreamId> ids;

@@ -13,6 +13,7 @@
 #include "broker/answer_memory.h"
 #include "broker/arrival.h"
 #include "broker/complaints.h"
+#include "broker/load.h"
 #include "broker/metrics.h"
 #include "broker/peer_format.h"
 #include "broker/refusals.h"
@@ -32,6 +33,7 @@ namespace paceline::broker {
 
 inline constexpr std::string_view kOffsetsTopic = "__consumer_offsets";
 
+class Balancer;
 class Connection;
 class Mover;
 
@@ -46,6 +48,7 @@ struct Hosted {
   std::unique_ptr<partition::Partition> partition;  // null while it opens, or if it cannot
   std::string offline;                              // why it cannot be served; empty if it can
   bool opening = false;                             // a task holds on to this
+  PartitionLoad load;
   std::shared_ptr<Arrival> arrival;                 // how it came here, if that is told
 
   // REQUIRES for the rest: it is open.
@@ -58,11 +61,12 @@ struct Hosted {
 
 // The partitions of one shard.
 struct ShardHost {
-  explicit ShardHost(env::Shard& on) : shard(&on), opened(on) {}
+  explicit ShardHost(env::Shard& on) : shard(&on), load(on.now()), opened(on) {}
 
   env::Shard* shard;
   std::unordered_map<StreamId, std::unique_ptr<Hosted>> hosted;
   Metrics metrics;
+  ShardLoad load;
   std::unique_ptr<env::BlockPool> receive_blocks;  // of its connections
   env::Event opened;  // an attempt to open a partition has come to its end
   Complaints complaints;
@@ -83,6 +87,9 @@ struct ShardHost {
   Relay* find_relay(const StreamId& id);
   Relay& relay(const StreamId& id, Relay::Target here);
   Hosted* find(const StreamId& id) { return find(id.owner, static_cast<int32_t>(id.index)); }
+  void note_read(const StreamId& id, uint64_t bytes) {
+    if (Hosted* read = bytes > 0 ? find(id) : nullptr) load.add(id, read->load, bytes);
+  }
   // The open partition, or null: not ours, still opening, or offline.
   Hosted* find(const Uuid& topic_id, int32_t index);
   void tell_client(const StreamId& id, std::string_view request);
@@ -144,6 +151,10 @@ class Node {
   Task<Result<Slice>> serve_call(BrokerId from, Slice body);
   // Asks the broker that is to know, which may be this one. From any shard.
   Task<Result<std::vector<Outcome>>> ask(env::Shard& home, BrokerId whom, PeerRequest request);
+  // What is served here, and how we are. On the first shard.
+  Task<LoadAnswer> load();
+  // Has leadership balanced by who balances. From any shard.
+  Task<BalanceAnswer> balance(env::Shard& home, bool dry_run);
   PeerCalls* calls() const { return surroundings_.calls; }
   void note_forward(env::Instant now) {
     last_forward_ms_.store(
@@ -205,6 +216,7 @@ class Node {
   bool may_open(ShardHost& host, const StreamId& id, const cluster::PartitionImage& partition);
   void follow_leader(ShardHost& host, const StreamId& id, const cluster::PartitionImage& partition);
   Task<std::vector<Outcome>> serve_here(PeerRequest request);
+  Task<void> run_balancer();
   Task<void> tick_loop(ShardHost& host);
   Task<void> create_in_background(std::string name);
 
@@ -219,6 +231,7 @@ class Node {
   env::Budget big_frames_;  // a part of memory_, taken before it
   AnswerMemory answers_;
   std::unique_ptr<Mover> mover_;
+  std::unique_ptr<Balancer> balancer_;
   std::atomic<int64_t> last_forward_ms_{0};  // of a request of a client, in ms since the start
   std::atomic<uint64_t> produce_bytes_{0};
   std::atomic<bool> strangers_refused_{false};  // ever
@@ -236,6 +249,7 @@ class Node {
   // shards look at meanwhile.
   std::map<Lane, std::shared_ptr<Arrival>> expected_;
   std::map<Lane, std::shared_ptr<Arrival>> arrivals_;
+  env::Instant left_at_;      // the last of them
   bool stopping_ = false;
   bool look_again_ = false;  // at the image that was applied last
   std::atomic<bool> released_{false};

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "broker/balancer.h"
 #include "broker/errors.h"
 #include "broker/forward.h"
 #include "broker/mover.h"
@@ -86,6 +87,7 @@ Task<std::vector<Outcome>> Node::serve_here(PeerRequest request) {
   } else if (!calls()) {
     outcome[0] = {KafkaError::invalid_request, "this broker has no connections to others"};
   } else {
+    mover_->stay_drained();
     auto drain = [](Node* node, env::Gate::Pass) -> Task<void> {
       const env::Instant deadline =
           node->shard_.now() + std::chrono::milliseconds(node->settings_.drain_max_ms);
@@ -95,6 +97,58 @@ Task<std::vector<Outcome>> Node::serve_here(PeerRequest request) {
     shard_.spawn(drain(this, background_.enter()));
   }
   co_return outcome;
+}
+
+Task<LoadAnswer> Node::load() {
+  // A partition that stays offline for longer than that is no takeover any more.
+  constexpr env::Duration kTakingOver = std::chrono::seconds(60);
+  LoadAnswer answer;
+  for (auto& host : hosts_) {
+    auto look = [](ShardHost* target) -> Task<std::vector<StreamLoad>> {
+      auto find = [target](const StreamId& id) {
+        const auto found = target->hosted.find(id);
+        return found == target->hosted.end() ? nullptr : &found->second->load;
+      };
+      co_return target->load.look(target->shard->now(), find);
+    };
+    auto looking = [look, target = host.get()] { return look(target); };
+    const auto some = co_await env::call_on(*host->shard, shard_, looking);
+    answer.loads.insert(answer.loads.end(), some.begin(), some.end());
+  }
+  std::ranges::sort(answer.loads, {}, &StreamLoad::stream);
+  if (mover_->going() || stopping_)
+    answer.condition = Condition::going;
+  else if (!unsettled_.empty() && shard_.now() - left_at_ < kTakingOver)
+    answer.condition = Condition::taking_over;
+  else if (mover_->drained())
+    answer.condition = Condition::drained;
+  co_return answer;
+}
+
+Task<BalanceAnswer> Node::balance(env::Shard& home, bool dry_run) {
+  const auto image = this->image();
+  const BrokerId whom = image->brokers.empty() ? settings_.broker : image->brokers.front().id;
+  if (whom == settings_.broker) {
+    auto balance = [this, dry_run]() -> Task<BalanceAnswer> { return balancer_->balance(dry_run); };
+    co_return co_await env::call_on(shard_, home, balance);
+  }
+  BalanceAnswer answer{KafkaError::request_timed_out, "", whom, {}, {}};
+  if (!calls()) {
+    answer.error = KafkaError::invalid_request;
+    answer.message = "this broker has no connections to others";
+    co_return answer;
+  }
+  Slice body = encode(PeerRequest(BalanceRequest{dry_run}));
+  auto told =
+      co_await calls()->call(home, whom, std::move(body), home.now() + std::chrono::seconds(10));
+  if (!told) {
+    answer.message = told.error().message;
+    co_return answer;
+  }
+  auto decoded = decode_balance_answer(*told);
+  if (decoded) co_return std::move(*decoded);
+  answer.message = decoded.error().message;
+  co_return answer;
 }
 
 Task<Result<Slice>> Node::serve_call(BrokerId from, Slice body) {
@@ -107,6 +161,9 @@ Task<Result<Slice>> Node::serve_call(BrokerId from, Slice body) {
     co_return encode(co_await serve_fetch(*this, shard_, std::move(*fetch)));
   if (auto* watch = std::get_if<ForwardedWatch>(&request))
     co_return encode(co_await serve_watch(*this, shard_, *watch));
+  if (std::holds_alternative<LoadRequest>(request)) co_return encode(co_await load());
+  if (const auto* balance = std::get_if<BalanceRequest>(&request))
+    co_return encode(co_await balancer_->balance(balance->dry_run));
   log_debug("broker {} asks", from.value);
   co_return encode(co_await serve_here(std::move(request)));
 }

@@ -15,7 +15,9 @@ enum class Kind : uint8_t {
   move = 4,
   adopt = 5,
   prefer = 6,
-  drain = 7
+  drain = 7,
+  load = 8,
+  balance = 9
 };
 enum class Status : uint8_t { done = 0, refused = 1, elsewhere = 2 };
 constexpr uint8_t kVersion = 1;
@@ -172,6 +174,21 @@ void put_fields(Encoder& out, const DrainRequest&) {
   put_head(out, Kind::drain);
 }
 
+void put_fields(Encoder& out, const LoadRequest&) {
+  put_head(out, Kind::load);
+}
+
+void put_fields(Encoder& out, const BalanceRequest& balance) {
+  put_head(out, Kind::balance);
+  out.put(uint8_t{balance.dry_run});
+}
+
+bool get_flag(Decoder& in) {
+  const auto flag = in.get<uint8_t>();
+  if (flag > 1) in.invalidate();
+  return flag == 1;
+}
+
 std::unexpected<Error> damaged(std::string_view what) {
   return fail(Code::corrupt, fmt::format("{} of another broker cannot be read", what));
 }
@@ -236,6 +253,12 @@ Result<PeerRequest> decode_request(const Slice& body) {
       break;
     case Kind::drain:
       request = DrainRequest{};
+      break;
+    case Kind::load:
+      request = LoadRequest{};
+      break;
+    case Kind::balance:
+      request = BalanceRequest{get_flag(in)};
       break;
   }
   if (!request) return fail(Code::unsupported, fmt::format("a question of kind {}", kind));
@@ -367,6 +390,70 @@ Result<WatchAnswer> decode_watch_answer(const Slice& body) {
       break;
     default:
       in.invalidate();
+  }
+  return whole(in, std::move(answer));
+}
+
+Slice encode(const LoadAnswer& answer) {
+  Encoder out;
+  out.put(static_cast<uint8_t>(answer.condition)).varint(answer.loads.size());
+  for (const StreamLoad& one : answer.loads) out.put(one.stream).varint(one.rate);
+  return finish(out);
+}
+
+Result<LoadAnswer> decode_load_answer(const Slice& body) {
+  Decoder in(body.bytes());
+  LoadAnswer answer;
+  const auto condition = in.get<uint8_t>();
+  if (condition > static_cast<uint8_t>(Condition::going)) in.invalidate();
+  answer.condition = static_cast<Condition>(condition);
+  const size_t count = in.count(21);
+  for (size_t i = 0; i < count && in.ok(); ++i) {
+    const StreamId stream = in.stream_id();
+    answer.loads.push_back({stream, in.varint()});
+  }
+  return whole(in, std::move(answer));
+}
+
+Slice encode(const BalanceAnswer& answer) {
+  Encoder out;
+  put_error(out, answer.error);
+  out.text(answer.message).put(answer.balancer).varint(answer.shares.size());
+  for (const BalanceAnswer::Share& one : answer.shares) {
+    out.put(one.broker).put(one.leaders).put(one.load).put(one.share_ppm).put(one.due_ppm);
+    out.put(uint8_t{one.drained});
+  }
+  out.varint(answer.moves.size());
+  for (const BalanceAnswer::Move& one : answer.moves)
+    out.put(one.stream).put(one.from).put(one.to).text(one.reason);
+  return finish(out);
+}
+
+Result<BalanceAnswer> decode_balance_answer(const Slice& body) {
+  Decoder in(body.bytes());
+  BalanceAnswer answer;
+  answer.error = get_error(in);
+  answer.message = std::string(in.text());
+  answer.balancer = in.get<BrokerId>();
+  const size_t shares = in.count(25);
+  for (size_t i = 0; i < shares && in.ok(); ++i) {
+    BalanceAnswer::Share one;
+    one.broker = in.get<BrokerId>();
+    one.leaders = in.get<uint32_t>();
+    one.load = in.get<uint64_t>();
+    one.share_ppm = in.get<uint32_t>();
+    one.due_ppm = in.get<uint32_t>();
+    one.drained = get_flag(in);
+    answer.shares.push_back(one);
+  }
+  const size_t moves = in.count(29);
+  for (size_t i = 0; i < moves && in.ok(); ++i) {
+    BalanceAnswer::Move one;
+    one.stream = in.stream_id();
+    one.from = in.get<BrokerId>();
+    one.to = in.get<BrokerId>();
+    one.reason = std::string(in.text());
+    answer.moves.push_back(std::move(one));
   }
   return whole(in, std::move(answer));
 }

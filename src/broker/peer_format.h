@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "broker/load.h"
 #include "cluster/cluster.h"
 #include "partition/partition.h"
 
@@ -72,9 +73,15 @@ struct PreferRequest {
 };
 // To a broker: give all that you lead away.
 struct DrainRequest {};
+// To a broker: what do you serve?
+struct LoadRequest {};
+// To the one that balances.
+struct BalanceRequest {
+  bool dry_run = true;  // only tell what would be done
+};
 
 using PeerRequest = std::variant<ForwardedAppend, ForwardedFetch, ForwardedWatch, MoveRequest,
-                                 Adopt, PreferRequest, DrainRequest>;
+                                 Adopt, PreferRequest, DrainRequest, LoadRequest, BalanceRequest>;
 Slice encode(const PeerRequest& request);
 // Records and passports are slices of `body`. unsupported: of another version of this program.
 Result<PeerRequest> decode_request(const Slice& body);
@@ -100,6 +107,44 @@ struct Ends {
 using WatchAnswer = std::variant<Ends, Elsewhere>;
 Slice encode(const WatchAnswer& answer);
 Result<WatchAnswer> decode_watch_answer(const Slice& body);
+
+// How a broker is, as far as it matters to who balances. Numbers never change.
+enum class Condition : uint8_t {
+  ready = 0,
+  taking_over = 1,  // not all that came to it from dead brokers is open
+  drained = 2,      // on demand: it is to lead nothing, until it is given something
+  going = 3,        // it gives away what it leads right now
+};
+struct LoadAnswer {
+  Condition condition = Condition::ready;
+  std::vector<StreamLoad> loads;  // of what it leads, by stream; the idle ones are left out
+};
+Slice encode(const LoadAnswer& answer);
+Result<LoadAnswer> decode_load_answer(const Slice& body);
+
+struct BalanceAnswer {
+  struct Share {
+    BrokerId broker;
+    uint32_t leaders = 0;
+    uint64_t load = 0;       // bytes a second
+    uint32_t share_ppm = 0;  // of the whole, in millionths
+    uint32_t due_ppm = 0;
+    bool drained = false;
+  };
+  struct Move {
+    StreamId stream;
+    BrokerId from;
+    BrokerId to;
+    std::string reason;
+  };
+  record::KafkaError error = record::KafkaError::none;
+  std::string message;
+  BrokerId balancer{-1};
+  std::vector<Share> shares;
+  std::vector<Move> moves;
+};
+Slice encode(const BalanceAnswer& answer);
+Result<BalanceAnswer> decode_balance_answer(const Slice& body);
 
 // Of the other requests: one outcome a partition, in order; of a drain, one.
 struct Outcome {

@@ -61,6 +61,9 @@ TEST(PeerFormat, RequestsComeOutAsTheyWentIn) {
   ASSERT_EQ(prefer.preferences.size(), 1u);
   EXPECT_EQ(prefer.preferences[0].brokers.size(), 2u);
   (void)round(DrainRequest{});
+  (void)round(LoadRequest{});
+  EXPECT_FALSE(round(BalanceRequest{false}).dry_run);
+  EXPECT_TRUE(round(BalanceRequest{true}).dry_run);
 }
 
 TEST(PeerFormat, AnswersComeOutAsTheyWentIn) {
@@ -96,6 +99,29 @@ TEST(PeerFormat, AnswersComeOutAsTheyWentIn) {
       encode(std::vector<Outcome>{{}, {record::KafkaError::not_leader_or_follower, "gone"}}));
   ASSERT_TRUE(outcomes && outcomes->size() == 2);
   EXPECT_EQ((*outcomes)[1].message, "gone");
+}
+
+TEST(PeerFormat, LoadsAndPlansComeOutAsTheyWentIn) {
+  const auto load = decode_load_answer(
+      encode(LoadAnswer{Condition::taking_over, {{kStream, 5}, {kStream, 1ull << 40}}}));
+  ASSERT_TRUE(load && load->loads.size() == 2);
+  EXPECT_EQ(load->condition, Condition::taking_over);
+  EXPECT_EQ(load->loads[1].stream, kStream);
+  EXPECT_EQ(load->loads[1].rate, 1ull << 40);
+
+  BalanceAnswer answer{record::KafkaError::none, "fine", BrokerId(1), {}, {}};
+  answer.shares.push_back({BrokerId(2), 7, 1'000'000, 250'000, 333'333, true});
+  answer.moves.push_back({kStream, BrokerId(2), BrokerId(3), "because"});
+  const Slice encoded = encode(answer);
+  const auto told = decode_balance_answer(encoded);
+  ASSERT_TRUE(told && told->shares.size() == 1 && told->moves.size() == 1);
+  EXPECT_EQ(told->message, "fine");
+  EXPECT_EQ(told->shares[0].due_ppm, 333'333u);
+  EXPECT_TRUE(told->shares[0].drained);
+  EXPECT_EQ(told->moves[0].to, BrokerId(3));
+  EXPECT_EQ(told->moves[0].reason, "because");
+  for (size_t size = 0; size < encoded.size(); ++size)
+    EXPECT_FALSE(decode_balance_answer(encoded.subslice(0, size))) << size;
 }
 
 TEST(PeerFormat, WhatIsNotKnownIsRefusedAndWhatIsCutIsDamage) {

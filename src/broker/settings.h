@@ -59,6 +59,12 @@ struct Settings {
   int64_t drain_max_ms = 30'000;          // at a planned end
   int64_t drain_forward_max_ms = 10'000;  // after it, while clients still send for what has moved
   bool events_topic = true;               // whether events go to the topic of events
+  // Whether leadership is moved by itself, so that all brokers carry their share; how often they
+  // are looked at, how far one may be from what is due to it, and how long what has moved stays.
+  bool balance = true;
+  int64_t balance_interval_ms = 5'000;
+  double balance_tolerance = 0.1;
+  int64_t balance_hold_ms = 30'000;
   group::Options group;
 };
 

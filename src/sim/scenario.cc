@@ -17,6 +17,7 @@ namespace {
 constexpr auto kSettleWithin = 60s;  // once faults have ended
 constexpr uint32_t kGroup = 1;
 constexpr uint64_t kNotTheWorlds = 0x70616365;  // what is drawn here differs from the world's own
+constexpr uint64_t kOfBalance = 0x62616c61;     // and this changes nothing else
 
 double seconds(env::Duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -92,6 +93,9 @@ class Run {
     const bool compress = random_.chance(0.3);
     const uint64_t segment_bytes = 64ull << (10 + random_.below(5));
     const int32_t rebalance_delay_ms = random_.chance(0.5) ? 0 : 500;
+    // Leadership is shared out anew whenever brokers come or go, or none of it is.
+    env::Random of_balance(report_.seed ^ kOfBalance);
+    const bool balance = site_.cluster() && of_balance.chance(0.5);
     for (BrokerHost* host : site_.hosts()) {
       server::Options& options = host->options();
       options.memory_bytes = memory_bytes;
@@ -107,6 +111,9 @@ class Run {
       settings.offsets_topic_partitions = 3;
       settings.retention_check_ms = 1'000;
       settings.group.initial_rebalance_delay_ms = rebalance_delay_ms;
+      settings.balance = balance;
+      settings.balance_interval_ms = 500;
+      settings.balance_hold_ms = 2'000;
     }
     trouble_.begin();
   }

@@ -2,7 +2,7 @@
 #include <set>
 
 #include "protocol/gen/delete_topics.h"
-#include "sim/wire_brokers_test.h"
+#include "sim/wire_cluster_test.h"
 
 // The topic of events: what it holds of failovers and moves, and who may write to it.
 
@@ -135,7 +135,7 @@ TEST_P(WireEvents, WhatIsLeftGoesWithAPlannedEnd) {
   EXPECT_EQ(last->key, "1.1");
 }
 
-class WireEventsOfBrokers : public WireBrokersTest {
+class WireEventsOfBrokers : public WireClusterTest {
  protected:
   void settle() {
     CHECK(world_.run_until([&] { return knows_everywhere(kTopic); }, kPatience));

@@ -3,12 +3,12 @@
 #include "protocol/gen/list_partition_reassignments.h"
 #include "protocol/gen/offset_commit.h"
 #include "protocol/gen/offset_fetch.h"
-#include "sim/wire_brokers_test.h"
+#include "sim/wire_cluster_test.h"
 
 namespace paceline::sim {
 namespace {
 
-class WireMovesTest : public WireBrokersTest {};
+class WireMovesTest : public WireClusterTest {};
 PACELINE_ON_ONE_AND_TWO_SHARDS(WireMovesTest);
 
 TEST_P(WireMovesTest, AProducerAtTheOldLeaderIsServedThroughTheMoveAndAfter) {

@@ -53,12 +53,16 @@ class Brokers:
         self.etcd.start()
         try:
             for number in self.numbers:
-                self.houses[number] = self.house(number)
-                self.houses[number].start()
+                self.add(number)
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def add(self, number):
+        """One more broker, or one of those that begin."""
+        self.houses[number] = self.house(number)
+        self.houses[number].start()
 
     def __exit__(self, *unused):
         for house in self.houses.values():

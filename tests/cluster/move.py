@@ -18,7 +18,8 @@ from harness import binary, check
 from rig import Table, create_topic
 
 PARTITIONS, TOPIC, GROUP = 12, "moving", "movers"
-SETTINGS = {"group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 3}
+# Nobody else is to move anything here.
+SETTINGS = {"paceline.balance.enabled": "false", "group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 3}
 ANSWERED_WITHIN_S = 20
 
 

@@ -1,28 +1,35 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "meta/model.h"
 #include "protocol/gen/alter_partition_reassignments.h"
 #include "protocol/gen/elect_leaders.h"
-#include "protocol/gen/metadata.h"
 #include "sim/bucket.h"
 #include "sim/wire_world_test.h"
 
 namespace paceline::sim {
 
-// Three brokers that share everything durable, and clients that stay where they are while
-// leadership moves.
-class WireBrokersTest : public WireTest {
+// Brokers that share everything durable, and clients that stay where they are while leadership
+// moves. Nothing is balanced unless a test wants it.
+class WireClusterTest : public WireTest {
  protected:
-  WireBrokersTest() {
-    for (int number = 1; number <= 3; ++number) {
+  // All but the last ones, which come later, are started. `change` may change their settings.
+  using Change = std::function<void(int number, broker::Settings&)>;
+  explicit WireClusterTest(int count = 3, int later = 0, const Change& change = {}) {
+    for (int number = 1; number <= count + later; ++number) {
       auto host = std::make_unique<BrokerHost>(world_, fmt::format("b{}", number), GetParam());
       server::Options& made = host->options();
       made.settings.broker = BrokerId(number);
       made.settings.offsets_topic_partitions = 1;
       made.settings.group.initial_rebalance_delay_ms = 0;
       made.settings.drain_forward_max_ms = 1'000;
+      made.settings.balance = false;
+      if (change) change(number, made.settings);
       made.places.metadata = "etcd";
       made.places.wal = "objects:";
       made.open_metadata = [this](env::Shard&) -> Result<std::unique_ptr<meta::Store>> {
@@ -36,12 +43,14 @@ class WireBrokersTest : public WireTest {
       made.peer->advertised = {"", host->name(), 9093};
       hosts_.push_back(std::move(host));
     }
-    for (auto& host : hosts_) host->start();
-    CHECK(world_.run_until(
-        [&] { return std::ranges::all_of(hosts_, [](auto& host) { return host->serving(); }); },
-        kPatience));
+    for (int number = 1; number <= count; ++number) host(number).start();
+    CHECK(world_.run_until([&] { return std::ranges::count_if(hosts_, &serves) == count; },
+                           kPatience));
     clients_.resize(hosts_.size());
   }
+
+  static bool serves(const std::unique_ptr<BrokerHost>& host) { return host->serving(); }
+  BrokerHost& host(int number) { return *hosts_[static_cast<size_t>(number - 1)]; }
 
   WireClient& at(int number) {
     auto& client = clients_[static_cast<size_t>(number - 1)];

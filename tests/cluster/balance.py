@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""Three brokers on one etcd and one shared folder, an open-loop producer and a reader: a fourth joins and carries its share
+of partitions and of load, and no record is lost, doubled or out of order, and no client told of an error; one is killed, and
+when it is back its leaders come back; a dry run says what would move, and nothing does.
+
+  balance.py [--partitions N]
+"""
+import argparse
+import json
+import subprocess
+import sys
+import time
+
+from brokers import Brokers
+from harness import binary, check
+from move import TOPIC, Load, Member, judge
+from rig import Table, create_topic
+
+SETTINGS = {"group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 3}
+SHARED_WITHIN_S = 10
+
+
+def balance(address, *words):
+    command = [binary(), "cluster", "balance", *words, "-b", address, "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    check(done.returncode == 0, f"{' '.join(command[1:])}: {done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def led_by(cluster, topic, asked):
+    counts = {}
+    for leader in cluster.leaders(topic, asked).values():
+        counts[leader] = counts.get(leader, 0) + 1
+    return counts
+
+
+def wait_for(what, seconds, done):
+    began = time.monotonic()
+    while not done():
+        check(time.monotonic() - began < seconds, f"{what}: not within {seconds} s")
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def start_load(cluster, idle):
+    create_topic(cluster.address(1), TOPIC, 12)
+    create_topic(cluster.address(1), "idle", idle)
+    member = Member(cluster.addresses, "reader")
+    wait_for("the group comes together", 30, lambda: member.assigned)
+    load = Load(cluster.addresses)
+    load.thread.start()
+    time.sleep(2)
+    return load, member
+
+
+def settle(cluster, load, member, since):
+    time.sleep(1)
+    load.settle()
+    judge(load, [member])
+    check(not member.errors, f"the reader was told: {[str(error) for error in member.errors[:3]]}")
+    member.close()
+    for number, house in cluster.houses.items():
+        house.expect_alive(f"in the end: broker {number}")
+    slow = sorted(1000 * took for sent, _, took in load.slow if sent >= since)
+    return f"{len(slow)} answers meanwhile, p50 {slow[len(slow) // 2]:.1f} max {slow[-1]:.0f} ms"
+
+
+def events_of(cluster, since_ms=0):
+    return [event["detail"] for number in cluster.houses for event in cluster.events(number, "balance.moved", since_ms)]
+
+
+def joins_and_returns(partitions):
+    """The fourth joins; then one of them dies and comes back."""
+    with Brokers(settings=SETTINGS) as cluster:
+        load, member = start_load(cluster, partitions)
+        before = balance(cluster.address(2), "--dry-run")
+        check(len(before["items"]) == 3, f"three brokers, and told of {before['items']}")
+        began = time.monotonic()
+        cluster.add(4)
+        up = time.monotonic() - began
+        share = partitions / 4
+        joined = wait_for("the fourth carries its share", SHARED_WITHIN_S,
+                          lambda: led_by(cluster, "idle", 1).get(4, 0) >= 0.9 * share)
+        after = balance(cluster.address(4), "--dry-run")
+        shares = {item["broker"]: float(item["share_percent"]) for item in after["items"]}
+        check(all(abs(one - 25) <= 5 for one in shares.values()), f"shares: {shares}")
+        check(max(led_by(cluster, TOPIC, 1).values()) <= 5, f"the busy ones: {led_by(cluster, TOPIC, 1)}")
+        time.sleep(1)
+        told = settle(cluster, load, member, began)
+
+        led = led_by(cluster, "idle", 1)
+        cluster.houses[3].kill()
+        wait_for("others take over", 15, lambda: 3 not in led_by(cluster, "idle", 1))
+        time.sleep(1)
+        cluster.houses[3].start()
+        returned = wait_for("its leaders come back", SHARED_WITHIN_S,
+                            lambda: led_by(cluster, "idle", 1).get(3, 0) == led[3])
+        details = events_of(cluster)
+        check(any("preferred leader" in one for one in details), f"the reasons: {details[:3]}")
+        return (f"{partitions} idle partitions and 12 busy ones: a fourth broker (ready after {up:.1f} s) had its share "
+                f"{joined:.1f} s later, shares {shares}; {told}; {led[3]} leaders came back {returned:.1f} s after a return")
+
+
+def dry_run_moves_nothing():
+    with Brokers(settings={**SETTINGS, "auto.leader.rebalance.enable": "false"}) as cluster:
+        create_topic(cluster.address(1), "idle", 60)
+        cluster.add(4)
+        time.sleep(3)
+        before = cluster.leaders("idle", 1)
+        check(4 not in before.values(), "it is balanced although that is off")
+        plan = balance(cluster.address(4), "--dry-run")
+        check(len(plan["moves"]) >= 13, f"{len(plan['moves'])} moves to a broker without leaders")
+        check(all(move["to"] == 4 and move["reason"] for move in plan["moves"]), f"moves: {plan['moves'][:2]}")
+        time.sleep(1)
+        check(cluster.leaders("idle", 1) == before, "a dry run has moved something")
+        done = balance(cluster.address(3))
+        took = wait_for("the moves are made", 10,
+                        lambda: led_by(cluster, "idle", 1).get(4, 0) == len(done["moves"]))
+        check(not balance(cluster.address(2), "--dry-run")["moves"], "something is left to move")
+        return f"{len(plan['moves'])} moves planned, none made; on demand in {took:.2f} s. {plan['moves'][0]['reason']}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="each broker carries its share")
+    parser.add_argument("--partitions", type=int, default=300)
+    options = parser.parse_args()
+    began, table = time.monotonic(), Table("balance")
+    print(f"balance: {binary()}", flush=True)
+    table.case("a broker joins, one returns", lambda: joins_and_returns(options.partitions))
+    table.case("a dry run, and one on demand", dry_run_moves_nothing)
+    return table.finish(began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
