@@ -253,6 +253,8 @@ void read_settings(Config& config, const Values& values) {
   settings.broker = BrokerId(static_cast<int32_t>(
       values.text("node.id") ? values.number("node.id") : values.number("broker.id")));
   settings.rack = values.text("broker.rack").value_or("");
+  settings.near_reads =
+      !values.text("replica.selector.class").value_or("").ends_with(".LeaderSelector");
   settings.request_bytes_max = static_cast<uint32_t>(values.number("socket.request.max.bytes"));
   settings.fetch_bytes_max = static_cast<uint32_t>(values.number("fetch.max.bytes"));
   settings.connections_max = static_cast<uint32_t>(values.number("max.connections"));

@@ -2,6 +2,7 @@
 #include "broker/forward.h"
 #include "broker/leader_hints.h"
 #include "broker/lookup.h"
+#include "broker/nearby.h"
 #include "protocol/gen/fetch.h"
 
 namespace paceline::broker {
@@ -17,6 +18,8 @@ struct Read {
   std::optional<Relay::Target> leader;  // another broker, as its shard says
   bool elsewhere = false;               // it was read from there
   bool again = false;                   // it has just moved
+  bool nearby = false;                  // another broker leads it, and the client is of our rack
+  std::optional<BrokerId> sent_to;      // a broker of the client's rack
 
   StreamId stream() const { return {topic_id, static_cast<uint32_t>(index)}; }
 };
@@ -26,7 +29,15 @@ struct FetchState {
   size_t bytes = 0;
   AnswerMemory::Hold held;  // for `bytes`
   bool failed = false;
-  bool too_big = false;  // there is data, and no memory to answer with it
+  bool sent = false;           // somewhere else, which they are to hear of at once
+  bool too_big = false;        // there is data, and no memory to answer with it
+  std::string_view rack = {};  // the client's, if it can be sent to a broker of it
+  std::shared_ptr<const cluster::Image> image = {};
+
+  // Of our rack: it may read here what others lead.
+  bool is_near(const Node& node) const {
+    return !rack.empty() && rack == node.settings().rack && node.settings().near_reads;
+  }
 };
 
 // What is here, or was lately: the partition's shard knows.
@@ -41,9 +52,22 @@ Task<void> read_on(Node* node, ShardHost* host, FetchState* state, size_t bytes_
       continue;
     }
     Hosted* hosted = host->find(read.topic_id, read.index);
+    if (!hosted && !read.led_here && state->is_near(*node)) {
+      read.nearby = true;
+      continue;
+    }
     if (!hosted) {
       read.error =
           read.led_here ? KafkaError::leader_not_available : KafkaError::not_leader_or_follower;
+      continue;
+    }
+    if (read.what.from < hosted->partition->settled() &&
+        read.what.from >= hosted->partition->log_start())
+      read.sent_to = reader_in_rack(*node, *state->image, state->rack, read.stream());
+    if (read.sent_to) {
+      read.fetched.high_watermark = hosted->partition->high_watermark();
+      read.fetched.last_stable_offset = read.fetched.high_watermark;
+      read.fetched.log_start = hosted->partition->log_start();
       continue;
     }
     partition::FetchRequest what = read.what;
@@ -99,6 +123,28 @@ Task<void> read_elsewhere(Request& request, FetchState& state, size_t bytes_max,
   }
 }
 
+// What others lead and have uploaded, for a client of our rack.
+Task<void> read_all_nearby(Request& request, FetchState& state, size_t bytes_max, bool full) {
+  for (Read& read : state.reads) {
+    if (read.error != KafkaError::none || !read.nearby) continue;
+    const size_t left = bytes_max > state.bytes ? bytes_max - state.bytes : 0;
+    partition::FetchRequest what = read.what;
+    what.bytes_max = std::min(what.bytes_max, left);
+    what.at_least_one = state.bytes == 0 && !full;
+    const cluster::TopicImage* topic = state.image->topic(read.topic_id);
+    auto fetched = co_await read_nearby(request.node, request.shard, read.stream(),
+                                        topic->partitions[static_cast<size_t>(read.index)], what);
+    if (!fetched) {
+      read.error = fetched.error();
+      continue;
+    }
+    state.bytes += fetched->bytes;
+    read.fetched = std::move(*fetched);
+    request.node.host_of(request.shard)
+        .metrics.nearby_reads.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
 // One pass over all partitions: the first one with data may exceed its limits by one batch, so that
 // a consumer always gets on; the rest share what is left of the answer. While unsent answers hold
 // all their memory, only small batches are read.
@@ -108,6 +154,8 @@ Task<void> read_all(Request& request, FetchState& state, size_t bytes_wanted) {
     read.leader.reset();
     read.elsewhere = false;
     read.again = false;
+    read.nearby = false;
+    read.sent_to.reset();
   }
   state.bytes = 0;
   state.held = {};
@@ -127,12 +175,14 @@ Task<void> read_all(Request& request, FetchState& state, size_t bytes_wanted) {
     });
   }
   co_await read_elsewhere(request, state, bytes_max, full);
+  co_await read_all_nearby(request, state, bytes_max, full);
   state.held = memory.hold(state.bytes);
   state.failed = std::any_of(state.reads.begin(), state.reads.end(),
                              [](const Read& read) { return read.error != KafkaError::none; });
+  state.sent = std::ranges::any_of(state.reads, [](const Read& read) { return !!read.sent_to; });
   state.too_big = full && state.bytes == 0 &&
                   std::any_of(state.reads.begin(), state.reads.end(), [](const Read& read) {
-                    return read.fetched.high_watermark > read.what.from;
+                    return !read.sent_to && read.fetched.high_watermark > read.what.from;
                   });
 }
 
@@ -235,7 +285,8 @@ Task<void> long_poll(Request& request, FetchState& state, size_t bytes_min, size
       co_await env::sleep_for(request.shard, kBetweenLeaders);
       continue;
     }
-    if (state.failed || state.bytes >= bytes_min || request.shard.now() >= deadline) break;
+    if (state.failed || state.sent || state.bytes >= bytes_min || request.shard.now() >= deadline)
+      break;
     if (request.node.stopping()) break;
     // What has moved is listened to where it is, and looked at once more after that.
     if (auto now = placement(state); now != placed) {
@@ -265,6 +316,7 @@ void answer_partition(Read& read, const protocol::FetchRequest& message,
   one.last_stable_offset = read.fetched.last_stable_offset.value;
   one.log_start_offset = read.fetched.log_start.value;
   one.records = std::move(read.fetched.records);
+  if (read.sent_to) one.preferred_read_replica = read.sent_to->value;
 }
 
 }  // namespace
@@ -284,6 +336,8 @@ Task<Reply> handle_fetch(Request& request) {
       request.version >= 15 ? message.replica_state.replica_id : message.replica_id;
   const auto image = request.node.image();
   FetchState state;
+  state.image = image;
+  if (request.version >= 11) state.rack = message.rack_id;
   for (const auto& topic : message.topics) {
     const cluster::TopicImage* found =
         request.version >= 13 ? image->topic(topic.topic_id) : image->topic(topic.topic);
@@ -325,7 +379,8 @@ Task<Reply> handle_fetch(Request& request) {
     co_await env::sleep_for(request.shard, kBetweenLeaders);
     co_await read_all(request, state, bytes_max);
   }
-  if (!state.reads.empty() && !state.failed && state.bytes < bytes_min && wait_ms > 0)
+  if (!state.reads.empty() && !state.failed && !state.sent && state.bytes < bytes_min &&
+      wait_ms > 0)
     co_await long_poll(request, state, bytes_min, bytes_max, deadline);
   if (state.too_big) co_await wait_for_memory(request, state, bytes_max);
   for (Read& read : state.reads) {
@@ -351,7 +406,10 @@ Task<Reply> handle_fetch(Request& request) {
   Metrics& metrics = request.node.host_of(request.shard).metrics;
   metrics.bytes_out.fetch_add(state.bytes, std::memory_order_relaxed);
   if (state.failed) metrics.fetch_failed.fetch_add(1, std::memory_order_relaxed);
-  for (const Read& read : state.reads) request.complain(read.error);
+  for (const Read& read : state.reads) {
+    request.complain(read.error);
+    if (read.sent_to) metrics.sent_nearby.fetch_add(1, std::memory_order_relaxed);
+  }
   Reply reply = reply_with(request, response);
   reply.failed = state.failed;
   co_return reply;

@@ -30,6 +30,10 @@ constexpr KeySpec kBrokerKeys[] = {
     {"security.inter.broker.protocol", string, "PLAINTEXT", kHonour,
      "The protocol between brokers."},
     {"broker.rack", string, "", kHonour, "The zone of this broker.", false},
+    {"replica.selector.class", class_name,
+     "org.apache.kafka.common.replica.RackAwareReplicaSelector", kHonour,
+     "Whether consumers that name a client.rack read uploaded records from a broker of it; "
+     "...LeaderSelector: they do not. No other class can be loaded."},
     {"socket.request.max.bytes", int32, "104857600", kHonour, "The largest request."},
     {"socket.listen.backlog.size", int32, "50", kAccept, "The system's own backlog is used."},
     {"max.connections", int32, "20000", kHonour, "Connections of the broker."},
@@ -200,8 +204,6 @@ constexpr KeySpec kBrokerKeys[] = {
      "access control is not built yet; remove it", false},
     {"connections.max.reauth.ms", int64, "", kRefuse, "authentication is not built yet; remove it",
      false},
-    {"replica.selector.class", class_name, "", kRefuse, "one broker serves all reads; remove it",
-     false},
     // Families.
     {"zookeeper.*", string, "", kRefuse, "ZooKeeper is not used; remove it", false},
     {"sasl.*", string, "", kRefuse,
@@ -304,6 +306,9 @@ std::optional<std::string> refused_value(std::string_view key, std::string_view 
     return "all data is already in the object store; remove it";
   if (key == "process.roles" && value == "controller")
     return "there is no separate controller; use broker, or broker,controller";
+  if (key == "replica.selector.class" && !value.empty() && !value.ends_with(".LeaderSelector") &&
+      !value.ends_with(".RackAwareReplicaSelector"))
+    return "plug-in classes cannot be loaded; remove it";
   if (find_topic_key(key) && !value.empty()) {
     auto checked = TopicConfigs({}).check_topic({{std::string(key), std::string(value)}});
     if (!checked) return std::move(checked).error().message;

@@ -72,6 +72,12 @@ struct ShardHost {
   Complaints complaints;
   Refusals refusals;
   std::array<bool, Metrics::kApisMax> left_over_told{};  // by API
+  // Where streams that others lead lie, for consumers near us on connections of this shard.
+  struct KnownExcerpt {
+    Slice bytes;
+    env::Instant until;
+  };
+  std::unordered_map<StreamId, KnownExcerpt> excerpts;
   // Connections that wait for their client to read, in the order in which they began to.
   std::list<Connection*> unread;
 

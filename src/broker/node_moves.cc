@@ -5,6 +5,7 @@
 #include "broker/errors.h"
 #include "broker/forward.h"
 #include "broker/mover.h"
+#include "broker/nearby.h"
 #include "broker/node.h"
 
 // What planned moves need of the node: who leads what has left, and what other brokers ask.
@@ -161,6 +162,8 @@ Task<Result<Slice>> Node::serve_call(BrokerId from, Slice body) {
     co_return encode(co_await serve_fetch(*this, shard_, std::move(*fetch)));
   if (auto* watch = std::get_if<ForwardedWatch>(&request))
     co_return encode(co_await serve_watch(*this, shard_, *watch));
+  if (const auto* excerpt = std::get_if<ExcerptRequest>(&request))
+    co_return encode(co_await serve_excerpt(*this, shard_, *excerpt));
   if (std::holds_alternative<LoadRequest>(request)) co_return encode(co_await load());
   if (const auto* balance = std::get_if<BalanceRequest>(&request))
     co_return encode(co_await balancer_->balance(balance->dry_run));

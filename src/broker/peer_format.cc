@@ -17,7 +17,8 @@ enum class Kind : uint8_t {
   prefer = 6,
   drain = 7,
   load = 8,
-  balance = 9
+  balance = 9,
+  excerpt = 10
 };
 enum class Status : uint8_t { done = 0, refused = 1, elsewhere = 2 };
 constexpr uint8_t kVersion = 1;
@@ -183,6 +184,18 @@ void put_fields(Encoder& out, const BalanceRequest& balance) {
   out.put(uint8_t{balance.dry_run});
 }
 
+void put_fields(Encoder& out, const ExcerptRequest& excerpt) {
+  put_head(out, Kind::excerpt);
+  out.put(excerpt.stream).put(excerpt.epoch).put(excerpt.from);
+}
+ExcerptRequest get_excerpt(Decoder& in) {
+  ExcerptRequest excerpt;
+  excerpt.stream = in.stream_id();
+  excerpt.epoch = in.get<Epoch>();
+  excerpt.from = in.get<Offset>();
+  return excerpt;
+}
+
 bool get_flag(Decoder& in) {
   const auto flag = in.get<uint8_t>();
   if (flag > 1) in.invalidate();
@@ -259,6 +272,9 @@ Result<PeerRequest> decode_request(const Slice& body) {
       break;
     case Kind::balance:
       request = BalanceRequest{get_flag(in)};
+      break;
+    case Kind::excerpt:
+      request = get_excerpt(in);
       break;
   }
   if (!request) return fail(Code::unsupported, fmt::format("a question of kind {}", kind));
@@ -385,6 +401,32 @@ Result<WatchAnswer> decode_watch_answer(const Slice& body) {
       answer = Ends{start, in.get<Offset>()};
       break;
     }
+    case Status::elsewhere:
+      answer = get_elsewhere(in);
+      break;
+    default:
+      in.invalidate();
+  }
+  return whole(in, std::move(answer));
+}
+
+Slice encode(const ExcerptAnswer& answer) {
+  Encoder out;
+  std::visit(Overloaded{[&](const Slice& excerpt) {
+                          out.put(static_cast<uint8_t>(Status::done)).raw(excerpt.bytes());
+                        },
+                        [&](const Elsewhere& elsewhere) { put_elsewhere(out, elsewhere); }},
+             answer);
+  return finish(out);
+}
+
+Result<ExcerptAnswer> decode_excerpt_answer(const Slice& body) {
+  Decoder in(body.bytes());
+  ExcerptAnswer answer;
+  switch (static_cast<Status>(in.get<uint8_t>())) {
+    case Status::done:
+      answer = Slice(body.buffer(), in.raw(in.remaining()));
+      break;
     case Status::elsewhere:
       answer = get_elsewhere(in);
       break;

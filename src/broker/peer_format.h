@@ -80,8 +80,16 @@ struct BalanceRequest {
   bool dry_run = true;  // only tell what would be done
 };
 
-using PeerRequest = std::variant<ForwardedAppend, ForwardedFetch, ForwardedWatch, MoveRequest,
-                                 Adopt, PreferRequest, DrainRequest, LoadRequest, BalanceRequest>;
+// To the leader: where does what is uploaded lie from there on?
+struct ExcerptRequest {
+  StreamId stream;
+  Epoch epoch;
+  Offset from;
+};
+
+using PeerRequest =
+    std::variant<ForwardedAppend, ForwardedFetch, ForwardedWatch, MoveRequest, Adopt, PreferRequest,
+                 DrainRequest, LoadRequest, BalanceRequest, ExcerptRequest>;
 Slice encode(const PeerRequest& request);
 // Records and passports are slices of `body`. unsupported: of another version of this program.
 Result<PeerRequest> decode_request(const Slice& body);
@@ -107,6 +115,11 @@ struct Ends {
 using WatchAnswer = std::variant<Ends, Elsewhere>;
 Slice encode(const WatchAnswer& answer);
 Result<WatchAnswer> decode_watch_answer(const Slice& body);
+
+// As stream::Stream::excerpt() says it.
+using ExcerptAnswer = std::variant<Slice, Elsewhere>;
+Slice encode(const ExcerptAnswer& answer);
+Result<ExcerptAnswer> decode_excerpt_answer(const Slice& body);
 
 // How a broker is, as far as it matters to who balances. Numbers never change.
 enum class Condition : uint8_t {

@@ -62,6 +62,10 @@ TEST(PeerFormat, RequestsComeOutAsTheyWentIn) {
   EXPECT_EQ(prefer.preferences[0].brokers.size(), 2u);
   (void)round(DrainRequest{});
   (void)round(LoadRequest{});
+  const auto excerpt = round(ExcerptRequest{kStream, Epoch(4), Offset(9)});
+  EXPECT_EQ(excerpt.stream, kStream);
+  EXPECT_EQ(excerpt.epoch, Epoch(4));
+  EXPECT_EQ(excerpt.from, Offset(9));
   EXPECT_FALSE(round(BalanceRequest{false}).dry_run);
   EXPECT_TRUE(round(BalanceRequest{true}).dry_run);
 }
@@ -95,6 +99,12 @@ TEST(PeerFormat, AnswersComeOutAsTheyWentIn) {
   const auto ends = decode_watch_answer(encode(WatchAnswer(Ends{Offset(1), Offset(2)})));
   ASSERT_TRUE(ends);
   EXPECT_EQ(std::get<Ends>(*ends).end, Offset(2));
+  const auto excerpt = decode_excerpt_answer(encode(ExcerptAnswer(slice("where it lies"))));
+  ASSERT_TRUE(excerpt);
+  EXPECT_EQ(to_string(std::get<Slice>(*excerpt).bytes()), "where it lies");
+  const auto moved = decode_excerpt_answer(encode(ExcerptAnswer(Elsewhere{kLane, Epoch(8)})));
+  ASSERT_TRUE(moved);
+  EXPECT_EQ(std::get<Elsewhere>(*moved).epoch, Epoch(8));
   const auto outcomes = decode_outcomes(
       encode(std::vector<Outcome>{{}, {record::KafkaError::not_leader_or_follower, "gone"}}));
   ASSERT_TRUE(outcomes && outcomes->size() == 2);

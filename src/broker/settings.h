@@ -18,6 +18,7 @@ namespace paceline::broker {
 struct Settings {
   BrokerId broker{1};
   std::string rack;
+  bool near_reads = true;  // consumers are sent to brokers of their rack, where that can be
   std::vector<meta::Endpoint> listeners;   // bound addresses
   std::vector<meta::Endpoint> advertised;  // what clients are told, by listener name
 

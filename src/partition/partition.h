@@ -149,6 +149,9 @@ class Partition {
   virtual Offset high_watermark() const = 0;
   virtual Epoch epoch() const = 0;
   virtual uint64_t bytes() const = 0;
+  // For readers on other brokers, as stream::Stream says.
+  virtual Offset settled() const = 0;
+  virtual Slice excerpt(Offset from) const = 0;
 
   // A planned move away, seen from here. From the call of pause() on, appends and trims wait
   // inside, in order; reads go on. Resumes when all that was called before has its outcome: the

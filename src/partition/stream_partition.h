@@ -48,6 +48,10 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Offset high_watermark() const override { return stream_ ? stream_->end() : closed_end_; }
   Epoch epoch() const override { return options_.epoch; }
   uint64_t bytes() const override { return stream_ ? stream_->bytes() : 0; }
+  Offset settled() const override { return stream_ ? stream_->settled() : closed_start_; }
+  Slice excerpt(Offset from) const override {
+    return stream_ && !closing_ && !moved_ ? stream_->excerpt(from) : Slice();
+  }
   Task<Result<Offset>> pause() override;
   void resume() override;
   void moved() override;

@@ -193,6 +193,12 @@ Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Insta
   text.one("paceline_forwarded_batches_total", "counter",
            "Batches for partitions that have moved, sent on to their leaders.",
            total(node, &Metrics::forwarded_appends));
+  text.one("paceline_nearby_reads_total", "counter",
+           "Partitions of fetches served to consumers of this rack, which other brokers lead.",
+           total(node, &Metrics::nearby_reads));
+  text.one("paceline_sent_nearby_total", "counter",
+           "Partitions of fetches whose consumer was sent to a broker of its rack.",
+           total(node, &Metrics::sent_nearby));
   text.one("paceline_forwarded_reads_total", "counter",
            "Reads of partitions that have moved, sent on to their leaders.",
            total(node, &Metrics::forwarded_reads));

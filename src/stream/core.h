@@ -78,6 +78,8 @@ class StoredStream final : public Stream {
   Task<Result<std::optional<Batch>>> first_batch_since(int64_t timestamp) override;
   Task<Result<std::optional<Batch>>> batch_of_max_timestamp() override;
   Offset retention_start(const RetentionLimits& limits) const override;
+  Offset settled() const override;
+  Slice excerpt(Offset from) const override;
 
   // The owner's side of open and close.
   Task<Result<Recovered>> recover_owner();
@@ -181,6 +183,10 @@ class Part {
   // Drops the oldest uploaded batches above the shard's share of the budget.
   void evict();
 
+  Task<Result<std::shared_ptr<const ObjectReader::Block>>> excerpt_block(ObjectId object,
+                                                                         StreamId stream,
+                                                                         Offset at);
+
   // Everything that entered before has left when this returns: one caller at a time.
   env::Gate::Pass enter() { return gates_[gate_].enter(); }
   Task<void> flush();
@@ -235,6 +241,8 @@ class Core : public std::enable_shared_from_this<Core> {
                                      Storage::CommitAdoption commit);  // on the owner shard
   static Task<void> forget_adopted(std::shared_ptr<Core> core, StreamId id);
   Task<void> release(StreamId id);  // on the owner shard
+  // excerpt.cc
+  Task<Result<ReadResult>> read_excerpt(env::Shard& home, Slice bytes, ReadRequest request);
   // What is in our log up to here is in the streams that a cut takes, as far as it counts.
   Position covered_end() const;
   Part::StreamSet undecided() const;

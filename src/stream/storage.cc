@@ -53,6 +53,11 @@ class RunningStorage final : public Storage {
     co_await env::call_on(core->owner(), home, releasing);
   }
 
+  Task<Result<ReadResult>> read_excerpt(env::Shard& home, Slice excerpt,
+                                        ReadRequest request) override {
+    return core_->read_excerpt(home, std::move(excerpt), request);
+  }
+
   Task<Result<void>> upload_now(env::Shard& home) override {
     if (!core_->damaged.empty()) co_return fail(Code::corrupt, core_->damaged);
     Core* core = core_.get();

@@ -93,6 +93,12 @@ class Stream {
   // Where the start may move to. Whole extents (one stream's share of an object) only, never above
   // the uploaded end.
   virtual Offset retention_start(const RetentionLimits& limits) const = 0;
+  // For readers on brokers that do not have it open. Below this everything is uploaded, and more is
+  // uploaded above it.
+  virtual Offset settled() const = 0;
+  // Where what is uploaded lies from `from` on, as far as it goes, for Storage::read_excerpt()
+  // elsewhere; for as long as half of Options::delete_grace_ms. Empty: it is not uploaded, or gone.
+  virtual Slice excerpt(Offset from) const = 0;
 };
 
 // The lanes of other brokers that name a given one as a successor.
@@ -236,6 +242,12 @@ class Storage {
   // Its source: another lane leads it now; it is dropped from our directories, its objects stay.
   // REQUIRES: closed.
   virtual Task<void> release(env::Shard& home, StreamId id) = 0;
+
+  // A read of a stream that is open on another broker, by what it said of it: whole batches below
+  // what it had uploaded then, and its start and end of then; none: the excerpt does not reach
+  // `from`. out_of_range: below the start; corrupt: it is none, or its objects are gone or damaged.
+  virtual Task<Result<ReadResult>> read_excerpt(env::Shard& home, Slice excerpt,
+                                                ReadRequest request) = 0;
 
   // A lane of another broker is sealed, and ours is among its successors: seals and reads what it
   // was responsible for, in the background, so that its streams can be opened from it. From any

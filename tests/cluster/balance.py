@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Three brokers on one etcd and one shared folder, an open-loop producer and a reader: a fourth joins and carries its share
 of partitions and of load, and no record is lost, doubled or out of order, and no client told of an error; one is killed, and
-when it is back its leaders come back; a dry run says what would move, and nothing does.
+when it is back its leaders come back; a dry run says what would move, and nothing does; a consumer reads in its own rack.
 
   balance.py [--partitions N]
 """
@@ -10,11 +10,13 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 
 from brokers import Brokers
+from confluent_kafka import Consumer, Producer, TopicPartition
 from harness import binary, check
 from move import TOPIC, Load, Member, judge
-from rig import Table, create_topic
+from rig import Table, create_topic, free_port
 
 SETTINGS = {"group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 3}
 SHARED_WITHIN_S = 10
@@ -120,6 +122,61 @@ def dry_run_moves_nothing():
         return f"{len(plan['moves'])} moves planned, none made; on demand in {took:.2f} s. {plan['moves'][0]['reason']}"
 
 
+def metric(address, name):
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().split("\n")
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+def reads_nearby():
+    """A consumer that names its rack reads what is uploaded there, the rest at the leader, and has no hole in between."""
+    ports = {number: f"127.0.0.1:{free_port()}" for number in (1, 2, 3)}
+    settings = {**SETTINGS, "paceline.balance.enabled": "false", "paceline.upload.age.ms": 300}
+    with Brokers(settings=settings, each=lambda number: {"broker.rack": f"rack-{number}",
+                                                         "paceline.admin.listen": ports[number]}) as cluster:
+        create_topic(cluster.address(1), TOPIC, 1)
+        leader = cluster.leaders(TOPIC, 1)[0]
+        near = leader % 3 + 1
+        producer = Producer({"bootstrap.servers": cluster.addresses, "enable.idempotence": True, "log_level": 0})
+        consumer = Consumer({"bootstrap.servers": cluster.addresses, "group.id": "near", "client.rack": f"rack-{near}",
+                             "auto.offset.reset": "error", "enable.auto.commit": False, "log_level": 0})
+        sent, got = 0, []
+
+        def produce(count):
+            nonlocal sent
+            for _ in range(count):
+                producer.produce(TOPIC, b"%08d" % sent + bytes(1000), partition=0)
+                sent += 1
+            check(producer.flush(20) == 0, "records are not answered")
+
+        def consume(until, seconds):
+            end = time.monotonic() + seconds
+            while len(got) < until and time.monotonic() < end:
+                for message in consumer.consume(500, 0.1):
+                    check(message.error() is None, f"the consumer was told: {message.error()}")
+                    got.append(message)
+            check(len(got) == until, f"{len(got)} of {until} records within {seconds} s")
+
+        for _ in range(6):
+            produce(1000)
+            time.sleep(0.5)
+        consumer.assign([TopicPartition(TOPIC, 0, 0)])
+        began = time.monotonic()
+        consume(sent, 30)
+        took = time.monotonic() - began
+        history, tail_from = metric(ports[near], "paceline_nearby_reads_total"), sent
+        for _ in range(10):
+            produce(10)
+            consume(sent, 20)
+        check([message.offset() for message in got] == list(range(sent)), "not in a row")
+        check(all(message.value()[:8] == b"%08d" % i for i, message in enumerate(got)), "another record")
+        consumer.close()
+        sent_away = metric(ports[leader], "paceline_sent_nearby_total")
+        check(sent_away >= 1 and history >= 1, f"the leader sent {sent_away} away, {history} reads were served nearby")
+        return (f"{tail_from} records in {took:.2f} s, {history:.0f} fetches of them served in the consumer's rack; then "
+                f"{sent - tail_from} as they came")
+
+
 def main():
     parser = argparse.ArgumentParser(description="each broker carries its share")
     parser.add_argument("--partitions", type=int, default=300)
@@ -128,6 +185,7 @@ def main():
     print(f"balance: {binary()}", flush=True)
     table.case("a broker joins, one returns", lambda: joins_and_returns(options.partitions))
     table.case("a dry run, and one on demand", dry_run_moves_nothing)
+    table.case("a consumer reads in its rack", reads_nearby)
     return table.finish(began)
 
 

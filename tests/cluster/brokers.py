@@ -23,9 +23,10 @@ class Brokers:
     """`with Brokers() as brokers:`; brokers.houses are by node id, from 1.
 
     `store`: one of tests/stores that runs, for log and objects. `network`: each broker and each member of etcd is a host of its
-    own there."""
+    own there. `each`: what one broker has besides, by its number."""
 
-    def __init__(self, count=3, settings=None, base=None, members=1, store=None, network=None):
+    def __init__(self, count=3, settings=None, base=None, members=1, store=None, network=None, each=None):
+        self.each = each or (lambda _: {})
         self.numbers = tuple(range(1, count + 1))
         self.settings = settings or {}
         self.folder = tempfile.mkdtemp(prefix="paceline-cluster-", dir=base)
@@ -41,7 +42,7 @@ class Brokers:
     def house(self, number):
         house = House(os.path.join(self.folder, str(number)), {
             "node.id": number, "paceline.metadata": self.etcd.url("cluster"), "paceline.admin.listen": "none", **self.places(),
-            **self.settings})
+            **self.settings, **self.each(number)})
         if self.store:
             house.environment = self.store.environment()
         if self.network:
