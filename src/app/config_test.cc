@@ -175,6 +175,40 @@ TEST(Config, BoundsOfNotice) {
             std::string::npos);
 }
 
+TEST(Config, Balance) {
+  auto settings = [](std::string_view text) {
+    auto config = load(std::string(kShared) + std::string(text));
+    EXPECT_TRUE(config) << config.error().message;
+    return config ? config->server.settings : broker::Settings{};
+  };
+  EXPECT_TRUE(settings("").balance);
+  EXPECT_DOUBLE_EQ(settings("").balance_tolerance, 0.1);
+  EXPECT_FALSE(settings("auto.leader.rebalance.enable=false\n").balance);
+  EXPECT_FALSE(settings("paceline.balance.enabled=false\n").balance);
+  const auto set = settings(
+      "paceline.balance.interval.ms=700\npaceline.balance.tolerance=0.25\n"
+      "paceline.balance.hold.ms=0\n");
+  EXPECT_EQ(set.balance_interval_ms, 700);
+  EXPECT_DOUBLE_EQ(set.balance_tolerance, 0.25);
+  EXPECT_EQ(set.balance_hold_ms, 0);
+  EXPECT_NE(refusal("paceline.balance.tolerance=0\n").find("between"), std::string::npos);
+  EXPECT_NE(refusal("paceline.balance.interval.ms=5\n").find("at least 100"), std::string::npos);
+}
+
+TEST(Config, WhoServesConsumersOfARack) {
+  auto near = [](std::string_view text) {
+    auto config = load(std::string(kShared) + std::string(text));
+    EXPECT_TRUE(config) << config.error().message;
+    return config && config->server.settings.near_reads;
+  };
+  const std::string package = "replica.selector.class=org.apache.kafka.common.replica.";
+  EXPECT_TRUE(near(""));
+  EXPECT_TRUE(near(package + "RackAwareReplicaSelector\n"));
+  EXPECT_FALSE(near(package + "LeaderSelector\n"));
+  EXPECT_NE(refusal("replica.selector.class=org.example.Nearest\n").find("plug-in"),
+            std::string::npos);
+}
+
 TEST(Config, Addresses) {
   EXPECT_EQ(parse_address("127.0.0.1:9092")->port, 9092);
   EXPECT_EQ(parse_address("[::1]:80")->host, "::1");

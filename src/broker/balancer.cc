@@ -192,7 +192,8 @@ Task<void> Balancer::ask(Asked* asked) {
   asked->answer = answer ? decode_load_answer(*answer) : fail(std::move(answer).error());
 }
 
-// On a thread that may block: of a hundred thousand partitions it takes a tenth of a second.
+// On a thread that may block: a thousand moves of a hundred thousand partitions take up to 0.2 s
+// (cluster/balance_bench.cc).
 Task<Balancer::Plan> Balancer::compute(std::shared_ptr<const cluster::Image> image,
                                        std::set<BrokerId> drained, std::vector<StreamLoad> loads,
                                        bool on_demand) {
