@@ -148,7 +148,7 @@ TEST_F(MovesTest, NoImageShowsTwoLeadersOfOneEpoch) {
         wishes.push_back({stream(index), {BrokerId(1 + (victim + static_cast<int>(index)) % 4)}});
     ASSERT_FALSE(wishes.empty());
     ASSERT_TRUE(wait(by(victim).prefer(shard(), wishes)));
-    ASSERT_TRUE(*wait(by(other).fence(shard(), by(victim).lane())));
+    ASSERT_TRUE(wait(by(other).fence(shard(), by(victim).lane()))->by_us);
     end(victim);
     join(victim);
     by(victim).on_image(look);

@@ -107,7 +107,7 @@ TEST_P(WireEvents, ABrokerAtRestHasNothingToTell) {
   produce("t", 0, batch({"a"}));
   world_.run_for(120s);
   const size_t before = seen().size();
-  world_.run_for(600s);
+  world_.run_for(300s);
   EXPECT_EQ(seen().size(), before);
 }
 
