@@ -282,15 +282,19 @@ Task<size_t> Balancer::carry_out_some(Way way, const Moves& moves, const cluster
 void Balancer::tell(Way way, const Moves& moves, const cluster::Image& image,
                     const Failures& failures, env::Duration took) const {
   const size_t stay = failures.streams.size();
-  std::string detail = fmt::format(
-      "partitions={} from={} to={} took_us={}", moves.size() - stay, way.first.value,
-      way.second.value, std::chrono::duration_cast<std::chrono::microseconds>(took).count());
   const cluster::BalanceMove& first = *moves.front();
-  detail += fmt::format(": {}, because {}", name_of(image, first.stream), first.reason);
-  if (stay > 0) detail += fmt::format("; {} stay: {}", stay, failures.why);
-  node_.surroundings().event(
-      fmt::format("balance {} of {}", rounds_, node_.cluster().lane().to_string()), "balance.moved",
-      detail);
+  Event event =
+      Event(Event::Plane::control, "balance.moved")
+          .caused_by(fmt::format("balance-{}-{}", node_.cluster().lane().to_string(), rounds_))
+          .took(took)
+          .with("partitions", moves.size() - stay)
+          .with("partitions_left", stay)
+          .with("from", std::to_string(way.first.value))
+          .with("to", std::to_string(way.second.value))
+          .with("first", name_of(image, first.stream))
+          .with("reason", first.reason);
+  if (stay > 0) event.add("left_because", failures.why);
+  node_.surroundings().event(std::move(event));
 }
 
 }  // namespace paceline::broker
