@@ -19,6 +19,7 @@ BACK_WITHIN_S = 20
 # A request to a broker that is silent for good waits for the client's time-out, which is a minute.
 ANSWERED_WITHIN_S = 90
 FENCED = re.compile(r"lane (\d+\.\d+) of broker \d+ is fenced, with")
+SERVED = re.compile(r"lane=(\d+\.\d+) ")
 # By metadata, or by its log, whichever it looks at first.
 SAYS_SO = ("was fenced", "was sealed")
 SETTINGS = {"group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 4, "paceline.memory.bytes": 268435456}
@@ -96,11 +97,13 @@ class Stage:
             self.house(number).kill()
 
     def fenced(self):
-        """Lanes that somebody has ever ended, by whatever evidence, as it says in its log."""
+        """Lanes that somebody has ever ended, by whatever evidence: whoever did it says so in its log, if it was answered, and
+        successors write down that they serve what the lane had."""
         lanes = set()
-        for house in self.brokers.houses.values():
+        for number, house in self.brokers.houses.items():
             with open(house.log, encoding="utf-8", errors="replace") as log:
                 lanes.update(FENCED.findall(log.read()))
+            lanes.update(SERVED.findall(" ".join(event["detail"] for event in self.brokers.events(number, "failover.served"))))
         return lanes
 
     def fences(self):
