@@ -302,18 +302,8 @@ Task<Reply> handle_create_partitions(Request& request) {
       refuse(kafka_error(grown.error().code), grown.error().message);
       continue;
     }
-    while (request.shard.now() < deadline) {
-      const bool open = co_await env::call_on(
-          *request.node.home_of(id, asked.count - 1).shard, request.shard,
-          [host = &request.node.home_of(id, asked.count - 1), id, last = asked.count - 1] {
-            auto look = [](ShardHost* where, Uuid topic_id, int32_t index) -> Task<bool> {
-              co_return where->find(topic_id, index) != nullptr;
-            };
-            return look(host, id, last);
-          });
-      if (open) break;
-      co_await env::sleep_for(request.shard, std::chrono::milliseconds(2));
-    }
+    // What others lead is never open here.
+    co_await request.node.wait_open(request.shard, id, deadline, static_cast<size_t>(asked.count));
   }
   co_return reply_with(request, response);
 }

@@ -475,15 +475,19 @@ Task<void> Node::tick_loop(ShardHost& host) {
   }
 }
 
-Task<bool> Node::wait_open(env::Shard& home, Uuid topic_id, env::Instant deadline) {
-  auto wait = [](Node* node, Uuid id, env::Instant until) -> Task<bool> {
+Task<bool> Node::wait_open(env::Shard& home, Uuid topic_id, env::Instant deadline,
+                           size_t partitions) {
+  auto wait = [](Node* node, Uuid id, env::Instant until, size_t count) -> Task<bool> {
     for (;;) {
-      if (node->applied_ && node->applied_->topics_by_id.contains(id)) co_return true;
+      const auto* topic = node->applied_ ? node->applied_->topic(id) : nullptr;
+      if (topic && topic->partitions.size() >= count) co_return true;
       if (!co_await node->applied_event_.wait_until(until)) co_return false;
     }
   };
-  co_return co_await env::call_on(
-      shard_, home, [wait, this, topic_id, deadline] { return wait(this, topic_id, deadline); });
+  auto waiting = [wait, this, topic_id, deadline, partitions] {
+    return wait(this, topic_id, deadline, partitions);
+  };
+  co_return co_await env::call_on(shard_, home, waiting);
 }
 
 Task<std::shared_ptr<const cluster::TopicImage>> Node::offsets_topic(env::Shard& home) {

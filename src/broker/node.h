@@ -176,7 +176,8 @@ class Node {
   Task<void> close_on(ShardHost& host, StreamId id, bool erase);
 
   // Waits (any shard) until all partitions of the topic are open here, or the deadline passes.
-  Task<bool> wait_open(env::Shard& home, Uuid topic_id, env::Instant deadline);
+  Task<bool> wait_open(env::Shard& home, Uuid topic_id, env::Instant deadline,
+                       size_t partitions = 0);
 
   // The topic of the group coordinators, made when it is first needed; null if it cannot be yet.
   Task<std::shared_ptr<const cluster::TopicImage>> offsets_topic(env::Shard& home);

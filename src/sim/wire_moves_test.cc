@@ -1,3 +1,4 @@
+#include "protocol/gen/create_partitions.h"
 #include "protocol/gen/drain_broker.h"
 #include "protocol/gen/find_coordinator.h"
 #include "protocol/gen/list_partition_reassignments.h"
@@ -80,6 +81,25 @@ TEST_P(WireMovesTest, ALongPollAtTheOldLeaderHearsOfRecordsAtTheNewOne) {
   ASSERT_EQ(answer->responses.at(0).partitions.size(), 2u);
   EXPECT_EQ(records_of(answer->responses[0].partitions[0]).size(), 1u);
   EXPECT_EQ(name(answer->responses[0].partitions[1].error_code), "NONE");
+}
+
+TEST_P(WireMovesTest, ATopicGrowsAtOnceWhoeverLeadsWhatIsNew) {
+  create("t", 1);
+  bool elsewhere = false;
+  for (int32_t count = 2; count <= 12; ++count) {
+    protocol::CreatePartitionsRequest request;
+    auto& one = request.topics.emplace_back();
+    one.name = "t";
+    one.count = count;
+    one.assignments = std::nullopt;
+    request.timeout_ms = 30'000;
+    const env::Instant began = world_.now();
+    auto answer = ask_at<protocol::CreatePartitionsResponse>(1, 3, request);
+    EXPECT_EQ(name(answer.results.at(0).error_code), "NONE");
+    EXPECT_LT(world_.now() - began, 5s);  // virtual time, far from the time-out
+    elsewhere |= leader("t", static_cast<size_t>(count - 1), 1) != 1;
+  }
+  EXPECT_TRUE(elsewhere);
 }
 
 TEST_P(WireMovesTest, ReassignmentsAreOrdersOfPreference) {
