@@ -115,6 +115,8 @@ class FakePartition final : public partition::Partition {
   Offset high_watermark() const override { return durable_end; }
   Epoch epoch() const override { return Epoch(0); }
   uint64_t bytes() const override { return 0; }
+  Offset settled() const override { return Offset(0); }
+  Slice excerpt(Offset) const override { return {}; }
   void set_config(partition::Config) override {}
   std::vector<ProducerImage> producers() const override { return {}; }
   std::unique_ptr<Subscription> subscribe(std::function<void()>) override { return nullptr; }

@@ -88,6 +88,8 @@ class TestStream final : public stream::Stream {
     const_cast<TestStream*>(this)->asked = limits;
     return retained_from;
   }
+  Offset settled() const override { return start_at; }  // nothing is in an object
+  Slice excerpt(Offset) const override { return {}; }
 
  private:
   env::Shard& shard_;
@@ -125,6 +127,9 @@ class TestStorage final : public stream::Storage {
   Task<Result<void>> erase(env::Shard&, StreamId) override { co_return Result<void>{}; }
   Task<Result<Slice>> passport(env::Shard&, StreamId) override {
     co_return fail(Code::unsupported, "nothing moves here");
+  }
+  Task<Result<stream::ReadResult>> read_excerpt(env::Shard&, Slice, stream::ReadRequest) override {
+    co_return fail(Code::unsupported, "nothing is in an object here");
   }
   Task<Result<Position>> adopt(env::Shard&, std::vector<Adoption>) override {
     co_return fail(Code::unsupported, "nothing moves here");
