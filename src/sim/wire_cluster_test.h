@@ -15,7 +15,7 @@
 namespace paceline::sim {
 
 // Brokers that share everything durable, and clients that stay where they are while leadership
-// moves. Nothing is balanced unless a test wants it.
+// moves. Nothing is balanced, and events go to no topic, unless a test wants it.
 class WireClusterTest : public WireTest {
  protected:
   // All but the last ones, which come later, are started. `change` may change their settings.
@@ -29,6 +29,7 @@ class WireClusterTest : public WireTest {
       made.settings.group.initial_rebalance_delay_ms = 0;
       made.settings.drain_forward_max_ms = 1'000;
       made.settings.balance = false;
+      made.settings.events_topic = false;
       if (change) change(number, made.settings);
       made.places.metadata = "etcd";
       made.places.wal = "objects:";

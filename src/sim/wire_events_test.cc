@@ -137,6 +137,9 @@ TEST_P(WireEvents, WhatIsLeftGoesWithAPlannedEnd) {
 
 class WireEventsOfBrokers : public WireClusterTest {
  protected:
+  WireEventsOfBrokers()
+      : WireClusterTest(3, 0,
+                        [](int, broker::Settings& settings) { settings.events_topic = true; }) {}
   void settle() {
     CHECK(world_.run_until([&] { return knows_everywhere(kTopic); }, kPatience));
     world_.run_for(2s);

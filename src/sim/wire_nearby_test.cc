@@ -13,7 +13,7 @@ class WireNearbyTest : public WireClusterTest {
           settings.rack = std::string(1, static_cast<char>('a' + number - 1));
         }) {
     create("t", 1);
-    move("t", 0, 1);
+    for (int there : {3, 1}) move("t", 0, there);  // so that there is an epoch before
     // Three uploads, and something that is in none.
     for (int upload = 0; upload < 3; ++upload) {
       produce_some(10);
