@@ -11,6 +11,7 @@ class WireNearbyTest : public WireClusterTest {
   WireNearbyTest()
       : WireClusterTest(3, 0, [](int number, broker::Settings& settings) {
           settings.rack = std::string(1, static_cast<char>('a' + number - 1));
+          settings.forward_ms = 1'000;
         }) {
     create("t", 1);
     for (int there : {3, 1}) move("t", 0, there);  // so that there is an epoch before
