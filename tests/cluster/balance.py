@@ -67,8 +67,8 @@ def settle(cluster, load, member, since):
     return f"{len(slow)} answers meanwhile, p50 {slow[len(slow) // 2]:.1f} max {slow[-1]:.0f} ms"
 
 
-def events_of(cluster, since_ms=0):
-    return [event["detail"] for number in cluster.houses for event in cluster.events(number, "balance.moved", since_ms)]
+def reasons_of(cluster, since_ms=0):
+    return [event["figures"]["reason"] for number in cluster.houses for event in cluster.events(number, "balance.moved", since_ms)]
 
 
 def joins_and_returns(partitions):
@@ -97,8 +97,8 @@ def joins_and_returns(partitions):
         cluster.houses[3].start()
         returned = wait_for("its leaders come back", SHARED_WITHIN_S,
                             lambda: led_by(cluster, "idle", 1).get(3, 0) == led[3])
-        details = events_of(cluster)
-        check(any("preferred leader" in one for one in details), f"the reasons: {details[:3]}")
+        reasons = reasons_of(cluster)
+        check(any("preferred leader" in one for one in reasons), f"the reasons: {reasons[:3]}")
         return (f"{partitions} idle partitions and 12 busy ones: a fourth broker (ready after {up:.1f} s) had its share "
                 f"{joined:.1f} s later, shares {shares}; {told}; {led[3]} leaders came back {returned:.1f} s after a return")
 

@@ -114,6 +114,10 @@ class Brokers:
         return [event["figures"] | {"silent_ms": event["value"]} for number in others
                 for event in self.events(number, "broker.noticed", since_ms)]
 
+    def deaths(self, others, since_ms):
+        """What `others` noticed while the lease of whoever it was still lasted: after a planned end it is given up."""
+        return [notice for notice in self.notices(others, since_ms) if notice["evidence"] != "lease_ended"]
+
     def timeline(self, *words, asked=None):
         """What `paceline events` prints."""
         addresses = self.addresses if asked is None else self.address(asked)

@@ -240,8 +240,8 @@ def stopped_as_planned(_options):
         load.run(1)
         slowest = load.settle()
         # It gives its lease up, and the others take what it led, if that is anything.
-        notices = [notice for notice in brokers.notices((1, 2), since) if notice["evidence"] != "lease_ended"]
-        check(not notices, f"a planned stop was taken for a death: {notices}")
+        deaths = brokers.deaths((1, 2), since)
+        check(not deaths, f"a planned stop was taken for a death: {deaths}")
         brokers.houses[victim].start()
         judge(brokers, load)
         return f"{len(load.acked)} records, answered {slowest:.1f} s after the load"

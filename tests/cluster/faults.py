@@ -52,7 +52,7 @@ def leader_and_successor(stage, options):
         slowest = max(slowest, stage.wait_for_service(lost))
         stage.settle()
         slowest_answer, slowest_read = max(slowest_answer, stage.slowest_answer()), max(slowest_read, stage.slowest_read())
-        midway += not any(f"lane={lane} " in event["detail"] for event in stage.brokers.events(second, "estate.recovered"))
+        midway += not any(event["lane"] == lane for event in stage.brokers.events(second, "lane.recovered"))
         stage.heal()
     return (f"{len(delays)} times, a second broker dead within {1000 * max(delays):.0f} ms, {midway} times before it had taken over; "
             f"served again {slowest:.2f} s after the first death at most, the slowest answer took {slowest_answer:.2f} s, "
@@ -132,8 +132,8 @@ def planned_end(stage, options):
         stage.dead.add(victim)
         time.sleep(1)
         stage.settle(ways_to=(victim,))
-        notices = stage.brokers.notices(stage.living, since)
-        check(not notices, f"a planned end was taken for a death: {notices}")
+        deaths = stage.brokers.deaths(stage.living, since)
+        check(not deaths, f"a planned end was taken for a death: {deaths}")
         texts.append(stage.slowest_answer())
         stage.heal()
     return f"no error; the slowest answer took {max(texts):.3f} s"

@@ -19,7 +19,7 @@ BACK_WITHIN_S = 20
 # A request to a broker that is silent for good waits for the client's time-out, which is a minute.
 ANSWERED_WITHIN_S = 90
 FENCED = re.compile(r"lane (\d+\.\d+) of broker \d+ is fenced, with")
-SERVED = re.compile(r"lane=(\d+\.\d+) ")
+LANE = re.compile(r"\d+\.\d+")
 # By metadata, or by its log, whichever it looks at first.
 SAYS_SO = ("was fenced", "was sealed")
 SETTINGS = {"group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions": 4, "paceline.memory.bytes": 268435456}
@@ -103,7 +103,8 @@ class Stage:
         for number, house in self.brokers.houses.items():
             with open(house.log, encoding="utf-8", errors="replace") as log:
                 lanes.update(FENCED.findall(log.read()))
-            lanes.update(SERVED.findall(" ".join(event["detail"] for event in self.brokers.events(number, "failover.served"))))
+            causes = [event["cause_id"] for event in self.brokers.events(number, "partition.serving")]
+            lanes.update(cause for cause in causes if LANE.fullmatch(cause))
         return lanes
 
     def fences(self):
@@ -257,7 +258,7 @@ class Stage:
 
     def incarnation(self, number):
         """Of this life of a broker: its events carry its lane."""
-        lanes = [event["cause"] for event in self.brokers.events(number) if event["cause"].startswith(f"{number}.")]
+        lanes = [event["source"] for event in self.brokers.events(number) if LANE.fullmatch(event["source"])]
         return int(lanes[-1].split(".")[1]) if lanes else 0
 
     def offsets(self):
