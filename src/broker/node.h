@@ -49,7 +49,7 @@ struct Hosted {
   std::string offline;                              // why it cannot be served; empty if it can
   bool opening = false;                             // a task holds on to this
   PartitionLoad load;
-  std::shared_ptr<Arrival> arrival;                 // how it came here, if that is told
+  std::shared_ptr<Arrival> arrival;  // how it came here, if that is told
 
   // REQUIRES for the rest: it is open.
   Arrival::Served served(const env::Shard& shard) const {
@@ -256,7 +256,7 @@ class Node {
   // shards look at meanwhile.
   std::map<Lane, std::shared_ptr<Arrival>> expected_;
   std::map<Lane, std::shared_ptr<Arrival>> arrivals_;
-  env::Instant left_at_;      // the last of them
+  env::Instant left_at_;  // the last of them
   bool stopping_ = false;
   bool look_again_ = false;  // at the image that was applied last
   std::atomic<bool> released_{false};
