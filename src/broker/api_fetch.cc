@@ -234,7 +234,7 @@ Task<std::shared_ptr<ShardSubscriptions>> subscribe_on(ShardHost* host, Node* no
 }
 
 // A partition that is between two leaders is looked for again.
-constexpr env::Duration kBetweenLeaders = std::chrono::milliseconds(2);
+constexpr env::Duration kBetweenRounds = std::chrono::milliseconds(2);
 constexpr int kRoundsMax = 10;
 bool moves(const FetchState& state) {
   return std::ranges::any_of(state.reads, &Read::again);
@@ -282,7 +282,7 @@ Task<void> long_poll(Request& request, FetchState& state, size_t bytes_min, size
     waiting->changed = false;
     co_await read_all(request, state, bytes_max);
     if (moves(state) && request.shard.now() < deadline) {
-      co_await env::sleep_for(request.shard, kBetweenLeaders);
+      co_await env::sleep_for(request.shard, kBetweenRounds);
       continue;
     }
     if (state.failed || state.sent || state.bytes >= bytes_min || request.shard.now() >= deadline)
@@ -376,7 +376,7 @@ Task<Reply> handle_fetch(Request& request) {
 
   co_await read_all(request, state, bytes_max);
   for (int round = 0; round < kRoundsMax && moves(state); ++round) {
-    co_await env::sleep_for(request.shard, kBetweenLeaders);
+    co_await env::sleep_for(request.shard, kBetweenRounds);
     co_await read_all(request, state, bytes_max);
   }
   if (!state.reads.empty() && !state.failed && !state.sent && state.bytes < bytes_min &&

@@ -51,8 +51,9 @@ Task<Result<void>> append_there(Node& node, env::Shard& home, StreamId id,
   if (!node.calls() || led.leader.value < 0) co_return fail(Code::unavailable, "nobody leads it");
   const auto left =
       std::chrono::duration_cast<std::chrono::milliseconds>(deadline - home.now()).count();
-  ForwardedAppend append{id, led.epoch, static_cast<uint32_t>(std::max<int64_t>(left, 1)),
-                         kProduceVersion, std::move(batch)};
+  ForwardedAppend append{
+      id, led.epoch,       static_cast<uint32_t>(std::max<int64_t>(left, 1)), kProduceVersion,
+      -1, std::move(batch)};
   Slice body = encode(PeerRequest(std::move(append)));
   CO_TRY(const Slice answer,
          co_await node.calls()->call(home, led.lane.broker, std::move(body), deadline));

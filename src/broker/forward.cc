@@ -10,8 +10,6 @@
 namespace paceline::broker {
 namespace {
 
-// How long a request waits for a partition that is between two leaders.
-constexpr env::Duration kBetweenLeaders = std::chrono::seconds(2);
 constexpr env::Duration kReadWithin = std::chrono::seconds(5);
 constexpr env::Duration kWatchWithin = std::chrono::seconds(5);
 
@@ -108,6 +106,7 @@ Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
     const env::Instant patience = std::min(deadline, host.shard->now() + kBetweenLeaders);
     // While it is only slow, as in a pause, nobody is refused.
     if (!co_await place.wait_turn(relay->lost() ? patience : deadline)) {
+      relay->ask_again();
       note_refused(host, id, topic, records);
       co_return nobody();
     }
@@ -125,7 +124,9 @@ Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
       if (!node.calls()) co_return nobody();
       node.note_forward(host.shard->now());
       host.metrics.forwarded_appends.fetch_add(1, std::memory_order_relaxed);
-      ForwardedAppend append{id, to.epoch, 0, produce_version, records};
+      const int32_t awaited = host.refusals.awaited(topic, static_cast<int32_t>(id.index),
+                                                    records.bytes(), host.shard->now());
+      ForwardedAppend append{id, to.epoch, 0, produce_version, awaited, records};
       auto outcome = co_await append_there(node, host, *relay, std::move(append), deadline);
       if (outcome && !outcome->result) note_refused(host, id, topic, records);
       if (outcome) co_return std::move(*outcome);

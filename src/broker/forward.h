@@ -16,6 +16,9 @@
 
 namespace paceline::broker {
 
+// How long a request waits for a partition that is between two leaders.
+inline constexpr env::Duration kBetweenLeaders = std::chrono::seconds(2);
+
 struct AppendOutcome {
   std::expected<partition::Appended, partition::AppendFailure> result;
   // It was sent on, and nobody knows what became of it: the connection must end.

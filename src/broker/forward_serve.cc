@@ -2,6 +2,7 @@
 
 #include "broker/errors.h"
 #include "broker/forward.h"
+#include "record/batch.h"
 
 // What other brokers send on to us. Nothing of it goes any further.
 
@@ -25,12 +26,44 @@ ShardHost& home_of(Node& node, const StreamId& id) {
   return node.home_of(id.owner, static_cast<int32_t>(id.index));
 }
 
+// What was refused where the client is has to come here first.
+void note_awaited(partition::Partition& partition, const ForwardedAppend& append) {
+  const auto batch = record::BatchView::parse(append.records.bytes());
+  if (append.awaited < 0 || !batch) return;
+  partition.refused_before(batch->producer_id().value, batch->producer_epoch(), append.awaited);
+}
+
+// As find_term(), but waits for a term that is not open here yet: whoever asks has heard of it
+// before us. Requests go on in the order in which they came.
+Task<Hosted*> wait_for_term(Node* node, ShardHost* host, StreamId id, Epoch epoch,
+                            env::Instant deadline, Elsewhere* elsewhere) {
+  Hosted* hosted = find_term(*node, *host, id, epoch, *elsewhere);
+  if (hosted && !host->early.any(id)) co_return hosted;
+  const Early::Place place(host->early, id);
+  for (;;) {
+    *elsewhere = {};
+    hosted = find_term(*node, *host, id, epoch, *elsewhere);
+    if (hosted && place.first()) co_return hosted;
+    const cluster::TopicImage* topic = node->image()->topic(id.owner);
+    if (topic && id.index < topic->partitions.size()) {
+      const cluster::PartitionImage& led = topic->partitions[id.index];
+      if (led.epoch > std::max(epoch, elsewhere->epoch)) *elsewhere = {led.lane, led.epoch};
+    }
+    if (elsewhere->epoch > epoch || node->stopping()) co_return nullptr;
+    if (!co_await host->opened.wait_until(deadline)) co_return nullptr;
+  }
+}
+
 Task<AppendAnswer> append_on(Node* node, ShardHost* host, ForwardedAppend append) {
   Elsewhere elsewhere;
-  Hosted* hosted = find_term(*node, *host, append.stream, append.epoch, elsewhere);
+  const env::Duration within = std::chrono::milliseconds(append.within_ms);
+  const env::Instant until = host->shard->now() + std::min(within, kBetweenLeaders);
+  Hosted* hosted =
+      co_await wait_for_term(node, host, append.stream, append.epoch, until, &elsewhere);
   if (!hosted) co_return elsewhere;
   if (append.within_ms == 0)
     co_return partition::AppendFailure{KafkaError::request_timed_out, "it came too late", {}};
+  note_awaited(*hosted->partition, append);
   auto done = co_await append_in(*host, *hosted, append.stream, std::move(append.records),
                                  append.produce_version);
   if (done) co_return *done;

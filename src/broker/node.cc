@@ -286,6 +286,7 @@ Task<void> Node::apply_on(ShardHost& host, std::shared_ptr<const cluster::Image>
     if (!image->topics_by_id.contains(id.owner) && !(relay && relay->moving)) gone.push_back(id);
   }
   for (const StreamId& id : gone) co_await close_on(host, id, true);
+  host.opened.notify_all();
   std::erase_if(host.relays, [now = host.shard->now()](const auto& one) {
     const Relay& relay = *one.second;
     return !relay.moving && relay.empty() && now >= relay.until;

@@ -13,6 +13,7 @@
 #include "broker/answer_memory.h"
 #include "broker/arrival.h"
 #include "broker/complaints.h"
+#include "broker/early.h"
 #include "broker/load.h"
 #include "broker/metrics.h"
 #include "broker/peer_format.h"
@@ -68,7 +69,9 @@ struct ShardHost {
   Metrics metrics;
   ShardLoad load;
   std::unique_ptr<env::BlockPool> receive_blocks;  // of its connections
-  env::Event opened;  // an attempt to open a partition has come to its end
+  // An attempt to open a partition has come to its end, or an image is applied.
+  env::Event opened;
+  Early early{opened};
   Complaints complaints;
   Refusals refusals;
   std::array<bool, Metrics::kApisMax> left_over_told{};  // by API

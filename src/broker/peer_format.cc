@@ -51,6 +51,7 @@ void put_head(Encoder& out, Kind kind) {
 void put_fields(Encoder& out, const ForwardedAppend& append) {
   put_head(out, Kind::append);
   out.put(append.stream).put(append.epoch).put(append.within_ms).put(append.produce_version);
+  out.put(append.awaited);
   out.raw(append.records.bytes());
 }
 ForwardedAppend get_append(Decoder& in, const Slice& body) {
@@ -59,6 +60,7 @@ ForwardedAppend get_append(Decoder& in, const Slice& body) {
   append.epoch = in.get<Epoch>();
   append.within_ms = in.get<uint32_t>();
   append.produce_version = in.get<int16_t>();
+  append.awaited = in.get<int32_t>();
   const Bytes records = in.raw(in.remaining());
   append.records = Slice(body.buffer(), records);
   return append;

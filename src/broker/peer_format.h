@@ -27,6 +27,8 @@ struct ForwardedAppend {
   Epoch epoch;  // of the term that is asked; another one is refused
   uint32_t within_ms = 0;
   int16_t produce_version = 0;
+  // The first batch of this producer and epoch that was refused where its client is; -1: none.
+  int32_t awaited = -1;
   Slice records;
 };
 struct ForwardedRead {

@@ -21,7 +21,7 @@ Slice slice(std::string_view text) {
 
 TEST(PeerFormat, RequestsComeOutAsTheyWentIn) {
   const auto append =
-      round(ForwardedAppend{kStream, Epoch(4), 1500, 9, slice("a batch as it came")});
+      round(ForwardedAppend{kStream, Epoch(4), 1500, 9, 17, slice("a batch as it came")});
   EXPECT_EQ(append.stream, kStream);
   EXPECT_EQ(append.epoch, Epoch(4));
   EXPECT_EQ(append.within_ms, 1500u);

@@ -40,6 +40,18 @@ void Refusals::note(std::string_view topic, int32_t index, Bytes records, env::I
   noted.at = now;
 }
 
+int32_t Refusals::awaited(std::string_view topic, int32_t index, Bytes records,
+                          env::Instant now) const {
+  if (all_.empty()) return -1;
+  auto batch = record::BatchView::parse(records);
+  if (!batch || !batch->codec_known()) return -1;
+  const record::BatchFacts facts = record::facts_of(*batch);
+  const auto found = all_.find(Key{std::string(topic), index, facts.producer_id.value});
+  if (found == all_.end() || found->second.at + kLives < now) return -1;
+  const Refusal& first = found->second.first;
+  return first.producer_epoch == facts.producer_epoch ? first.base_sequence : -1;
+}
+
 std::vector<Refusal> Refusals::take(std::string_view topic, int32_t index, env::Instant now) {
   std::vector<Refusal> taken;
 #ifdef PACELINE_PLANT_refusals_forgotten

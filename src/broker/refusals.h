@@ -26,6 +26,8 @@ class Refusals {
  public:
   // By name: a topic may have no other yet.
   void note(std::string_view topic, int32_t index, Bytes records, env::Instant now);
+  // Where the producer of this batch has to begin; -1: anywhere, as far as is known here.
+  int32_t awaited(std::string_view topic, int32_t index, Bytes records, env::Instant now) const;
   // Of the partition that opens: the first batch of each producer that was refused.
   std::vector<Refusal> take(std::string_view topic, int32_t index, env::Instant now);
 

@@ -52,6 +52,19 @@ TEST(Refusals, TheFirstOneIsKeptForAsLongAsItsProducerTriesAgain) {
   EXPECT_EQ(told[0].base_sequence, 0);
 }
 
+TEST(Refusals, TellWhereAProducerHasToBegin) {
+  const env::Instant now{100s};
+  Refusals refusals;
+  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(7, 3)), now), -1);
+  refusals.note("t", 1, as_bytes(batch_of(7, 1)), now);
+  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(7, 3)), now), 1);
+  EXPECT_EQ(refusals.awaited("t", 2, as_bytes(batch_of(7, 3)), now), -1);
+  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(8, 3)), now), -1);
+  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(7, 3, 1)), now), -1);
+  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(-1, 0)), now), -1);
+  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(7, 3)), now + 60s), -1);
+}
+
 TEST(Refusals, ANewEpochBeginsAnew) {
   const env::Instant now{100s};
   Refusals refusals;

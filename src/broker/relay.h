@@ -63,6 +63,11 @@ class Relay {
   const Target& target() const { return target_; }
   // The target is known to have lost it, and nobody knows yet who leads it.
   bool lost() const { return left_; }
+  // Who comes next tries the same target: it may have been too early for it.
+  void ask_again() {
+    left_ = false;
+    changed_.notify_all();
+  }
   // A later term is known. False: it is none.
   bool retarget(Target later);
   bool empty() const { return all_.empty(); }

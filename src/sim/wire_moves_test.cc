@@ -44,6 +44,46 @@ TEST_P(WireMovesTest, AProducerAtTheOldLeaderIsServedThroughTheMoveAndAfter) {
   EXPECT_EQ(values_at(2, "t", 0), numbers(sequence));
 }
 
+// What its client has sent behind it is not taken for the beginning of a new producer: neither
+// where the client is, nor by another broker that this one sends it on to.
+TEST_P(WireMovesTest, ABatchThatWasSentOnAndLostHasToComeFirst) {
+  constexpr int32_t kPartitions = 8;
+  create("t", kPartitions);
+  for (int32_t index = 0; index < kPartitions; ++index) {
+    for (int to : {1, 2}) move("t", index, to);
+    const int next = index % 2 == 0 ? 1 : 3;
+    EXPECT_EQ(name(reassign(1, "t", index, {2, next, 4 - next})), "NONE");
+  }
+  *reachable_ = false;
+  std::vector<Later<protocol::ProduceResponse>> lost;
+  for (int32_t index = 0; index < kPartitions; ++index) lost.push_back(send(1, "t", index, 0));
+  world_.run_for(20ms);
+  host(2).kill();
+  auto told = [&](const Later<protocol::ProduceResponse>& later) {
+    auto answer = end(later);
+    if (!answer) return answer.error().message;
+    return name(answer->responses.at(0).partition_responses.at(0).error_code);
+  };
+  for (const auto& one : lost) EXPECT_EQ(told(one), "the peer closed the connection");
+  *reachable_ = true;
+  std::set<int> leaders;
+  for (int32_t index = 0; index < kPartitions; ++index) {
+    CHECK(world_.run_until([&] { return leader("t", static_cast<size_t>(index), 3) != 2; },
+                           kPatience));
+    std::string answer;
+    for (int attempt = 0; attempt < 50; ++attempt) {
+      answer = told(send(1, "t", index, 1));
+      if (!answer.contains("LEADER")) break;
+      world_.run_for(100ms);
+    }
+    EXPECT_EQ(answer, "OUT_OF_ORDER_SEQUENCE_NUMBER") << index;
+    expect_produced(1, "t", index, 0);
+    expect_produced(1, "t", index, 1);
+    leaders.insert(leader("t", static_cast<size_t>(index), 3));
+  }
+  EXPECT_EQ(leaders, (std::set<int>{1, 3}));
+}
+
 TEST_P(WireMovesTest, AClientThatNeverAsksAgainFollowsMoveAfterMove) {
   create("t", 1);
   move("t", 0, 1);
