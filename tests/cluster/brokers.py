@@ -30,7 +30,7 @@ class Brokers:
         self.numbers = tuple(range(1, count + 1))
         self.settings = settings or {}
         self.folder = tempfile.mkdtemp(prefix="paceline-cluster-", dir=base)
-        self.store, self.network, self.kept = store, network, False
+        self.store, self.network, self.kept, self.followers = store, network, False, []
         self.etcd = Etcd(members, hosts=network and [network.host(f"etcd-{member + 1}") for member in range(members)])
         self.houses = {}
 
@@ -66,6 +66,9 @@ class Brokers:
         self.houses[number].start()
 
     def __exit__(self, *unused):
+        for follower in self.followers:
+            follower.child.kill()
+            follower.child.wait()
         for house in self.houses.values():
             house.kill()
         self.etcd.close()
@@ -144,6 +147,7 @@ class Follower:
     """`paceline events --follow`, through whatever happens."""
 
     def __init__(self, brokers):
+        brokers.followers.append(self)
         self.brokers, self.path = brokers, os.path.join(brokers.folder, "followed.jsonl")
         self.child = subprocess.Popen([binary(), "events", "-b", brokers.addresses, "--follow", "--format", "json"],
                                       stdout=open(self.path, "wb"), stderr=subprocess.DEVNULL)
@@ -185,10 +189,11 @@ def expect_order(told, *steps):
 
 
 def expect_once(told):
-    """Nothing is there twice, and no step of a broker came twice; what is named one by one may."""
+    """Nothing is there twice, and no step of a broker came twice; what is named one by one may, and a death be noticed by
+    one evidence and another."""
     ids = [event["event_id"] for event in told]
     check(len(set(ids)) == len(ids), "an event is there twice")
-    steps = [(event["source"], event["type"], event["lane"]) for event in told
+    steps = [(event["source"], event["type"], event["lane"], event["figures"].get("evidence")) for event in told
              if not event["type"].startswith("peer.") and event["type"] != "leader.moved"]
     twice = sorted({step for step in steps if steps.count(step) > 1})
     check(not twice, f"more than once: {twice}")
