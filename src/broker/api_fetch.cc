@@ -57,8 +57,9 @@ Task<void> read_on(Node* node, ShardHost* host, FetchState* state, size_t bytes_
       continue;
     }
     if (!hosted) {
-      read.error =
-          read.led_here ? KafkaError::leader_not_available : KafkaError::not_leader_or_follower;
+      // Also of what is led here and not open yet: Kafka's Java consumer hands anything it does not
+      // know in a fetch to its application, LEADER_NOT_AVAILABLE too.
+      read.error = KafkaError::not_leader_or_follower;
       continue;
     }
     if (read.what.from < hosted->partition->settled() &&

@@ -64,7 +64,7 @@ Task<std::expected<partition::Fetched, KafkaError>> read_nearby(Node& node, env:
   if (what.expected_epoch.value >= 0 && what.expected_epoch != led.epoch)
     co_return std::unexpected(what.expected_epoch < led.epoch ? KafkaError::fenced_leader_epoch
                                                               : KafkaError::unknown_leader_epoch);
-  if (led.leader.value < 0) co_return std::unexpected(KafkaError::leader_not_available);
+  if (led.leader.value < 0) co_return std::unexpected(KafkaError::not_leader_or_follower);
   ShardHost& host = node.host_of(home);
   const stream::ReadRequest wanted{what.from, what.bytes_max, what.at_least_one};
   const auto known = host.excerpts.find(stream);

@@ -204,8 +204,13 @@ void Trouble::hurt_move(const std::string& target) {
   BrokerHost* host = running[random_.below(running.size())];
   for (BrokerHost* one : running)
     if (one->name() == target && random_.chance(0.7)) host = one;
-  const uint64_t what = random_.below(5);
-  world_.after(between(0ms, 30ms), [this, host, what] {
+  const uint64_t what = random_.below(7);
+  // Whoever gives is told nothing by anybody, and has clients all the same.
+  constexpr uint64_t kAlone = 5;
+  if (what >= kAlone)
+    for (BrokerHost* one : running)
+      if (one->name() != target && (host->name() == target || random_.chance(0.5))) host = one;
+  world_.after(between(0ms, what >= kAlone ? 10ms : 30ms), [this, host, what] {
     if (over_ || !host->running()) return;
     switch (what) {
       case 0:
@@ -218,6 +223,11 @@ void Trouble::hurt_move(const std::string& target) {
         cut_from_metadata(*host);
         break;
       case 3:
+        cut_from_each_other(*host);
+        break;
+      case kAlone:
+      case kAlone + 1:
+        cut_from_metadata(*host);
         cut_from_each_other(*host);
         break;
       default:

@@ -84,6 +84,17 @@ TEST_P(WireMovesTest, ABatchThatWasSentOnAndLostHasToComeFirst) {
   EXPECT_EQ(leaders, (std::set<int>{1, 3}));
 }
 
+TEST_P(WireMovesTest, AFetchOfWhatIsNotOpenYetIsToldToAskForItsLeader) {
+  create("t", 1);
+  move("t", 0, 2);
+  *reachable_ = false;
+  host(2).kill();
+  CHECK(world_.run_until([&] { return leader("t", 0, 3) != 2; }, kPatience));
+  const Fetched fetched = only_partition(
+      ask_at<protocol::FetchResponse>(leader("t", 0, 3), 11, fetch_request("t", 0, 0)));
+  EXPECT_EQ(name(fetched.error_code), "NOT_LEADER_OR_FOLLOWER");
+}
+
 TEST_P(WireMovesTest, AClientThatNeverAsksAgainFollowsMoveAfterMove) {
   create("t", 1);
   move("t", 0, 1);

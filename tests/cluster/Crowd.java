@@ -18,6 +18,9 @@ import org.apache.kafka.common.serialization.*;
  *   Crowd BOOTSTRAP TOPIC PARTITIONS GROUP MEMBERS EVERY_US
  */
 public class Crowd {
+  // Whoever has come back is known again when the next ones die. A client none of whose known brokers lives begins with its
+  // bootstrap list anew, and joins its group anew.
+  static final int KNOWS_WITHIN_MS = 500;
   static final int DIGITS = 12, SIZE = 40;
   static final PrintStream out = new PrintStream(new FileOutputStream(FileDescriptor.out), false);
   static String bootstrap, topic, group;
@@ -64,6 +67,7 @@ public class Crowd {
       config.put("bootstrap.servers", bootstrap);
       config.put("acks", "all");
       config.put("delivery.timeout.ms", 120000);
+      config.put("metadata.max.age.ms", KNOWS_WITHIN_MS);
       producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
@@ -109,6 +113,7 @@ public class Crowd {
       config.put("client.id", "member-" + number);
       config.put("auto.offset.reset", "earliest");
       config.put("enable.auto.commit", false);
+      config.put("metadata.max.age.ms", KNOWS_WITHIN_MS);
       consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
