@@ -6,6 +6,7 @@
 #include <map>
 
 #include "broker/errors.h"
+#include "record/batch.h"
 
 namespace paceline::broker {
 namespace {
@@ -63,14 +64,18 @@ Task<std::optional<AppendOutcome>> append_there(Node& node, ShardHost& host, Rel
 void note_refused(ShardHost& host, StreamId id, std::string_view topic, const Slice& records) {
   const auto index = static_cast<int32_t>(id.index);
   host.refusals.note(topic, index, records.bytes(), host.shard->now());
-  Hosted* hosted = host.find(id);
-  if (!hosted) return;
-  for (const Refusal& refusal : host.refusals.take(topic, index, host.shard->now()))
-    hosted->partition->refused_before(refusal.producer_id, refusal.producer_epoch,
-                                      refusal.base_sequence);
+  if (Hosted* hosted = host.find(id))
+    await_first(*hosted->partition, records.bytes(),
+                host.refusals.awaited(topic, index, records.bytes(), host.shard->now()));
 }
 
 }  // namespace
+
+void await_first(partition::Partition& partition, Bytes batch, int32_t first) {
+  const auto view = record::BatchView::parse(batch);
+  if (first < 0 || !view) return;
+  partition.refused_before(view->producer_id().value, view->producer_epoch(), first);
+}
 
 Task<std::expected<partition::Appended, partition::AppendFailure>> append_in(
     ShardHost& host, Hosted& hosted, StreamId id, Slice records, int16_t produce_version) {

@@ -24,6 +24,9 @@ struct AppendOutcome {
   // It was sent on, and nobody knows what became of it: the connection must end.
   bool unknown = false;
 };
+// What its producer was refused elsewhere or before, from the sequence `first` on (-1: nothing),
+// has to come before this batch, if nobody knows the producer.
+void await_first(partition::Partition& partition, Bytes batch, int32_t first);
 // To the partition here, for a client. On its shard.
 Task<std::expected<partition::Appended, partition::AppendFailure>> append_in(
     ShardHost& host, Hosted& hosted, StreamId id, Slice records, int16_t produce_version);

@@ -2,7 +2,6 @@
 
 #include "broker/errors.h"
 #include "broker/forward.h"
-#include "record/batch.h"
 
 // What other brokers send on to us. Nothing of it goes any further.
 
@@ -24,13 +23,6 @@ Hosted* find_term(Node& node, ShardHost& host, const StreamId& id, Epoch epoch,
 
 ShardHost& home_of(Node& node, const StreamId& id) {
   return node.home_of(id.owner, static_cast<int32_t>(id.index));
-}
-
-// What was refused where the client is has to come here first.
-void note_awaited(partition::Partition& partition, const ForwardedAppend& append) {
-  const auto batch = record::BatchView::parse(append.records.bytes());
-  if (append.awaited < 0 || !batch) return;
-  partition.refused_before(batch->producer_id().value, batch->producer_epoch(), append.awaited);
 }
 
 // As find_term(), but waits for a term that is not open here yet: whoever asks has heard of it
@@ -63,7 +55,7 @@ Task<AppendAnswer> append_on(Node* node, ShardHost* host, ForwardedAppend append
   if (!hosted) co_return elsewhere;
   if (append.within_ms == 0)
     co_return partition::AppendFailure{KafkaError::request_timed_out, "it came too late", {}};
-  note_awaited(*hosted->partition, append);
+  await_first(*hosted->partition, append.records.bytes(), append.awaited);
   auto done = co_await append_in(*host, *hosted, append.stream, std::move(append.records),
                                  append.produce_version);
   if (done) co_return *done;

@@ -169,8 +169,8 @@ Task<void> Mover::serve_on(Mover* mover, ShardHost* host, ArrivingOfShard* mine,
     const StreamId id = one->what.move.stream;
     const Epoch epoch = one->what.move.epoch + 1;
     if (one->hosted->coordinator) one->hosted->coordinator->bind(*one->hosted->partition);
-    for (const Refusal& refusal : host->refusals.take(
-             one->hosted->topic, static_cast<int32_t>(id.index), host->shard->now()))
+    for (const Refusal& refusal :
+         host->refusals.of(one->hosted->topic, static_cast<int32_t>(id.index), host->shard->now()))
       one->hosted->partition->refused_before(refusal.producer_id, refusal.producer_epoch,
                                              refusal.base_sequence);
     arrival->note_open(*host->shard, one->hosted->served(*host->shard));

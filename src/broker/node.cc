@@ -331,7 +331,7 @@ Task<Result<void>> Node::try_open(ShardHost& host, Hosted& hosted,
   hosted.partition = std::move(*opened);
   hosted.offline.clear();
   for (const Refusal& refusal :
-       host.refusals.take(hosted.topic, static_cast<int32_t>(hosted.index), host.shard->now()))
+       host.refusals.of(hosted.topic, static_cast<int32_t>(hosted.index), host.shard->now()))
     refused.push_back(refusal);
   for (const Refusal& refusal : refused)
     hosted.partition->refused_before(refusal.producer_id, refusal.producer_epoch,
@@ -356,13 +356,13 @@ void Node::refuse_stranger(const env::Shard& asked, std::string_view topic, int3
 // What connections of all shards were refused while the topic was unknown here.
 Task<std::vector<Refusal>> Node::refused_before(ShardHost& host, std::string topic,
                                                 uint32_t index) {
-  auto take = [](ShardHost* from, std::string name, uint32_t which) -> Task<std::vector<Refusal>> {
-    co_return from->refusals.take(name, static_cast<int32_t>(which), from->shard->now());
+  auto look = [](ShardHost* from, std::string name, uint32_t which) -> Task<std::vector<Refusal>> {
+    co_return from->refusals.of(name, static_cast<int32_t>(which), from->shard->now());
   };
   std::vector<Refusal> all;
   for (auto& other : hosts_) {
-    auto taking = [take, from = other.get(), topic, index] { return take(from, topic, index); };
-    for (const Refusal& refusal : co_await env::call_on(*other->shard, *host.shard, taking))
+    auto looking = [look, from = other.get(), topic, index] { return look(from, topic, index); };
+    for (const Refusal& refusal : co_await env::call_on(*other->shard, *host.shard, looking))
       all.push_back(refusal);
   }
   co_return all;

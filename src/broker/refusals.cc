@@ -52,17 +52,21 @@ int32_t Refusals::awaited(std::string_view topic, int32_t index, Bytes records,
   return first.producer_epoch == facts.producer_epoch ? first.base_sequence : -1;
 }
 
-std::vector<Refusal> Refusals::take(std::string_view topic, int32_t index, env::Instant now) {
-  std::vector<Refusal> taken;
+std::vector<Refusal> Refusals::of(std::string_view topic, int32_t index, env::Instant now) {
+  std::vector<Refusal> all;
 #ifdef PACELINE_PLANT_refusals_forgotten
-  return taken;
+  return all;
 #endif
   auto at = all_.lower_bound(Key{std::string(topic), index, INT64_MIN});
   while (at != all_.end() && at->first.index == index && at->first.topic == topic) {
-    if (now <= at->second.at + kLives) taken.push_back(at->second.first);
-    at = all_.erase(at);
+    if (at->second.at + kLives < now) {
+      at = all_.erase(at);
+      continue;
+    }
+    all.push_back(at->second.first);
+    ++at;
   }
-  return taken;
+  return all;
 }
 
 }  // namespace paceline::broker

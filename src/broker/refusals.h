@@ -28,8 +28,9 @@ class Refusals {
   void note(std::string_view topic, int32_t index, Bytes records, env::Instant now);
   // Where the producer of this batch has to begin; -1: anywhere, as far as is known here.
   int32_t awaited(std::string_view topic, int32_t index, Bytes records, env::Instant now) const;
-  // Of the partition that opens: the first batch of each producer that was refused.
-  std::vector<Refusal> take(std::string_view topic, int32_t index, env::Instant now);
+  // For the partition that opens: the first batch of each producer that was refused. They stay: it
+  // may go elsewhere before that batch has come again.
+  std::vector<Refusal> of(std::string_view topic, int32_t index, env::Instant now);
 
  private:
   struct Key {

@@ -27,14 +27,14 @@ TEST(Refusals, TellEachPartitionTheFirstBatchOfEachOfItsProducers) {
   refusals.note("t", 1, as_bytes(batch_of(-1, 0)), now);
   refusals.note("t", 1, as_bytes("no batch"), now);
   refusals.note("u", 1, as_bytes(batch_of(7, 9)), now);
-  const std::vector<Refusal> told = refusals.take("t", 1, now + 1s);
+  const std::vector<Refusal> told = refusals.of("t", 1, now + 1s);
   ASSERT_EQ(told.size(), 2u);
   EXPECT_EQ(told[0].producer_id, 7);
   EXPECT_EQ(told[0].base_sequence, 1);
   EXPECT_EQ(told[1].producer_id, 8);
   EXPECT_EQ(told[1].base_sequence, 5);
-  EXPECT_TRUE(refusals.take("t", 1, now + 1s).empty());
-  EXPECT_EQ(refusals.take("t", 2, now + 1s).size(), 1u);
+  EXPECT_EQ(refusals.of("t", 1, now + 1s).size(), 2u) << "it may go elsewhere and come back";
+  EXPECT_EQ(refusals.of("t", 2, now + 1s).size(), 1u);
 }
 
 TEST(Refusals, TheFirstOneIsKeptForAsLongAsItsProducerTriesAgain) {
@@ -47,7 +47,7 @@ TEST(Refusals, TheFirstOneIsKeptForAsLongAsItsProducerTriesAgain) {
   // In the middle of a row.
   for (int32_t sequence = 0; sequence < 200; sequence += 100)
     refusals.note("t", 1, as_bytes(batch_of(7, sequence)), now);
-  const std::vector<Refusal> told = refusals.take("t", 1, now);
+  const std::vector<Refusal> told = refusals.of("t", 1, now);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0].base_sequence, 0);
 }
@@ -71,7 +71,7 @@ TEST(Refusals, ANewEpochBeginsAnew) {
   refusals.note("t", 1, as_bytes(batch_of(7, 5)), now);
   refusals.note("t", 1, as_bytes(batch_of(7, 9, 1)), now);
   refusals.note("t", 1, as_bytes(batch_of(7, 3)), now);
-  const std::vector<Refusal> told = refusals.take("t", 1, now);
+  const std::vector<Refusal> told = refusals.of("t", 1, now);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0].producer_epoch, 1);
   EXPECT_EQ(told[0].base_sequence, 9);
@@ -81,7 +81,7 @@ TEST(Refusals, AreForgottenWithTheRequestsThatWereOnTheirWay) {
   const env::Instant now{100s};
   Refusals refusals;
   refusals.note("t", 1, as_bytes(batch_of(7, 0)), now);
-  EXPECT_TRUE(refusals.take("t", 1, now + 60s).empty());
+  EXPECT_TRUE(refusals.of("t", 1, now + 60s).empty());
 }
 
 }  // namespace

@@ -66,10 +66,17 @@ TEST_P(WireMovesTest, ABatchThatWasSentOnAndLostHasToComeFirst) {
   };
   for (const auto& one : lost) EXPECT_EQ(told(one), "the peer closed the connection");
   *reachable_ = true;
+  world_.run_for(3s);  // all is open
   std::set<int> leaders;
   for (int32_t index = 0; index < kPartitions; ++index) {
     CHECK(world_.run_until([&] { return leader("t", static_cast<size_t>(index), 3) != 2; },
                            kPatience));
+    if (index % 4 == 0) {  // and goes away again
+      EXPECT_EQ(name(reassign(3, "t", index, {3, 1})), "NONE");
+      EXPECT_EQ(name(elect(3, "t", index)), "NONE");
+      CHECK(world_.run_until([&] { return leader("t", static_cast<size_t>(index), 1) == 3; },
+                             kPatience));
+    }
     std::string answer;
     for (int attempt = 0; attempt < 50; ++attempt) {
       answer = told(send(1, "t", index, 1));
