@@ -57,6 +57,7 @@ class Trouble {
   void cut_from_metadata(BrokerHost& host);
   void cut_from_store(BrokerHost& host);
   void cut_from_each_other(BrokerHost& host);
+  void leave_untold(const std::string& by);
   void heal_later(std::string one, std::string other);
   void kill_if_running(BrokerHost& host);
   BrokerHost* victim();  // one that runs; null if none does

@@ -205,12 +205,8 @@ void Trouble::hurt_move(const std::string& target) {
   for (BrokerHost* one : running)
     if (one->name() == target && random_.chance(0.7)) host = one;
   const uint64_t what = random_.below(7);
-  // Whoever gives is told nothing by anybody, and has clients all the same.
-  constexpr uint64_t kAlone = 5;
-  if (what >= kAlone)
-    for (BrokerHost* one : running)
-      if (one->name() != target && (host->name() == target || random_.chance(0.5))) host = one;
-  world_.after(between(0ms, what >= kAlone ? 10ms : 30ms), [this, host, what] {
+  constexpr uint64_t kUntold = 5;
+  world_.after(between(0ms, what >= kUntold ? 10ms : 30ms), [this, host, target, what] {
     if (over_ || !host->running()) return;
     switch (what) {
       case 0:
@@ -225,16 +221,32 @@ void Trouble::hurt_move(const std::string& target) {
       case 3:
         cut_from_each_other(*host);
         break;
-      case kAlone:
-      case kAlone + 1:
-        cut_from_metadata(*host);
-        cut_from_each_other(*host);
+      case kUntold:
+      case kUntold + 1:
+        leave_untold(target);
         break;
       default:
         step_done(host->name() + " stands still in the middle of a move");
         host->host().pause(long_enough());
     }
   });
+}
+
+// What it says and what is committed now is heard by no other broker, and they reach it and their
+// clients all the same: whoever has given it something cannot know whether it has it.
+void Trouble::leave_untold(const std::string& by) {
+  const env::Duration cut = long_enough();
+  step_done(fmt::format("others hear neither {} nor the metadata for {:.3f} s", by, seconds(cut)));
+  for (BrokerHost* other : site_.members()) {
+    if (other->name() == by) continue;
+    MetadataWay& way = site_.metadata_way(*other);
+    way.back = false;
+    world_.cut_one_way(by, other->name());
+    world_.after(cut, [this, &way, by, name = other->name()] {
+      way.there = way.back = true;
+      world_.heal(by, name);
+    });
+  }
 }
 
 void Trouble::heal_later(std::string one, std::string other) {
