@@ -178,6 +178,9 @@ Task<Uploader::Cut> Uploader::cut() {
   core_.full_ = false;
   dirty_since_.reset();
   cut.position = core_.covered_end();
+#ifdef PACELINE_PLANT_checkpoint_decided_early
+  const bool decided = checkpoint_due() || cleaning_due();
+#endif
   core_.cut_position = core_.writer->durable_end().value;
   // All that is below the position has to be in the streams before they are asked.
   for (auto& part : core_.parts) {
@@ -188,6 +191,9 @@ Task<Uploader::Cut> Uploader::cut() {
   // Of one moment: what was adopted and is taken along needs a checkpoint.
   const Part::StreamSet left_out = core_.undecided();
   cut.checkpoint = checkpoint_due() || cleaning_due();
+#ifdef PACELINE_PLANT_checkpoint_decided_early
+  cut.checkpoint = decided;
+#endif
   inherited_ = false;
   if (cut.checkpoint) {
     core_.dropped_extents = false;
