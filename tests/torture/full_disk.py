@@ -213,7 +213,7 @@ def fill_during_metadata(folder, options):
         judge_wholly(house, feeder, "at the end")
         listed = topics_of(house.address)
         check(created <= listed, f"created topics are gone: {sorted(created - listed)[:5]}")
-        extra = listed - created - maybe - {TOPIC}
+        extra = {name for name in listed - created - maybe - {TOPIC} if not name.startswith("__")}
         check(not extra, f"topics nobody created: {extra}")
         return (f"{rounds} times; creating a topic then: {', '.join(sorted(answers)) or 'always worked'}; "
                 f"{len(created)} topics and {len(feeder.ledger)} records intact")
