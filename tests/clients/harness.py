@@ -110,7 +110,7 @@ class Broker:
     """One broker on one folder and one port; may be stopped, killed and started again."""
 
     environment = {}  # besides our own
-    prefix = ()  # of the command: where it runs
+    within = ()  # a command in front: where it runs
 
     def __init__(self, settings=None):
         self.settings = {**SETTINGS, **(settings or {})}
@@ -133,7 +133,7 @@ class Broker:
     def launch(self, **settings):
         check(self.child is None, "the broker runs already")
         given = {**self.settings, **{key.replace("__", "."): value for key, value in settings.items()}}
-        command = [*self.prefix, binary(), "serve", "--data", os.path.join(self.folder, "data"), "--listen", self.address]
+        command = [*self.within, binary(), "serve", "--data", os.path.join(self.folder, "data"), "--listen", self.address]
         for key, value in given.items():
             command += ["-o", f"{key}={value}"]
         with open(self.log, "ab") as log:

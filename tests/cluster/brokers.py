@@ -46,7 +46,7 @@ class Brokers:
         if self.store:
             house.environment = self.store.environment()
         if self.network:
-            address, house.prefix = self.network.host(f"broker-{number}")
+            address, house.within = self.network.host(f"broker-{number}")
             house.address = f"{address}:{house.port}"
         return house
 
