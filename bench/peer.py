@@ -8,6 +8,7 @@ import socket
 import statistics
 import struct
 import subprocess
+import sys
 import time
 import uuid
 
@@ -15,14 +16,10 @@ import servers
 from rounds import interleave
 from servers import BINARY, ROOT, Failed, Server, cpu_seconds, create_topic, free_port, load, rss_mib
 
-VERSION = "4.4.0"
-_CACHE = os.path.join(ROOT, ".cache", "kafka", VERSION)
-_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
-<modelVersion>4.0.0</modelVersion><groupId>paceline</groupId><artifactId>peer</artifactId><version>1</version>
-<packaging>pom</packaging>
-<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-<version>{VERSION}</version></dependency></dependencies></project>
-"""
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+import kafka_jars  # noqa: E402
+from kafka_jars import VERSION  # noqa: E402
+
 # What Kafka's own start script gives the JVM.
 _JVM = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
         "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15",
@@ -33,19 +30,11 @@ _PACED_PER_S = 1000
 
 def fetch():
     """The jars, if they are not here yet."""
-    if os.path.exists(os.path.join(_CACHE, "complete")):
-        return
-    os.makedirs(_CACHE, exist_ok=True)
-    with open(os.path.join(_CACHE, "pom.xml"), "w", encoding="utf-8") as file:
-        file.write(_POM)
-    subprocess.run(["mvn", "-q", "-ntp", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime",
-                    f"-DoutputDirectory={_CACHE}/libs"], check=True, cwd=_CACHE)
-    with open(os.path.join(_CACHE, "complete"), "w", encoding="utf-8"):
-        pass
+    return kafka_jars.fetch("kafka_2.13", "kafka")
 
 
 def _java(*arguments):
-    return ["java", *_JVM, "-cp", os.path.join(_CACHE, "libs", "*"), *arguments]
+    return ["java", *_JVM, "-cp", os.path.join(fetch(), "*"), *arguments]
 
 
 def _exactly(connection, count):

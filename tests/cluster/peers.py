@@ -6,13 +6,10 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.join(ROOT, ".cache")
-KAFKA = "4.4.0"
-_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
-<modelVersion>4.0.0</modelVersion><groupId>paceline</groupId><artifactId>clients</artifactId><version>1</version>
-<packaging>pom</packaging>
-<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-clients</artifactId>
-<version>{KAFKA}</version></dependency></dependencies></project>
-"""
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+import kafka_jars  # noqa: E402
+
+KAFKA = kafka_jars.VERSION
 
 
 def use_librdkafka_2_15():
@@ -27,16 +24,8 @@ def use_librdkafka_2_15():
 
 def java_classes(source):
     """The class path of a program of ours beside Kafka's client, fetched and compiled if they are not here yet."""
-    cache = os.path.join(CACHE, "kafka-clients", KAFKA)
-    libs, classes = os.path.join(cache, "libs"), os.path.join(cache, "classes")
-    if not os.path.exists(os.path.join(cache, "complete")):
-        os.makedirs(cache, exist_ok=True)
-        with open(os.path.join(cache, "pom.xml"), "w", encoding="utf-8") as file:
-            file.write(_POM)
-        subprocess.run(["mvn", "-q", "-ntp", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime",
-                        f"-DoutputDirectory={libs}"], check=True, cwd=cache)
-        with open(os.path.join(cache, "complete"), "w", encoding="utf-8"):
-            pass
+    libs = kafka_jars.fetch("kafka-clients", "kafka-clients")
+    classes = os.path.join(os.path.dirname(libs), "classes")
     compiled = os.path.join(classes, os.path.basename(source).replace(".java", ".class"))
     if not os.path.exists(compiled) or os.path.getmtime(compiled) < os.path.getmtime(source):
         subprocess.run(["javac", "-d", classes, "-cp", os.path.join(libs, "*"), source], check=True)

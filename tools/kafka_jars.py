@@ -1,0 +1,27 @@
+"""Apache Kafka's released jars, from Maven Central."""
+import os
+import subprocess
+
+VERSION = "4.4.0"
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def fetch(artifact, folder):
+    """The artifact with all that it needs, in .cache/FOLDER/VERSION/libs: that folder, fetched if it is not here yet."""
+    cache = os.path.join(_ROOT, ".cache", folder, VERSION)
+    libs = os.path.join(cache, "libs")
+    if os.path.exists(os.path.join(cache, "complete")):
+        return libs
+    os.makedirs(cache, exist_ok=True)
+    with open(os.path.join(cache, "pom.xml"), "w", encoding="utf-8") as file:
+        file.write(f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion><groupId>paceline</groupId><artifactId>jars</artifactId><version>1</version>
+<packaging>pom</packaging>
+<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>{artifact}</artifactId>
+<version>{VERSION}</version></dependency></dependencies></project>
+""")
+    subprocess.run(["mvn", "-q", "-ntp", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime",
+                    f"-DoutputDirectory={libs}"], check=True, cwd=cache)
+    with open(os.path.join(cache, "complete"), "w", encoding="utf-8"):
+        pass
+    return libs
