@@ -177,6 +177,8 @@ class Part {
   uint64_t bury(const StreamId& id);
   // One that is not open, and not ours any more: as bury().
   uint64_t drop(const StreamId& id);
+  // Fetches a block in the background, if the reader wants it ahead.
+  void fetch_ahead(ObjectId object, const BlockRef& ref);
   // Puts a batch that has become durable into its stream's run.
   void cache(StoredStream& stream, Batch batch);
   void uncache(uint64_t charge);

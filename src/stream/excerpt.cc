@@ -115,12 +115,6 @@ Task<Result<ReadResult>> Core::read_excerpt(env::Shard& home, Slice bytes, ReadR
 Task<Result<std::shared_ptr<const ObjectReader::Block>>> Part::excerpt_block(ObjectId object,
                                                                              StreamId stream,
                                                                              Offset at) {
-  struct Ahead {
-    static Task<void> block(std::shared_ptr<Core> core, Part* part, ObjectId object, BlockRef ref) {
-      co_await part->reader.fetch_ahead(object, ref);
-      (void)core;
-    }
-  };
   constexpr auto kWhy = ObjectReader::Why::catch_up;
   CO_TRY(auto index, co_await reader.index(object, kWhy));
   const BlockRef* ref = index->find(stream, at);
@@ -131,8 +125,7 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> Part::excerpt_block(Obj
   for (size_t i = 0; i < kAhead; ++i) {
     ref = index->find(stream, ref->end);
     if (!ref) break;
-    if (reader.wants_ahead(object, *ref))
-      shard.spawn(Ahead::block(core.shared_from_this(), this, object, *ref));
+    fetch_ahead(object, *ref);
   }
   co_return co_await reader.block(object, wanted, kWhy);
 }

@@ -103,13 +103,20 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> StoredStream::find_bloc
   co_return co_await part_->reader.block(object, *ref, why);
 }
 
-void StoredStream::fetch_ahead(Offset at, size_t count) {
-  const auto core = core_->shared_from_this();
+void Part::fetch_ahead(ObjectId object, const BlockRef& ref) {
   struct Ahead {
     static Task<void> block(std::shared_ptr<Core> core, Part* part, ObjectId object, BlockRef ref) {
       co_await part->reader.fetch_ahead(object, ref);
       (void)core;
     }
+  };
+  if (reader.wants_ahead(object, ref))
+    shard.spawn(Ahead::block(core.shared_from_this(), this, object, ref));
+}
+
+void StoredStream::fetch_ahead(Offset at, size_t count) {
+  const auto core = core_->shared_from_this();
+  struct Ahead {
     static Task<void> index(std::shared_ptr<Core> core, Part* part, ObjectId object) {
       auto ignored = co_await part->reader.index(object, ObjectReader::Why::catch_up);
       (void)ignored;
@@ -130,8 +137,7 @@ void StoredStream::fetch_ahead(Offset at, size_t count) {
     if (!ref) return;
     at = ref->end;
     if (first) continue;
-    if (part_->reader.wants_ahead(object, *ref))
-      part_->shard.spawn(Ahead::block(core, part_, object, *ref));
+    part_->fetch_ahead(object, *ref);
     if (--count == 0) return;
   }
 }
