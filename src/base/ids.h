@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <type_traits>
 
 #include "base/uuid.h"
 
@@ -18,16 +19,20 @@ struct Strong {
   constexpr Strong() = default;
   constexpr explicit Strong(Rep v) : value(v) {}
   constexpr auto operator<=>(const Strong&) const = default;
-  constexpr Strong operator+(Rep delta) const { return Strong(static_cast<Rep>(value + delta)); }
-  constexpr Strong operator-(Rep delta) const { return Strong(static_cast<Rep>(value - delta)); }
-  constexpr Rep operator-(Strong other) const { return static_cast<Rep>(value - other.value); }
-  constexpr Strong& operator+=(Rep delta) {
-    value = static_cast<Rep>(value + delta);
-    return *this;
+  constexpr Strong operator+(Rep delta) const { return Strong(sum(value, delta)); }
+  constexpr Strong operator-(Rep delta) const { return Strong(difference(value, delta)); }
+  constexpr Rep operator-(Strong other) const { return difference(value, other.value); }
+  constexpr Strong& operator+=(Rep delta) { return *this = *this + delta; }
+  constexpr Strong& operator++() { return *this += 1; }
+
+ private:
+  // A number may be read from bytes that anybody wrote: out of range it wraps, which is defined.
+  using Unsigned = std::make_unsigned_t<Rep>;
+  static constexpr Rep sum(Rep a, Rep b) {
+    return static_cast<Rep>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b));
   }
-  constexpr Strong& operator++() {
-    ++value;
-    return *this;
+  static constexpr Rep difference(Rep a, Rep b) {
+    return static_cast<Rep>(static_cast<Unsigned>(a) - static_cast<Unsigned>(b));
   }
 };
 

@@ -86,7 +86,7 @@ class BatchView {
   bool has_delete_horizon() const { return attributes() & kDeleteHorizonBit; }
 
   Offset last_offset() const { return base_offset() + last_offset_delta(); }
-  Offset next_offset() const { return Offset(last_offset().value + 1); }
+  Offset next_offset() const { return last_offset() + 1; }
   int32_t last_sequence() const;  // kNoSequence if there is no base sequence
 
   Bytes bytes() const { return bytes_; }  // exactly this batch

@@ -9,10 +9,6 @@
 namespace paceline::record {
 namespace {
 
-MutableBytes writable(std::string& bytes) {
-  return {reinterpret_cast<std::byte*>(bytes.data()), bytes.size()};
-}
-
 TEST(KafkaError, NamesAreKafkas) {
   EXPECT_EQ(kafka_error_name(KafkaError::unknown_server_error), "UNKNOWN_SERVER_ERROR");
   EXPECT_EQ(kafka_error_name(KafkaError::none), "NONE");

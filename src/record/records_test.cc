@@ -69,6 +69,24 @@ TEST(RecordReader, ACountThatLiesIsAnErrorBothWays) {
   }
 }
 
+TEST(RecordReader, OffsetsThatLeaveTheRangeWrap) {
+  std::string bytes = *BatchBuilder().add("a", "1").add("b", "2").build();
+  auto batch = BatchView::parse(as_bytes(bytes));
+  for (int64_t base : {INT64_MIN, INT64_MAX}) {
+    for (int32_t delta : {INT32_MIN, INT32_MAX}) {
+      store_be(writable(bytes).data() + kBaseOffsetAt, base);
+      store_be(writable(bytes).data() + kLastOffsetDeltaAt, delta);
+      EXPECT_EQ(batch->last_offset() - batch->base_offset(), delta);
+      EXPECT_EQ(batch->next_offset() - batch->last_offset(), 1);
+      auto reader = RecordReader::open(*batch);
+      auto records = read_all(*reader);
+      ASSERT_EQ(records.size(), 2u);
+      EXPECT_EQ(records[1].offset - records[0].offset, 1);
+      EXPECT_TRUE(*find_max_timestamp(*batch));
+    }
+  }
+}
+
 TEST(FindByTimestamp, IsExactToTheRecordInEveryCodec) {
   for (Codec codec : {Codec::none, Codec::gzip, Codec::snappy, Codec::lz4, Codec::zstd}) {
     BatchBuilder builder;

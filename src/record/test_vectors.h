@@ -3,9 +3,15 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
+
 // Batches as other people's clients put them on the wire, for tests.
 
 namespace paceline::record {
+
+inline MutableBytes writable(std::string& bytes) {
+  return {reinterpret_cast<std::byte*>(bytes.data()), bytes.size()};
+}
 
 inline std::string from_hex(std::string_view hex) {
   const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
