@@ -203,7 +203,12 @@ Task<void> Node::settle_estates() {
           const auto& partition = topic->partitions[index];
           if (&node->home_of(topic->id, static_cast<int32_t>(index)) != target) continue;
           if (partition.lane != node->cluster_.lane() || !partition.from) continue;
-          if (!target->find(topic->id, static_cast<int32_t>(index))) lanes.insert(*partition.from);
+          // One that a move which is undecided here keeps from a former term is not the one.
+          const Hosted* open = target->find(topic->id, static_cast<int32_t>(index));
+#ifdef PACELINE_PLANT_former_term_counts
+          if (open) continue;
+#endif
+          if (!open || open->partition->epoch() < partition.epoch) lanes.insert(*partition.from);
         }
       co_return lanes;
     };

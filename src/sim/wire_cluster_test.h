@@ -10,6 +10,7 @@
 #include "protocol/gen/alter_partition_reassignments.h"
 #include "protocol/gen/elect_leaders.h"
 #include "sim/bucket.h"
+#include "sim/metadata_way.h"
 #include "sim/wire_world_test.h"
 
 namespace paceline::sim {
@@ -33,8 +34,9 @@ class WireClusterTest : public WireTest {
       if (change) change(number, made.settings);
       made.places.metadata = "etcd";
       made.places.wal = "objects:";
-      made.open_metadata = [this](env::Shard&) -> Result<std::unique_ptr<meta::Store>> {
-        return model_.connect();
+      made.open_metadata = [this, way = ways_.emplace_back(std::make_shared<MetadataWay>())](
+                               env::Shard&) -> Result<std::unique_ptr<meta::Store>> {
+        return behind(model_.connect(), way);
       };
       made.open_objects = [this](env::Disk&) -> Result<std::unique_ptr<object::Store>> {
         return bucket_.client(reachable_);
@@ -51,6 +53,7 @@ class WireClusterTest : public WireTest {
   }
 
   static bool serves(const std::unique_ptr<BrokerHost>& host) { return host->serving(); }
+  MetadataWay& way(int number) { return *ways_[static_cast<size_t>(number - 1)]; }
   BrokerHost& host(int number) { return *hosts_[static_cast<size_t>(number - 1)]; }
 
   WireClient& at(int number) {
@@ -175,6 +178,7 @@ class WireClusterTest : public WireTest {
   meta::Model model_{11};
   Bucket bucket_{world_};
   std::shared_ptr<bool> reachable_ = std::make_shared<bool>(true);
+  std::vector<std::shared_ptr<MetadataWay>> ways_;  // of each broker to the metadata
   std::vector<std::unique_ptr<BrokerHost>> hosts_;
   std::vector<std::unique_ptr<WireClient>> clients_;
   std::deque<std::string> sent_;

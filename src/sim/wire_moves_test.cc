@@ -91,6 +91,40 @@ TEST_P(WireMovesTest, ABatchThatWasSentOnAndLostHasToComeFirst) {
   EXPECT_EQ(leaders, (std::set<int>{1, 3}));
 }
 
+// The source still waits for word of the move, with the partition as it was, when it has to take
+// it from what the target has left.
+TEST_P(WireMovesTest, WhatComesBackFromATargetThatDiedIsWholeAlthoughTheMoveIsUndecidedHere) {
+  create("t", 1);
+  move("t", 0, 1);
+  constexpr int kCount = 7;
+  for (int i = 0; i < kCount; ++i) expect_produced(1, "t", 0, i);
+  EXPECT_EQ(name(reassign(3, "t", 0, {2, 1, 3})), "NONE");
+  protocol::ElectLeadersRequest request;
+  auto& one = request.topic_partitions->emplace_back();
+  one.topic = "t";
+  one.partitions = {0};
+  auto moving = begin<protocol::ElectLeadersResponse>(at(3), 2, request);
+  const StreamId id{host(1).server().node().image()->topic("t")->id, 0};
+  broker::ShardHost& home = host(1).server().node().home_of(id.owner, 0);
+  CHECK(world_.run_until(
+      [&] {
+        const broker::Relay* relay = home.find_relay(id);
+        return relay && relay->moving;
+      },
+      kPatience));
+  world_.cut_one_way("b2", "b1");  // the answer
+  CHECK(world_.run_until([&] { return leader("t", 0) == 2; }, kPatience));
+  way(1).there = false;  // and what metadata would say
+  host(2).kill();
+  world_.run_for(100ms);
+  way(1).there = true;
+  CHECK(world_.run_until([&] { return leader("t", 0, 1) != 2 && leader("t", 0) != 2; }, kPatience));
+  ASSERT_EQ(leader("t", 0, 1), 1);
+  world_.run_for(30s);
+  expect_produced(1, "t", 0, kCount);
+  EXPECT_EQ(values_at(1, "t", 0), numbers(kCount + 1));
+}
+
 TEST_P(WireMovesTest, AFetchOfWhatIsNotOpenYetIsToldToAskForItsLeader) {
   create("t", 1);
   move("t", 0, 2);

@@ -43,6 +43,22 @@ TEST_F(Estates, OneOfWhichNothingIsOursGetsOurMarkEvenIfItIsReadLater) {
   EXPECT_EQ(why(town.verify_all()), "");
 }
 
+// Whoever says too early that nothing is missing loses the stream from sight, and learns it.
+TEST_F(Estates, AStreamThatIsAskedForTooLateIsNotBegunAnew) {
+  kill(kC);
+  for (const size_t i : {kA, kB}) ASSERT_EQ(why(town.take_over(i)), "");
+  town.create(0, kA);
+  ASSERT_TRUE(town.append(0, 5));
+  kill(kA);
+  Storage& storage = *town.brokers[kB]->storage;
+  storage.inherit(town.lane(kA));
+  storage.inherited(town.lane(kA));
+  const auto opened = town.open(kB, 0);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::corrupt);
+  EXPECT_THAT(opened.error().message, testing::HasSubstr("after its estate was settled"));
+}
+
 TEST_F(Estates, AStreamThatLostSomethingIsOfflineAndItsLogStays) {
   kill(kC);
   for (const size_t i : {kA, kB}) ASSERT_EQ(why(town.take_over(i)), "");

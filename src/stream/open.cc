@@ -218,6 +218,10 @@ std::unique_ptr<StoredStream> Core::take_out(Part& part, Bringing& one) {
   std::unique_ptr<StoredStream> stream = parked.take(id);
   if (!stream) {
     if (!estate_damaged.empty()) return refuse(Code::corrupt, estate_damaged);
+    if (one.estate && one.estate->handed_over)
+      return refuse(
+          Code::corrupt,
+          fmt::format("stream {} is asked for after its estate was settled", id.to_string()));
     stream = std::make_unique<StoredStream>(id, *this, part);
     counters.streams += 1;
   }
