@@ -139,6 +139,12 @@ Task<AppendResult> StreamPartition::tell(Deferred deferred) {
   if (high_watermark() <= deferred.last_offset)
     co_return refuse(lost_ ? KafkaError::not_leader_or_follower : KafkaError::kafka_storage_error,
                      fmt::format("an earlier batch of {} could not be written", options_.name));
+  if (!deferred.answer && deferred.answer.error().code == KafkaError::out_of_order_sequence_number)
+    if (auto confirmed = co_await confirm(); !confirmed) {
+      auto refused = refuse(confirmed.error().code, std::move(confirmed.error().message));
+      refused.error().moved = moved_;
+      co_return refused;
+    }
   co_return std::move(deferred.answer);
 }
 

@@ -36,6 +36,16 @@ TEST_F(PartitionTest, ADuplicateGetsTheOriginalOffset) {
   EXPECT_EQ(code(append(from(9, 3))), invalid_producer_epoch);
 }
 
+// Its clients may have written more elsewhere.
+TEST_F(PartitionTest, ALeaderThatWasFencedAndDoesNotKnowItRefusesNoSequence) {
+  ASSERT_TRUE(append(from(9, 0)));
+  EXPECT_EQ(stream().confirmed, 0);
+  EXPECT_EQ(code(append(from(9, 5))), out_of_order_sequence_number);
+  EXPECT_EQ(stream().confirmed, 1);
+  stream().sealed = true;
+  EXPECT_EQ(code(append(from(9, 5))), not_leader_or_follower);
+}
+
 TEST_F(PartitionTest, ADuplicateOfABatchInFlightWaitsForIt) {
   stream().hold = true;
   auto original = start(from(9, 0));

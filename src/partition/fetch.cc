@@ -36,6 +36,7 @@ Task<KafkaResult<Fetched>> StreamPartition::fetch(FetchRequest request) {
   auto pass = calls_.enter();
   CO_TRY_VOID(check_open(request.expected_epoch));
   Fetched fetched;
+  if (request.from > stream_->end()) CO_TRY_VOID(co_await confirm());
   if (request.from < stream_->start() || request.from > stream_->end())
     co_return record::kafka_fail(
         KafkaError::offset_out_of_range,

@@ -48,6 +48,16 @@ TEST_F(ReadTest, OnlyWhatIsDurableIsRead) {
   EXPECT_EQ(fetch(2)->records.size(), 1u);
 }
 
+TEST_F(ReadTest, ALeaderThatWasFencedAndDoesNotKnowItCallsNoOffsetTooHigh) {
+  ASSERT_TRUE(append(plain(2)));
+  EXPECT_EQ(code(fetch(3)), offset_out_of_range);
+  EXPECT_TRUE(fetch(2));
+  EXPECT_EQ(stream().confirmed, 1);
+  stream().sealed = true;
+  EXPECT_EQ(code(fetch(3)), not_leader_or_follower);
+  EXPECT_TRUE(fetch(2));
+}
+
 TEST_F(ReadTest, AnOffsetInsideABatchGetsItWhole) {
   ASSERT_TRUE(append(plain(5)));
   auto fetched = fetch(3, 1);

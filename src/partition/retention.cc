@@ -16,6 +16,22 @@ Task<Result<void>> StreamPartition::trim(Offset new_start) {
   co_return Result<void>{};
 }
 
+// Whether we lead it still. Before an answer that makes a client give up: a leader that was fenced
+// and does not know it knows less than its clients.
+Task<KafkaResult<void>> StreamPartition::confirm() {
+#ifdef PACELINE_PLANT_old_knowledge_refuses
+  co_return KafkaResult<void>{};
+#endif
+  co_await wait_resumed();
+  CO_TRY_VOID(check_open(Epoch{-1}));
+  ++trims_;
+  auto confirmed = co_await stream_->confirm();
+  --trims_;
+  settled_.notify_all();
+  if (!confirmed) co_return fail(told(confirmed.error()));
+  co_return KafkaResult<void>{};
+}
+
 Task<KafkaResult<Offset>> StreamPartition::delete_records(Offset before) {
   auto pass = calls_.enter();
   co_await wait_resumed();

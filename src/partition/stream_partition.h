@@ -107,6 +107,7 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Task<KafkaResult<TimestampAndOffset>> find_max_time();
   Result<void> restore_snapshot(std::string_view snapshot);
   Task<Result<void>> trim(Offset new_start);
+  Task<KafkaResult<void>> confirm();
 
   Options options_;
   env::Shard& shard_;

@@ -24,7 +24,9 @@ class TestStream final : public stream::Stream {
   Offset start_at{0};
   Offset retained_from{0};  // what retention_start() answers
   stream::RetentionLimits asked;
-  bool hold = false;          // appends wait for release()
+  bool hold = false;    // appends wait for release()
+  bool sealed = false;  // what confirm() says
+  int confirmed = 0;
   std::deque<Code> failures;  // of the next appends
   std::string snapshot;
   Offset snapshot_end{0};
@@ -68,6 +70,12 @@ class TestStream final : public stream::Stream {
   Task<Result<void>> trim(Offset new_start) override {
     co_await env::yield(shard_);
     start_at = new_start;
+    co_return Result<void>{};
+  }
+  Task<Result<void>> confirm() override {
+    co_await env::yield(shard_);
+    ++confirmed;
+    if (sealed) co_return fail(Code::sealed, "the lane was sealed");
     co_return Result<void>{};
   }
   Task<Result<std::optional<stream::Batch>>> first_batch_since(int64_t timestamp) override {

@@ -149,6 +149,7 @@ TEST_P(WireBalanceOnDemandTest, ADryRunSaysWhatItWouldDoAndMovesNothing) {
 
   EXPECT_EQ(balance(3, false).moves.size(), 2u);
   EXPECT_TRUE(comes_to([&] { return led_by("t")[4] == 2; }, 5s));
+  world_.run_for(100ms);  // until the balancer has seen it too
   EXPECT_TRUE(balance(2, true).moves.empty());
 }
 

@@ -125,6 +125,34 @@ TEST_P(WireMovesTest, WhatComesBackFromATargetThatDiedIsWholeAlthoughTheMoveIsUn
   EXPECT_EQ(values_at(1, "t", 0), numbers(kCount + 1));
 }
 
+// It hears neither the others nor the metadata, and does not know that it was fenced.
+TEST_P(WireMovesTest, ALeaderOfFormerTimesRefusesNothingThatItCannotKnow) {
+  create("t", 1);
+  move("t", 0, 2);
+  expect_produced(2, "t", 0, 0);
+  const auto fetched = [&] {
+    auto answer = end(begin<protocol::FetchResponse>(at(2), 11, fetch_request("t", 0, 5)));
+    return answer ? name(only_partition(*answer).error_code) : answer.error().message;
+  };
+  const auto produced = [&](int32_t sequence) {
+    auto answer = end(send(2, "t", 0, sequence));
+    if (!answer) return answer.error().message;
+    return name(answer->responses.at(0).partition_responses.at(0).error_code);
+  };
+  EXPECT_EQ(fetched(), "OFFSET_OUT_OF_RANGE");
+  EXPECT_EQ(produced(5), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+  const bool reads = GetParam() == 1;  // which of them tells it so: it ends then
+  for (const char* other : {"b1", "b3"}) world_.cut(other, "b2");
+  way(2).there = way(2).back = false;
+  CHECK(world_.run_until([&] { return leader("t", 0) != 2; }, kPatience));
+  const int next = leader("t", 0);
+  world_.run_for(500ms);  // it is open there
+  for (int i = 1; i < 5; ++i) expect_produced(next, "t", 0, i);
+  const std::string told = reads ? fetched() : produced(5);
+  EXPECT_TRUE(told == "NOT_LEADER_OR_FOLLOWER" || told == "the peer closed the connection") << told;
+  expect_produced(next, "t", 0, 5);
+}
+
 TEST_P(WireMovesTest, AFetchOfWhatIsNotOpenYetIsToldToAskForItsLeader) {
   create("t", 1);
   move("t", 0, 2);

@@ -87,20 +87,37 @@ Task<Result<void>> StoredStream::trim(Offset new_start) {
     co_return fail(Code::out_of_range, fmt::format("stream {} ends at {}; it cannot start at {}",
                                                    id_.to_string(), end_.value, new_start.value));
   if (new_start <= start_) co_return Result<void>{};
+  // Inside until it is where a cut looks for it.
+  const env::Gate::Pass inside = part_->enter();
+  CO_TRY_VOID(co_await log_start(new_start));
+  held_ = false;
+  if (new_start > start_) set_start(new_start);
+  core_->note_unuploaded(0);
+  co_return Result<void>{};
+}
+
+// REQUIRES: inside the part.
+Task<Result<void>> StoredStream::log_start(Offset start) {
   std::vector<wal::Entry> entries;
   // Behind a batch of a new term that is still on its way, an older epoch would count as stale.
   entries.push_back({{.stream = id_,
                       .kind = wal::EntryKind::trim,
                       .epoch = std::max(epoch_, appended_epoch_),
-                      .base = new_start},
+                      .base = start},
                      Slice()});
-  const env::Gate::Pass inside = part_->enter();
   auto written = co_await core_->writer->append(part_->shard, std::move(entries));
   if (!written) co_return fail(written.error());
   if (erased_)
     co_return fail(Code::not_found, fmt::format("stream {} was erased", id_.to_string()));
-  held_ = false;
-  if (new_start > start_) set_start(new_start);
+  co_return Result<void>{};
+}
+
+// A start that is known already.
+Task<Result<void>> StoredStream::confirm() {
+  CO_TRY_VOID(usable());
+  const env::Gate::Pass inside = part_->enter();
+  CO_TRY_VOID(co_await log_start(start_));
+  confirmed_ = true;
   core_->note_unuploaded(0);
   co_return Result<void>{};
 }

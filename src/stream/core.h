@@ -75,6 +75,7 @@ class StoredStream final : public Stream {
   Task<Result<Position>> append(std::vector<Batch> batches) override;
   Task<Result<ReadResult>> read(ReadRequest request) override;
   Task<Result<void>> trim(Offset new_start) override;
+  Task<Result<void>> confirm() override;
   Task<Result<std::optional<Batch>>> first_batch_since(int64_t timestamp) override;
   Task<Result<std::optional<Batch>>> batch_of_max_timestamp() override;
   Offset retention_start(const RetentionLimits& limits) const override;
@@ -89,7 +90,7 @@ class StoredStream final : public Stream {
   const std::string& offline() const { return offline_; }
 
   // The upload's side.
-  bool dirty() const { return end_ != uploaded_end_ || start_ != uploaded_start_; }
+  bool dirty() const { return end_ != uploaded_end_ || start_ != uploaded_start_ || confirmed_; }
   StreamPart cut(bool checkpoint);
   void note_uploaded(const DirectoryRecord& record, const Extent& extent);
   // Takes the new extent in place of those that are left of the old ones; false if none is.
@@ -117,6 +118,7 @@ class StoredStream final : public Stream {
   Result<void> admit(const std::vector<Batch>& batches);
   void persist(std::vector<Batch> batches, wal::Written written);
   Task<Result<ReadResult>> read_from(ReadRequest request);
+  Task<Result<void>> log_start(Offset start);
   void set_start(Offset start);
   void drop_extents();
   Result<void> usable() const;
@@ -143,8 +145,9 @@ class StoredStream final : public Stream {
   Part* part_;
   StateOwner* owner_ = nullptr;
   bool erased_ = false;
-  bool held_ = false;      // somebody has its passport: what that names stays named here
-  bool replaced_ = false;  // compaction's extents are here, and not committed yet
+  bool held_ = false;       // somebody has its passport: what that names stays named here
+  bool confirmed_ = false;  // an upload has its entry to let go
+  bool replaced_ = false;   // compaction's extents are here, and not committed yet
   Offset start_;
   Offset end_;
   Offset appended_end_;    // what is on its way to the WAL included

@@ -98,7 +98,7 @@ StreamPart StoredStream::cut(bool checkpoint) {
 }
 
 void StoredStream::note_uploaded(const DirectoryRecord& record, const Extent& extent) {
-  replaced_ = false;
+  confirmed_ = replaced_ = false;
   uploaded_start_ = record.start;
   uploaded_snapshot_end_ = record.snapshot_end;
   if (extent.end != extent.base) {

@@ -71,6 +71,30 @@ TEST(Storage, ManySmallSlotsOfTheLogAreUploadedBeforeTheirAge) {
   ASSERT_OK(house.verify(0));
 }
 
+TEST(Storage, AConfirmationChangesNothingAndStaysInTheLogNoLongerThanAnythingElse) {
+  House house(21);
+  house.use_object_wal();
+  house.options.upload_slots_max = 16;
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  ASSERT_OK(house.append_now(0, 12));
+  Stream& stream = *house.open_streams[0]->stream;
+  for (int i = 0; i < 100; ++i) ASSERT_OK(house.world.wait(0, stream.confirm()));
+  ASSERT_OK(house.verify(0));
+  size_t slots = 0;
+  for (const auto& [key, body] : house.objects.bodies) slots += key.starts_with("wal/") ? 1 : 0;
+  EXPECT_LT(slots, 40u);
+  house.crash();
+  ASSERT_OK(house.start());
+  ASSERT_OK(house.open(0));
+  ASSERT_OK(house.verify(0));
+  const Lane lane = house.options.lane;
+  EXPECT_TRUE(house.world.wait(0, house.log().seal(house.world.shard(0), lane, Position(0))));
+  const auto sealed = house.world.wait(0, house.open_streams[0]->stream->confirm());
+  ASSERT_FALSE(sealed);
+  EXPECT_EQ(sealed.error().code, Code::sealed);
+}
+
 TEST(Storage, ABatchThatDoesNotFollowIsRefused) {
   House house(3);
   ASSERT_OK(house.start());

@@ -86,6 +86,9 @@ class Stream {
   virtual Task<Result<ReadResult>> read(ReadRequest request) = 0;
   // Moves the start up, durably, before it is visible. Never down; never above end().
   virtual Task<Result<void>> trim(Offset new_start) = 0;
+  // An entry that changes nothing becomes durable. sealed: our lane may have been sealed before
+  // this was called, and what we know of the stream is then not all that there is.
+  virtual Task<Result<void>> confirm() = 0;
   // The first batch whose max_timestamp is at or above `timestamp`, by the time index.
   virtual Task<Result<std::optional<Batch>>> first_batch_since(int64_t timestamp) = 0;
   // The first batch that holds the greatest max_timestamp.
