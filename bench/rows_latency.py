@@ -1,5 +1,6 @@
 """Latency: one record in flight beside the disk; and an open loop at 30 % of the greatest rate."""
 import glob
+import mmap
 import os
 import threading
 import time
@@ -58,6 +59,50 @@ class RunQueue:
         return sum(worst.values())
 
 
+class DiskProbe:
+    """Overwrites and syncs a block of a file of its own every 20 ms: how long the disk takes for it is nobody's doing but
+    the disk's, since neither the file's size nor its extents change."""
+
+    BLOCK = 4096
+
+    def __init__(self, folder):
+        self._path = os.path.join(folder, "probe")
+        self._syncs = []  # (begun, ended)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        block = mmap.mmap(-1, self.BLOCK)  # aligned, as O_DIRECT wants it
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o600)
+        try:
+            os.pwritev(file, [block], 0)
+            os.fsync(file)
+            while not self._ended.is_set():
+                begun = time.monotonic()
+                os.pwritev(file, [block], 0)
+                os.fdatasync(file)
+                self._syncs.append((begun, time.monotonic()))
+                self._ended.wait(0.02)
+        finally:
+            os.close(file)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self._ended.set()
+        self._thread.join()
+
+    def between(self, start, end):
+        """How long the slowest sync took of those that were under way in [start, end)."""
+        return max((ended - begun for begun, ended in self._syncs if begun < end and ended > start), default=0.0)
+
+    def quantile_us(self, share):
+        took = sorted(ended - begun for begun, ended in self._syncs)
+        return 1e6 * took[min(len(took) - 1, int(share * len(took)))] if took else 0.0
+
+
 def _open_loop(bench):
     seconds = 5 if bench.quick else 600 if bench.long else 60
     # What is old goes, or ten minutes would fill the disk.
@@ -68,7 +113,7 @@ def _open_loop(bench):
         rate = round(0.3 * greatest)
         with Watch() as watch:
             client = start_load(ours, "paced", "t", 16, 1024, 64 << 10, rate, seconds)
-            with RunQueue(ours.pid, client.pid) as queue:
+            with RunQueue(ours.pid, client.pid) as queue, DiskProbe(folder) as disk:
                 done = finish(client, seconds + 120)
     disturbed = {"foreign": [watch.foreign], "steal": [watch.steal]}
     name = f"open loop, 30 % of {greatest * 1024 / 1e6:.0f} MB/s, {seconds} s"
@@ -79,8 +124,13 @@ def _open_loop(bench):
     bench.table.add(f"{name}: p99.9", "us", done["p999_us"], note=f"max {done['max_us'] / 1000:.1f} ms")
     beyond = [end - start - queue.between(start, end) for start, end in done["pauses"]]
     ours_alone = sum(1 for one in beyond if one > 0.05)
+    slow_disk = [disk.between(start, end) for start, end in done["pauses"]]
+    note = f"{len(beyond)} with the wait for a core"
+    if beyond:
+        note += "; a sync of another file meanwhile: " + ", ".join(f"{1000 * one:.0f}" for one in slow_disk) + \
+            f" ms (p50 {disk.quantile_us(0.5) / 1000:.2f}, p99.9 {disk.quantile_us(0.999) / 1000:.1f})"
     bench.table.add(f"{name}: pauses > 50 ms", "pauses", ours_alone, "<= 0", ours_alone == 0, pauses=done["pauses"],
-                    beyond_run_queue_s=beyond, note=f"{len(beyond)} with the wait for a core")
+                    beyond_run_queue_s=beyond, disk_s=slow_disk, note=note)
 
 
 ROWS = [("one record in flight", _one_in_flight), ("open loop at 30 %", _open_loop)]

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "broker/api.h"
+#include "broker/forward.h"
 #include "protocol/gen/api.h"
 
 namespace paceline::broker {
@@ -156,7 +157,7 @@ Task<bool> Connection::admit(const Slice& frame) {
     co_return true;
   }
   const env::Instant since = shard_.now();
-  Reply reply = co_await handler(request);
+  Reply reply = co_await answer_where_coordinated(handler, request);
   record(request, reply, since);
   settle(answer, request, std::move(reply));
   co_return !ended_;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "broker/api.h"
 #include "broker/errors.h"
 #include "broker/node.h"
 #include "broker/peer_format.h"
@@ -54,9 +55,17 @@ std::unique_ptr<partition::Partition::Subscription> watch_where_led(Node& node, 
                                                                     StreamId id,
                                                                     std::function<void()> changed);
 
+// Requests for a group that go on to its coordinator. Those that wait for other members do not:
+// their clients look for the coordinator themselves.
+bool follows_coordinator(int16_t api_key);
+// Runs the handler; if the one group that it was about has its coordinator elsewhere since a move,
+// the answer is the one from there, or what the handler says if that cannot be had.
+Task<Reply> answer_where_coordinated(Handler handler, Request& request);
+
 // The other side. On the first shard.
 Task<AppendAnswer> serve_append(Node& node, env::Shard& home, ForwardedAppend append);
 Task<std::vector<ReadAnswer>> serve_fetch(Node& node, env::Shard& home, ForwardedFetch fetch);
+Task<BytesAnswer> serve_group(Node& node, env::Shard& home, ForwardedGroup group);
 Task<WatchAnswer> serve_watch(Node& node, env::Shard& home, ForwardedWatch watch);
 
 }  // namespace paceline::broker

@@ -1,7 +1,9 @@
 #include <algorithm>
 
+#include "broker/api.h"
 #include "broker/errors.h"
 #include "broker/forward.h"
+#include "protocol/gen/api.h"
 
 // What other brokers send on to us. Nothing of it goes any further.
 
@@ -129,7 +131,38 @@ Task<WatchAnswer> watch_on(Node* node, ShardHost* host, ForwardedWatch watch) {
   }
 }
 
+// The handler runs as for a client of ours; where the coordinator has moved on it says so.
+Task<BytesAnswer> answer_group(Node& node, env::Shard& home, const ForwardedGroup& group) {
+  const Elsewhere nowhere;
+  const Handler handler = find_handler(group.api_key);
+  const protocol::Api* api = protocol::find_api(group.api_key);
+  if (!follows_coordinator(group.api_key) || group.version < api->version_min ||
+      group.version > api->version_max)
+    co_return nowhere;
+  const Peer peer;
+  Request request{node, home, peer, group.api_key, group.version, 0, "", group.body};
+  const Reply reply = co_await handler(request);
+  if (request.moved) co_return Elsewhere{request.moved->lane, request.moved->epoch};
+  if (reply.what != Reply::What::frame || request.groups != 1) co_return nowhere;
+  std::string frame;
+  for (const Slice& piece : reply.frame) frame += as_text(piece.bytes());
+  co_return Slice::copy_of(as_bytes(frame));
+}
+
 }  // namespace
+
+Task<BytesAnswer> serve_group(Node& node, env::Shard& home, ForwardedGroup group) {
+  ShardHost& host = home_of(node, group.stream);
+  Elsewhere elsewhere;
+  auto wait = [](Node* of, ShardHost* where, StreamId id, Epoch epoch,
+                 Elsewhere* into) -> Task<bool> {
+    const env::Instant until = where->shard->now() + kBetweenLeaders;
+    co_return co_await wait_for_term(of, where, id, epoch, until, into) != nullptr;
+  };
+  auto waiting = [&] { return wait(&node, &host, group.stream, group.epoch, &elsewhere); };
+  if (!co_await env::call_on(*host.shard, home, waiting)) co_return elsewhere;
+  co_return co_await answer_group(node, home, group);
+}
 
 Task<AppendAnswer> serve_append(Node& node, env::Shard& home, ForwardedAppend append) {
   ShardHost& host = home_of(node, append.stream);

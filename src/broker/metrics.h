@@ -47,9 +47,10 @@ struct Metrics {
   std::atomic<uint64_t> answers_given_up{0};   // connections ended because they did not read
   std::atomic<uint64_t> forwarded_appends{0};  // batches sent on to another broker
   std::atomic<uint64_t> forwarded_reads{0};    // partitions of fetches
-  std::atomic<uint64_t> nearby_reads{0};       // partitions of fetches, that others lead
-  std::atomic<uint64_t> sent_nearby{0};        // partitions of fetches, to a broker of their rack
-  std::atomic<uint64_t> moved_away{0};         // partitions, by plan
+  std::atomic<uint64_t> forwarded_group_requests{0};
+  std::atomic<uint64_t> nearby_reads{0};  // partitions of fetches, that others lead
+  std::atomic<uint64_t> sent_nearby{0};   // partitions of fetches, to a broker of their rack
+  std::atomic<uint64_t> moved_away{0};    // partitions, by plan
   std::atomic<uint64_t> moved_here{0};
 };
 

@@ -17,7 +17,7 @@ Task<std::expected<Slice, KafkaError>> ask_leader(Node& node, env::Shard& home, 
   Slice body = encode(PeerRequest(ExcerptRequest{stream, led.epoch, from}));
   auto answer =
       co_await node.calls()->call(home, led.leader, std::move(body), home.now() + kAnswerWithin);
-  auto told = answer ? decode_excerpt_answer(*answer) : fail(std::move(answer).error());
+  auto told = answer ? decode_bytes_answer(*answer) : fail(std::move(answer).error());
   // It has moved, or nobody knows: the client learns who leads it.
   if (!told || std::holds_alternative<Elsewhere>(*told))
     co_return std::unexpected(KafkaError::not_leader_or_follower);
@@ -90,7 +90,7 @@ Task<std::expected<partition::Fetched, KafkaError>> read_nearby(Node& node, env:
 
 namespace {
 
-Task<ExcerptAnswer> excerpt_on(ShardHost* host, ExcerptRequest request) {
+Task<BytesAnswer> excerpt_on(ShardHost* host, ExcerptRequest request) {
   Hosted* hosted = host->find(request.stream);
   if (!hosted || hosted->partition->epoch() != request.epoch) co_return Elsewhere{};
   co_return hosted->partition->excerpt(request.from);
@@ -98,7 +98,7 @@ Task<ExcerptAnswer> excerpt_on(ShardHost* host, ExcerptRequest request) {
 
 }  // namespace
 
-Task<ExcerptAnswer> serve_excerpt(Node& node, env::Shard& home, ExcerptRequest request) {
+Task<BytesAnswer> serve_excerpt(Node& node, env::Shard& home, ExcerptRequest request) {
   ShardHost& host = node.home_of(request.stream.owner, static_cast<int32_t>(request.stream.index));
   auto run = [&host, request] { return excerpt_on(&host, request); };
   co_return co_await env::call_on(*host.shard, home, run);

@@ -29,6 +29,6 @@ Task<std::expected<partition::Fetched, KafkaError>> read_nearby(Node& node, env:
                                                                 partition::FetchRequest what);
 
 // The leader's side. On the first shard.
-Task<ExcerptAnswer> serve_excerpt(Node& node, env::Shard& home, ExcerptRequest request);
+Task<BytesAnswer> serve_excerpt(Node& node, env::Shard& home, ExcerptRequest request);
 
 }  // namespace paceline::broker

@@ -162,6 +162,8 @@ Task<Result<Slice>> Node::serve_call(BrokerId from, Slice body) {
     co_return encode(co_await serve_fetch(*this, shard_, std::move(*fetch)));
   if (auto* watch = std::get_if<ForwardedWatch>(&request))
     co_return encode(co_await serve_watch(*this, shard_, *watch));
+  if (auto* group = std::get_if<ForwardedGroup>(&request))
+    co_return encode(co_await serve_group(*this, shard_, std::move(*group)));
   if (const auto* excerpt = std::get_if<ExcerptRequest>(&request))
     co_return encode(co_await serve_excerpt(*this, shard_, *excerpt));
   if (std::holds_alternative<LoadRequest>(request)) co_return encode(co_await load());

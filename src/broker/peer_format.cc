@@ -18,7 +18,8 @@ enum class Kind : uint8_t {
   drain = 7,
   load = 8,
   balance = 9,
-  excerpt = 10
+  excerpt = 10,
+  group = 11
 };
 enum class Status : uint8_t { done = 0, refused = 1, elsewhere = 2 };
 constexpr uint8_t kVersion = 1;
@@ -198,6 +199,21 @@ ExcerptRequest get_excerpt(Decoder& in) {
   return excerpt;
 }
 
+void put_fields(Encoder& out, const ForwardedGroup& group) {
+  put_head(out, Kind::group);
+  out.put(group.stream).put(group.epoch).put(group.api_key).put(group.version);
+  out.raw(group.body.bytes());
+}
+ForwardedGroup get_group(Decoder& in, const Slice& body) {
+  ForwardedGroup group;
+  group.stream = in.stream_id();
+  group.epoch = in.get<Epoch>();
+  group.api_key = in.get<int16_t>();
+  group.version = in.get<int16_t>();
+  group.body = Slice(body.buffer(), in.raw(in.remaining()));
+  return group;
+}
+
 bool get_flag(Decoder& in) {
   const auto flag = in.get<uint8_t>();
   if (flag > 1) in.invalidate();
@@ -277,6 +293,9 @@ Result<PeerRequest> decode_request(const Slice& body) {
       break;
     case Kind::excerpt:
       request = get_excerpt(in);
+      break;
+    case Kind::group:
+      request = get_group(in, body);
       break;
   }
   if (!request) return fail(Code::unsupported, fmt::format("a question of kind {}", kind));
@@ -412,19 +431,19 @@ Result<WatchAnswer> decode_watch_answer(const Slice& body) {
   return whole(in, std::move(answer));
 }
 
-Slice encode(const ExcerptAnswer& answer) {
+Slice encode(const BytesAnswer& answer) {
   Encoder out;
-  std::visit(Overloaded{[&](const Slice& excerpt) {
-                          out.put(static_cast<uint8_t>(Status::done)).raw(excerpt.bytes());
+  std::visit(Overloaded{[&](const Slice& bytes) {
+                          out.put(static_cast<uint8_t>(Status::done)).raw(bytes.bytes());
                         },
                         [&](const Elsewhere& elsewhere) { put_elsewhere(out, elsewhere); }},
              answer);
   return finish(out);
 }
 
-Result<ExcerptAnswer> decode_excerpt_answer(const Slice& body) {
+Result<BytesAnswer> decode_bytes_answer(const Slice& body) {
   Decoder in(body.bytes());
-  ExcerptAnswer answer;
+  BytesAnswer answer;
   switch (static_cast<Status>(in.get<uint8_t>())) {
     case Status::done:
       answer = Slice(body.buffer(), in.raw(in.remaining()));

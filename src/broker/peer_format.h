@@ -89,9 +89,18 @@ struct ExcerptRequest {
   Offset from;
 };
 
+// A client's request for a group whose coordinator is there, as it came but for its header.
+struct ForwardedGroup {
+  StreamId stream;  // of the coordinator
+  Epoch epoch;
+  int16_t api_key = 0;
+  int16_t version = 0;
+  Slice body;
+};
+
 using PeerRequest =
     std::variant<ForwardedAppend, ForwardedFetch, ForwardedWatch, MoveRequest, Adopt, PreferRequest,
-                 DrainRequest, LoadRequest, BalanceRequest, ExcerptRequest>;
+                 DrainRequest, LoadRequest, BalanceRequest, ExcerptRequest, ForwardedGroup>;
 Slice encode(const PeerRequest& request);
 // Records and passports are slices of `body`. unsupported: of another version of this program.
 Result<PeerRequest> decode_request(const Slice& body);
@@ -118,10 +127,11 @@ using WatchAnswer = std::variant<Ends, Elsewhere>;
 Slice encode(const WatchAnswer& answer);
 Result<WatchAnswer> decode_watch_answer(const Slice& body);
 
-// As stream::Stream::excerpt() says it.
-using ExcerptAnswer = std::variant<Slice, Elsewhere>;
-Slice encode(const ExcerptAnswer& answer);
-Result<ExcerptAnswer> decode_excerpt_answer(const Slice& body);
+// An excerpt, as stream::Stream::excerpt() says it; or the frame that answers a request for a
+// group, with the correlation id 0.
+using BytesAnswer = std::variant<Slice, Elsewhere>;
+Slice encode(const BytesAnswer& answer);
+Result<BytesAnswer> decode_bytes_answer(const Slice& body);
 
 // How a broker is, as far as it matters to who balances. Numbers never change.
 enum class Condition : uint8_t {

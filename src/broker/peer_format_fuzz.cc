@@ -13,8 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto answer = decode_append_answer(body)) CHECK(decode_append_answer(encode(*answer)));
   if (const auto answer = decode_fetch_answer(body)) CHECK(decode_fetch_answer(encode(*answer)));
   if (const auto answer = decode_watch_answer(body)) CHECK(decode_watch_answer(encode(*answer)));
-  if (const auto answer = decode_excerpt_answer(body))
-    CHECK(decode_excerpt_answer(encode(*answer)));
+  if (const auto answer = decode_bytes_answer(body)) CHECK(decode_bytes_answer(encode(*answer)));
   if (const auto answer = decode_load_answer(body)) CHECK(decode_load_answer(encode(*answer)));
   if (const auto answer = decode_balance_answer(body))
     CHECK(decode_balance_answer(encode(*answer)));

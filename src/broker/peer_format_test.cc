@@ -57,6 +57,13 @@ TEST(PeerFormat, RequestsComeOutAsTheyWentIn) {
   EXPECT_EQ(to_string(adopted.partitions[0].passport.bytes()), "passport");
   EXPECT_TRUE(adopted.partitions[1].passport.empty());
 
+  const auto group = round(ForwardedGroup{kStream, Epoch(6), 8, 9, slice("a commit")});
+  EXPECT_EQ(group.stream, kStream);
+  EXPECT_EQ(group.epoch, Epoch(6));
+  EXPECT_EQ(group.api_key, 8);
+  EXPECT_EQ(group.version, 9);
+  EXPECT_EQ(to_string(group.body.bytes()), "a commit");
+
   const auto prefer = round(PreferRequest{{{kStream, {BrokerId(1), BrokerId(2)}}}});
   ASSERT_EQ(prefer.preferences.size(), 1u);
   EXPECT_EQ(prefer.preferences[0].brokers.size(), 2u);
@@ -99,10 +106,10 @@ TEST(PeerFormat, AnswersComeOutAsTheyWentIn) {
   const auto ends = decode_watch_answer(encode(WatchAnswer(Ends{Offset(1), Offset(2)})));
   ASSERT_TRUE(ends);
   EXPECT_EQ(std::get<Ends>(*ends).end, Offset(2));
-  const auto excerpt = decode_excerpt_answer(encode(ExcerptAnswer(slice("where it lies"))));
+  const auto excerpt = decode_bytes_answer(encode(BytesAnswer(slice("where it lies"))));
   ASSERT_TRUE(excerpt);
   EXPECT_EQ(to_string(std::get<Slice>(*excerpt).bytes()), "where it lies");
-  const auto moved = decode_excerpt_answer(encode(ExcerptAnswer(Elsewhere{kLane, Epoch(8)})));
+  const auto moved = decode_bytes_answer(encode(BytesAnswer(Elsewhere{kLane, Epoch(8)})));
   ASSERT_TRUE(moved);
   EXPECT_EQ(std::get<Elsewhere>(*moved).epoch, Epoch(8));
   const auto outcomes = decode_outcomes(

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/ids.h"
 #include "broker/complaints.h"
 #include "broker/errors.h"
 #include "env/shard.h"
@@ -39,6 +40,15 @@ struct Request {
   std::string client_id;
   Slice body;
   size_t left_over = 0;  // bytes of the body behind the message, once it is decoded
+  // Of the groups that it was about: how many, and where the last one's coordinator is if it has
+  // moved away from here and refused it.
+  size_t groups = 0;
+  struct MovedCoordinator {
+    StreamId stream;
+    Lane lane;
+    Epoch epoch;
+  };
+  std::optional<MovedCoordinator> moved{};
   // Of what the operator is told: the first error in the answer that is the client's doing.
   KafkaError refused = KafkaError::none;
   std::string refused_why{};

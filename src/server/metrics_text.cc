@@ -202,6 +202,9 @@ Task<std::string> metrics_text(broker::Node& node, env::Shard& shard, env::Insta
   text.one("paceline_forwarded_reads_total", "counter",
            "Reads of partitions that have moved, sent on to their leaders.",
            total(node, &Metrics::forwarded_reads));
+  text.one("paceline_forwarded_group_requests_total", "counter",
+           "Requests of groups whose coordinator has moved, sent on to it.",
+           total(node, &Metrics::forwarded_group_requests));
   text.one("paceline_answer_memory_bytes", "gauge", "Memory of answers that are not sent yet.",
            node.answers().bytes_held());
   text.one("paceline_answer_memory_bytes_max", "gauge", "Its budget.", node.answers().bytes_max());

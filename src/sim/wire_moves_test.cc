@@ -1,9 +1,13 @@
 #include "protocol/gen/create_partitions.h"
 #include "protocol/gen/drain_broker.h"
 #include "protocol/gen/find_coordinator.h"
+#include "protocol/gen/heartbeat.h"
+#include "protocol/gen/join_group.h"
+#include "protocol/gen/leave_group.h"
 #include "protocol/gen/list_partition_reassignments.h"
 #include "protocol/gen/offset_commit.h"
 #include "protocol/gen/offset_fetch.h"
+#include "protocol/gen/sync_group.h"
 #include "sim/wire_cluster_test.h"
 
 namespace paceline::sim {
@@ -319,9 +323,80 @@ TEST_P(WireMovesTest, OffsetsOfAGroupGoAlongWithTheirPartition) {
     auto fetched = ask_at<protocol::OffsetFetchResponse>(next, 5, fetch);
     ASSERT_EQ(fetched.topics.size(), 1u);
     EXPECT_EQ(fetched.topics[0].partitions.at(0).committed_offset, 10 * to);
-    EXPECT_EQ(name(ask_at<protocol::OffsetFetchResponse>(to, 5, fetch).error_code),
-              "NOT_COORDINATOR");
+    // A client that has not heard of it is served where it asks.
+    auto sent_on = ask_at<protocol::OffsetFetchResponse>(to, 5, fetch);
+    EXPECT_EQ(name(sent_on.error_code), "NONE");
+    ASSERT_EQ(sent_on.topics.size(), 1u);
+    EXPECT_EQ(sent_on.topics[0].partitions.at(0).committed_offset, 10 * to);
   }
+}
+
+TEST_P(WireMovesTest, AMemberStaysInItsGroupWithoutLookingForItsCoordinator) {
+  create("t", 1);
+  protocol::FindCoordinatorRequest find;
+  find.key = "g";
+  while (ask_at<protocol::FindCoordinatorResponse>(1, 2, find).error_code != 0)
+    world_.run_for(100ms);
+  CHECK(world_.run_until([&] { return knows_everywhere("__consumer_offsets"); }, kPatience));
+  move("__consumer_offsets", 0, 1);
+  protocol::JoinGroupRequest join;
+  join.group_id = "g";
+  join.session_timeout_ms = 10'000;
+  join.rebalance_timeout_ms = 10'000;
+  join.protocol_type = "consumer";
+  join.protocols.push_back({"range", {}});
+  const auto joined = ask_at<protocol::JoinGroupResponse>(1, 3, join);
+  ASSERT_EQ(name(joined.error_code), "NONE");
+  protocol::SyncGroupRequest sync;
+  sync.group_id = "g";
+  sync.generation_id = joined.generation_id;
+  sync.member_id = joined.member_id;
+  sync.assignments.push_back({joined.member_id, as_bytes("all")});
+  ASSERT_EQ(name(ask_at<protocol::SyncGroupResponse>(1, 3, sync).error_code), "NONE");
+  protocol::HeartbeatRequest beat;
+  beat.group_id = "g";
+  beat.generation_id = joined.generation_id;
+  beat.member_id = joined.member_id;
+  protocol::OffsetCommitRequest commit;
+  commit.group_id = "g";
+  commit.generation_id_or_member_epoch = joined.generation_id;
+  commit.member_id = joined.member_id;
+  auto& topic = commit.topics.emplace_back();
+  topic.name = "t";
+  topic.partitions.emplace_back().committed_offset = 5;
+  const auto committed = [](const auto& answer) {
+    return name(answer.topics.at(0).partitions.at(0).error_code);
+  };
+  for (int to : {2, 3, 1, 2}) {
+    // One of them runs into the pause.
+    protocol::AlterPartitionReassignmentsRequest request;
+    auto& one = request.topics.emplace_back();
+    one.name = "__consumer_offsets";
+    one.partitions.push_back({0, std::vector<int32_t>{to}});
+    auto moving = begin<protocol::AlterPartitionReassignmentsResponse>(at(3), 0, request);
+    for (int i = 0; i < 40; ++i) {
+      EXPECT_EQ(committed(ask_at<protocol::OffsetCommitResponse>(1, 7, commit)), "NONE");
+      EXPECT_EQ(name(ask_at<protocol::HeartbeatResponse>(1, 3, beat).error_code), "NONE");
+    }
+    ASSERT_TRUE(end(moving));
+    move("__consumer_offsets", 0, to);
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_EQ(committed(ask_at<protocol::OffsetCommitResponse>(1, 7, commit)), "NONE");
+      EXPECT_EQ(name(ask_at<protocol::HeartbeatResponse>(1, 3, beat).error_code), "NONE");
+      world_.run_for(1s);
+    }
+  }
+  // What waits for others is told to go there.
+  join.member_id = joined.member_id;
+  EXPECT_EQ(name(ask_at<protocol::JoinGroupResponse>(1, 3, join).error_code), "NOT_COORDINATOR");
+  beat.member_id = "nobody";
+  EXPECT_EQ(name(ask_at<protocol::HeartbeatResponse>(1, 3, beat).error_code), "UNKNOWN_MEMBER_ID");
+  protocol::LeaveGroupRequest leave;
+  leave.group_id = "g";
+  leave.member_id = joined.member_id;
+  EXPECT_EQ(name(ask_at<protocol::LeaveGroupResponse>(1, 1, leave).error_code), "NONE");
+  beat.member_id = joined.member_id;
+  EXPECT_EQ(name(ask_at<protocol::HeartbeatResponse>(2, 3, beat).error_code), "UNKNOWN_MEMBER_ID");
 }
 
 }  // namespace
