@@ -48,8 +48,9 @@ struct Clients {
   const std::string topic = "orders";
   const uint32_t partition_count;
   bool topic_made = false;
-  bool finishing = false;  // nothing new is begun; what is under way comes to its end
-  uint32_t busy = 0;       // producers that are not at their end
+  bool finishing = false;      // nothing new is begun; what is under way comes to its end
+  uint64_t final_answers = 0;  // of the final polls, so far
+  uint32_t busy = 0;           // producers that are not at their end
   uint32_t next_client = 1;
   std::string last_error;  // why somebody waits, if somebody does
 

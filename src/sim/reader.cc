@@ -139,6 +139,7 @@ Task<void> poll_to_the_end(Clients& clients, FetchPlan plan, env::Gate::Pass) {
       co_await env::sleep_for(clients.shard, 20ms);
       continue;
     }
+    if (answer->next > plan.from) ++clients.final_answers;
     plan.from = answer->next;
     if (plan.from >= answer->high_watermark) co_return;
   }

@@ -140,7 +140,12 @@ class Run {
     if (site_.cluster() && !end_lives()) return;
     clients_.shard.spawn(run_final_polls(clients_, polled_));
     clients_.shard.spawn(read_committed_offsets(clients_, kGroup));
-    if (!finish("final polls", [&] { return polled_; })) return;
+    // However much there is to read: each answer comes in time.
+    auto polled = [&, answers = uint64_t{0}]() mutable {
+      if (std::exchange(answers, clients_.final_answers) != answers) lively_at_ = world_.now();
+      return polled_;
+    };
+    if (!finish("final polls", polled)) return;
     if (!finish("a former process hears of its end", [&] { return !site_.former(); })) return;
     if (!stop_all()) return;
     bool checked = false;
@@ -173,8 +178,8 @@ class Run {
     return std::ranges::any_of(site_.members(), [](BrokerHost* host) { return !host->running(); });
   }
   bool finish(const char* what, const std::function<bool()>& done, bool keep_up = true) {
-    const env::Instant limit = world_.now() + kSettleWithin;
-    while (!done() && world_.now() < limit) {
+    lively_at_ = world_.now();
+    while (!done() && world_.now() < lively_at_ + kSettleWithin) {
       world_.run_until([&] { return done() || (keep_up && any_down()); }, 1s);
       if (done() || !keep_up || !any_down()) continue;
       world_.run_for(200ms);  // a supervisor waits a little
@@ -218,7 +223,8 @@ class Run {
   Trouble trouble_;
   const env::Instant begun_;
   bool short_of_memory_ = false;
-  bool polled_ = false;  // all final polls have come to their end
+  bool polled_ = false;     // all final polls have come to their end
+  env::Instant lively_at_;  // what is waited for was seen to go on
 };
 
 }  // namespace
