@@ -1,17 +1,29 @@
 #!/usr/bin/python3
-"""kill -9 of one of three brokers, again and again: how long until the others serve what it led, and in which phase.
+"""The death of a broker, again and again: how long until the others serve what it led, in which phase, and what a client of
+librdkafka sees of it.
 
-  bench/failover.py [--rounds 20] [--partitions 1000] [--tail-mib 8]
+  bench/failover.py [--rounds 20] [--brokers 3] [--dead 1] [--partitions 1000] [--tail-mib 8] [--retained-mib 0]
+                    [--silent] [--store] [--clients 0] [--floor] [--librdkafka debian|2.15]
 
-Each round makes a topic that is spread over the three, with PARTITIONS on the victim and records in all of them that are
-uploaded; then the tail is written to the victim's and the victim killed. Two probes, one a survivor, send a produce request to each of
-a few of its partitions every few milliseconds, until it is acknowledged: that, minus the moment of kill(), is *our part*.
-Phases are told by the survivors' events, by the wall clock in milliseconds. Prints figures, judges nothing.
+Each round makes a topic that is spread over the brokers, with PARTITIONS on each and records in all of them that are uploaded, of
+RETAINED MiB together; then the tail is written to what the victims lead, and they are killed at once: by SIGKILL, or with --silent
+stopped. Two probes, each a survivor, send a produce request to each of a few of the victims' partitions every few milliseconds
+until it is acknowledged: that, minus the moment of the kill, is *our part*. Phases are told by the survivors' events, by the wall
+clock in milliseconds. --store: log and objects in Ceph RGW on this machine instead of folders.
+
+--clients: so many producers of librdkafka with its defaults instead, each with a partition of the victim and a record every 5 ms:
+the longest that one of them waited for an answer. Every other round is then the *floor*: the partitions are led by a survivor
+already when the victim dies, and clients still send to the victim, as after a takeover that takes no time.
+
+Prints figures, judges nothing.
 """
 import argparse
+import contextlib
 import os
 import random
+import signal
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -20,26 +32,35 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 
 from brokers import Brokers, at_ms, now_ms  # noqa: E402
-from confluent_kafka import Producer  # noqa: E402
+from ceph import Ceph  # noqa: E402
+from confluent_kafka import Producer, libversion  # noqa: E402
 from confluent_kafka.admin import AdminClient  # noqa: E402
 from harness import binary, check  # noqa: E402
+from peers import use_librdkafka_2_15  # noqa: E402
+from probes import GIVE_UP_S, OpenLoop, summary  # noqa: E402
 from rig import create_topic  # noqa: E402
 from wire import Silent, Wire  # noqa: E402
 
 SAMPLES = 8
 UPLOAD_AGE_MS = 2000
-GIVE_UP_S = 20
+EVERY_S = 0.005  # a record of a client
 
 
 def produce(addresses, topic, partitions, value):
     """One record to each; returns when all are acknowledged."""
     refused = []
-    producer = Producer({"bootstrap.servers": addresses, "linger.ms": 5, "log_level": 0,
+    producer = Producer({"bootstrap.servers": addresses, "linger.ms": 5, "log_level": 0, "message.max.bytes": 8 << 20,
                          "queue.buffering.max.messages": 1000000, "queue.buffering.max.kbytes": 1 << 20})
     for partition in partitions:
-        producer.produce(topic, value, partition=partition, on_delivery=lambda error, _: error and refused.append(str(error)))
+        while True:
+            try:
+                producer.produce(topic, value, partition=partition,
+                                 on_delivery=lambda error, _: error and refused.append(str(error)))
+                break
+            except BufferError:
+                producer.poll(0.1)
         producer.poll(0)
-    check(producer.flush(60) == 0 and not refused, f"not all is acknowledged: {refused[:2]}")
+    check(producer.flush(120) == 0 and not refused, f"not all is acknowledged: {refused[:2]}")
 
 
 class Probe(threading.Thread):
@@ -67,80 +88,145 @@ class Probe(threading.Thread):
 
 
 def phases(brokers, survivors, since):
-    """Milliseconds after the kill, of the survivor that was first or last."""
-    def times(name):
-        return [at_ms(event) - since for number in survivors for event in brokers.events(number, name, since)]
+    """Milliseconds after the kill, of the survivor that was first or last; and what the survivors read, in bytes."""
+    def found(name):
+        return [event for number in survivors for event in brokers.events(number, name, since)]
     names = {"noticed": ("broker.noticed", min), "fenced": ("broker.fenced", min),
              "lanes listed": ("lane.listed", max), "directories read": ("lane.directories_read", max),
              "sealed": ("lane.sealed", max), "estate read": ("lane.recovered", max), "all served": ("partition.serving", max)}
     end = time.monotonic() + 5
-    while len(times("partition.serving")) < len(survivors) and time.monotonic() < end:
+    while len(found("partition.serving")) < len(survivors) and time.monotonic() < end:
         time.sleep(0.05)
-    return {title: pick(found) for title, (name, pick) in names.items() if (found := times(name))}
+    told = {title: pick(at_ms(event) - since for event in events) for title, (name, pick) in names.items() if (events := found(name))}
+    read = [event["figures"] for event in found("lane.recovered")]
+    return told, sum(one["log_bytes"] for one in read), sum(one["directory_bytes"] for one in read)
 
 
-def one_round(brokers, number, options):
-    topic = f"round{number}"
-    victim = brokers.numbers[number % len(brokers.numbers)]
-    survivors = [other for other in brokers.numbers if other != victim]
-    create_topic(brokers.address(survivors[0]), topic, options.partitions * len(brokers.numbers), 60)
-    leaders = brokers.leaders(topic, survivors[0])
-    led = [partition for partition, leader in leaders.items() if leader == victim]
-    produce(brokers.addresses, topic, leaders, b"x" * 100)
-    time.sleep(UPLOAD_AGE_MS / 1000 * 1.5)
-    tail = options.tail_mib << 20
-    sampled = random.sample(led, min(SAMPLES, len(led)))
-    served = {}
-    probes = [Probe(brokers.address(other), topic, sampled, served) for other in survivors]
+def end_of(brokers, victims, silent):
+    """Kills them; the moment of it, and the same by the wall clock in ms."""
+    at = time.monotonic(), now_ms()
+    for victim in victims:
+        brokers.houses[victim].child.send_signal(signal.SIGSTOP if silent else signal.SIGKILL)
+    return at
+
+
+def our_part(brokers, survivors, victims, topic, led, options, _number):
+    sampled, served = random.sample(led, min(SAMPLES, len(led))), {}
+    probes = [Probe(brokers.address(other), topic, sampled, served) for other in survivors[:2]]
     for probe in probes:
         probe.start()
-    if tail:
-        produce(brokers.address(victim), topic, led, os.urandom(tail // len(led)))
-    since, killed = now_ms(), time.monotonic()
-    house = brokers.houses[victim]
-    house.child.kill()
+    write_tail(brokers, victims, topic, led, options)
+    killed, since = end_of(brokers, victims, options.silent)
     for probe in probes:
         probe.goes.set()
     for probe in probes:
         probe.join()
         probe.wire.close()
-    gone = time.monotonic()
-    house.kill()
+    took = sorted((at - killed) * 1000 for at in served.values())
+    check(len(took) == len(sampled), f"{len(sampled) - len(took)} partitions were not served within {GIVE_UP_S} s")
+    return "our part", took, since
+
+
+def move(address, partition, to):
+    done = subprocess.run([binary(), "leader", "move", partition, "--to", str(to), "-b", address], capture_output=True, text=True,
+                          timeout=60)
+    check(done.returncode == 0, f"{partition} cannot be moved: {done.stderr}")
+
+
+def seen_by_clients(brokers, survivors, victims, topic, led, options, number):
+    mine = random.sample(led, min(options.clients, len(led)))
+    clients = [OpenLoop(brokers.addresses, topic, [partition], EVERY_S) for partition in mine]
+    for client in clients:
+        client.start()
+    time.sleep(2)
+    write_tail(brokers, victims, topic, led, options)
+    floor = number % 2 == 1
+    if floor:
+        for one in mine:
+            move(brokers.address(survivors[0]), f"{topic}:{one}", survivors[0])
+    killed, since = end_of(brokers, victims, options.silent)
+    time.sleep(3)
+    waited = []
+    for client in clients:
+        client.finish()
+        waited += client.longest_ms(killed - 0.1, killed + GIVE_UP_S).values()
+    return "floor" if floor else "seen", sorted(waited), since
+
+
+def write_tail(brokers, victims, topic, led, options):
+    tail = options.tail_mib << 20
+    if tail:
+        produce(",".join(brokers.address(victim) for victim in victims), topic, led, os.urandom(tail * len(victims) // len(led)))
+
+
+def write_retained(brokers, topic, leaders, mib):
+    """In pieces of at most a mebibyte, over all partitions."""
+    bytes_each = (mib << 20) // len(leaders)
+    for _ in range(max(1, bytes_each >> 20)):
+        produce(brokers.addresses, topic, leaders, os.urandom(max(100, min(bytes_each, 1000 << 10))))
+
+
+def one_round(brokers, number, options):
+    topic, count = f"round{number}", len(brokers.numbers)
+    victims = [brokers.numbers[(number + i) % count] for i in range(options.dead)]
+    survivors = [other for other in brokers.numbers if other not in victims]
+    create_topic(brokers.address(survivors[0]), topic, options.partitions * count, 60)
+    leaders = brokers.leaders(topic, survivors[0])
+    led = [partition for partition, leader in leaders.items() if leader in victims]
+    write_retained(brokers, topic, leaders, options.retained_mib)
+    time.sleep(UPLOAD_AGE_MS / 1000 * 1.5)
+    measure = seen_by_clients if options.clients else our_part
+    name, took, since = measure(brokers, survivors, victims, topic, led, options, number)
     evidence = sorted({notice["evidence"] for notice in brokers.notices(survivors, since)})
-    told = phases(brokers, survivors, since)
-    house.start()
+    told, log_bytes, directory_bytes = phases(brokers, survivors, since)
+    for victim in victims:
+        brokers.houses[victim].kill()
+    for victim in victims:
+        brokers.houses[victim].start()
     admin = AdminClient({"bootstrap.servers": brokers.addresses, "log_level": 0})
     admin.delete_topics([topic])[topic].result(30)
-    took = sorted((at - killed) * 1000 for at in served.values())
-    check(len(took) == len(sampled), f"{len(sampled) - len(took)} partitions were not served within {gone - killed:.0f} s")
-    print(f"round {number:3}: first {took[0]:6.1f}  last {took[-1]:6.1f} ms of {len(took)} samples of {len(led)}   "
+    print(f"round {number:3}: {name}: first {took[0]:6.1f}  last {took[-1]:6.1f} ms of {len(took)} samples of {len(led)}   "
           + "  ".join(f"{title} {at}" for title, at in told.items()) + f"   {', '.join(evidence)}", flush=True)
-    return took, told
-
-
-def quantile(values, part):
-    return sorted(values)[min(len(values) - 1, int(part * len(values)))]
+    return name, took, {} if options.clients else told, log_bytes, directory_bytes
 
 
 def main():
     parser = argparse.ArgumentParser(description="how long a failover takes")
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--partitions", type=int, default=1000, help="on the victim")
-    parser.add_argument("--tail-mib", type=int, default=8, help="not uploaded at the moment of death")
+    parser.add_argument("--brokers", type=int, default=3)
+    parser.add_argument("--dead", type=int, default=1, help="at once")
+    parser.add_argument("--partitions", type=int, default=1000, help="on each broker")
+    parser.add_argument("--tail-mib", type=int, default=8, help="of each victim, not uploaded at the moment of death")
+    parser.add_argument("--retained-mib", type=int, default=0, help="of the topic, uploaded")
+    parser.add_argument("--silent", action="store_true", help="SIGSTOP instead of SIGKILL")
+    parser.add_argument("--store", action="store_true", help="log and objects in Ceph RGW")
+    parser.add_argument("--clients", type=int, default=0, help="producers that look on, instead of probes")
+    parser.add_argument("--librdkafka", choices=("debian", "2.15"), default="debian")
     options = parser.parse_args()
-    print(f"failover: {binary()}, {options.partitions} partitions on the dead broker, {options.tail_mib} MiB of tail", flush=True)
-    took, told = [], {}
-    settings = {"paceline.upload.age.ms": UPLOAD_AGE_MS, "offsets.topic.num.partitions": 3}
-    with Brokers(settings=settings, base=os.environ.get("PACELINE_BENCH")) as brokers:
+    if options.librdkafka == "2.15":
+        use_librdkafka_2_15()
+    print(f"failover: {binary()}, {options.dead} of {options.brokers} brokers {'stand still' if options.silent else 'die'}, "
+          f"{options.partitions} partitions on each, {options.tail_mib} MiB of tail, {options.retained_mib} MiB retained, "
+          f"{'Ceph RGW' if options.store else 'folders'}, librdkafka {libversion()[0]}", flush=True)
+    took, told, read = {}, {}, []
+    settings = {"paceline.upload.age.ms": UPLOAD_AGE_MS, "offsets.topic.num.partitions": 3, "paceline.balance.enabled": "false"}
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(Ceph()) if options.store else None
+        brokers = stack.enter_context(
+            Brokers(options.brokers, settings=settings, base=os.environ.get("PACELINE_BENCH"), store=store))
         for number in range(options.rounds):
-            of_round, phases_of_round = one_round(brokers, number, options)
-            took += of_round
+            name, of_round, phases_of_round, log_bytes, directory_bytes = one_round(brokers, number, options)
+            took.setdefault(name, []).extend(of_round)
+            read.append((log_bytes, directory_bytes))
             for title, at in phases_of_round.items():
                 told.setdefault(title, []).append(at)
-    print(f"our part, a random partition: p50 {statistics.median(took):.1f}  p99 {quantile(took, 0.99):.1f}  "
-          f"max {max(took):.1f} ms ({len(took)} samples of {options.rounds} rounds)")
+    for name, values in took.items():
+        print(f"{name}: {summary(values)}")
     for title, values in told.items():
-        print(f"  {title:12} after  p50 {statistics.median(values):.0f}  max {max(values):.0f} ms")
+        print(f"  {title:16} after  p50 {statistics.median(values):.0f}  max {max(values):.0f} ms")
+    print(f"read by a survivor, median: {statistics.median(log for log, _ in read) / 2**20 / (options.brokers - options.dead):.1f} MiB "
+          f"of log, {statistics.median(directory for _, directory in read) / 2**20 / (options.brokers - options.dead):.2f} MiB of "
+          f"directories")
     return 0
 
 
