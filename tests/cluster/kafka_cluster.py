@@ -115,7 +115,8 @@ class KafkaCluster:
             for topic in listed.topics.values() for partition in topic.partitions.values())
 
     def create(self, topic, partitions):
-        self.admin().create_topics([NewTopic(topic, partitions, len(self.numbers))])[topic].result(30)
+        admin = self.admin()  # which has to stay until there is an answer
+        admin.create_topics([NewTopic(topic, partitions, len(self.numbers))])[topic].result(30)
         end = time.monotonic() + 30
         while len(self.leaders(topic)) < partitions or min(self.leaders(topic).values()) < 1:
             check(time.monotonic() < end, f"{topic} has no leaders")
