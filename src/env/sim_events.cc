@@ -9,7 +9,7 @@ SimEvents::Id SimEvents::add(Instant when, Owner* owner, Kind kind, uint64_t act
                              Callback callback) {
   const Id id = ++added_;
   const Place place{std::max(when, now_), id};
-  queue_.emplace(place, Event{id, owner, kind, actor, std::move(callback)});
+  queue_.emplace(place, Event{id, owner, kind, actor, std::move(callback), 0});
   places_.emplace(id, place);
   return id;
 }
@@ -46,8 +46,10 @@ bool SimEvents::step() {
   Event& event = node.mapped();
   now_ = node.key().first;
   if (event.owner && event.owner->paused_until > now_) {
-    // Taken in order of time, so a fresh number keeps that order at the end of the pause.
-    node.key() = {event.owner->paused_until, ++added_};
+    // Taken in order of time, so a fresh number keeps that order at the end of the pause; also of
+    // one that was made longer meanwhile.
+    if (event.deferred == 0) event.deferred = ++added_;
+    node.key() = {event.owner->paused_until, event.deferred};
     places_[event.id] = node.key();
     queue_.insert(std::move(node));
     return true;

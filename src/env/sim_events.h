@@ -59,6 +59,7 @@ class SimEvents {
     Kind kind;
     uint64_t actor;
     Callback callback;
+    uint64_t deferred = 0;  // by a pause: its place among the others
   };
   using Place = std::pair<Instant, uint64_t>;
 

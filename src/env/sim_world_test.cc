@@ -269,6 +269,31 @@ TEST(SimWorld, ACutDoesNotReorderAConnection) {
   }
 }
 
+// Pauses that begin during others.
+TEST(SimWorld, PausesDoNotReorderAConnection) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    SimWorld world(seed);
+    SimHost& host = world.add_host("server");
+    auto server = host.start();
+    auto user = world.add_host("user").start();
+    uint16_t port = 0;
+    std::string received;
+    server[0]->spawn(receive_numbers(*server[0], &port, &received));
+    world.run_for(1ms);
+    user[0]->spawn(send_numbers(*user[0], world, port));
+    for (int i = 0; i < 10; ++i) {
+      for (int times = 0; times < 3; ++times) {
+        host.pause(Duration(static_cast<int64_t>(world.random().below(20'000'000))));
+        world.run_for(Duration(static_cast<int64_t>(world.random().below(5'000'000))));
+      }
+    }
+    world.run_for(10s);
+    ASSERT_EQ(received.size(), 100u) << "seed " << seed;
+    for (int i = 0; i < 100; ++i)
+      ASSERT_EQ(received[static_cast<size_t>(i)], static_cast<char>(i)) << "seed " << seed;
+  }
+}
+
 TEST(SimWorld, OnlyTheWallClockJumps) {
   SimWorld world(8);
   SimHost& host = world.add_host("a");
