@@ -3,11 +3,11 @@
 librdkafka sees of it.
 
   bench/failover.py [--rounds 20] [--brokers 3] [--dead 1] [--partitions 1000] [--tail-mib 8] [--retained-mib 0]
-                    [--silent] [--store] [--clients 0] [--floor] [--librdkafka debian|2.15]
+                    [--silent] [--store] [--clients 0] [--librdkafka debian|2.15]
 
 Each round makes a topic that is spread over the brokers, with PARTITIONS on each and records in all of them that are uploaded, of
 RETAINED MiB together; then the tail is written to what the victims lead, and they are killed at once: by SIGKILL, or with --silent
-stopped. Two probes, each a survivor, send a produce request to each of a few of the victims' partitions every few milliseconds
+stopped. Two probes, each a survivor, send a produce request to each of a few of the victims' partitions every 5 ms
 until it is acknowledged: that, minus the moment of the kill, is *our part*. Phases are told by the survivors' events, by the wall
 clock in milliseconds. --store: log and objects in Ceph RGW on this machine instead of folders.
 
@@ -43,7 +43,7 @@ from wire import Silent, Wire  # noqa: E402
 
 SAMPLES = 8
 UPLOAD_AGE_MS = 2000
-EVERY_S = 0.005  # a record of a client
+EVERY_S = 0.005  # a record of a client, a question of a probe: more would take a core from who is probed
 
 
 def produce(addresses, topic, partitions, value):
@@ -84,7 +84,7 @@ class Probe(threading.Thread):
                     return
                 if error == 0:
                     self.served.setdefault(partition, time.monotonic())
-            time.sleep(0.001)
+            time.sleep(EVERY_S)
 
 
 def phases(brokers, survivors, since):

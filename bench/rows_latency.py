@@ -60,8 +60,8 @@ class RunQueue:
 
 
 class DiskProbe:
-    """Overwrites and syncs a block of a file of its own every 20 ms: how long the disk takes for it is nobody's doing but
-    the disk's, since neither the file's size nor its extents change."""
+    """Overwrites and syncs a block of a file of its own every 20 ms: how long the disk takes for it, whoever
+    keeps it busy. Neither the file's size nor its extents change, so no journal is waited for."""
 
     BLOCK = 4096
 
