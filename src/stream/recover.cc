@@ -144,36 +144,30 @@ class AdoptionRoll {
   std::set<StreamId> seen_;
 };
 
-// Ends a lane's WAL for good; nothing: an inspection leaves it as it is.
-using End = std::optional<Position>;
-Task<Result<End>> seal_lane(Sources sources, const Recovery& recovery, const LaneFacts& lane,
-                            bool inspect, const EventSink& events) {
+// Reads one lane's WAL into the image. A failure that is not corruption is returned.
+Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane,
+                               AdoptionRoll& roll, bool inspect, const EventSink& events) {
+  env::Shard& shard = *sources.shard;
+  std::optional<Position> end;
 #ifdef PACELINE_PLANT_fenced_without_seal
   inspect = true;
 #endif
-  if (inspect) co_return End();
-  env::Shard& shard = *sources.shard;
-  auto sealing = [&] { return sources.wal->seal(shard, lane.lane, lane.record.uploaded); };
-  const env::Instant began = shard.now();
-  CO_TRY(const Position end, co_await retry_transient(shard, sealing));
-  events(Event(Event::Plane::storage, "lane.sealed")
-             .caused_by(recovery.cause)
-             .about(lane.lane)
-             .took(shard.now() - began)
-             .with("end_position", end.value)
-             .with("uploaded_position", lane.record.uploaded.value));
-  co_return End(end);
-}
-
-// Reads one lane's WAL into the image. A failure that is not corruption is returned.
-Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane, End end,
-                               AdoptionRoll& roll, const EventSink& events) {
-  if (end && *end <= lane.record.uploaded) co_return Result<void>{};
-  env::Shard& shard = *sources.shard;
+  if (!inspect) {
+    auto sealing = [&] { return sources.wal->seal(shard, lane.lane, lane.record.uploaded); };
+    const env::Instant began = shard.now();
+    CO_TRY(end, co_await retry_transient(shard, sealing));
+    events(Event(Event::Plane::storage, "lane.sealed")
+               .caused_by(recovery.cause)
+               .about(lane.lane)
+               .took(shard.now() - began)
+               .with("end_position", end->value)
+               .with("uploaded_position", lane.record.uploaded.value));
+    if (*end <= lane.record.uploaded) co_return Result<void>{};
+  }
   auto opening = [&] { return sources.wal->read(shard, lane.lane, lane.record.uploaded, end); };
   auto opened = co_await retry_transient(shard, opening);
   if (!opened) {
-    if (!end && opened.error().code == Code::not_found) co_return Result<void>{};
+    if (inspect && opened.error().code == Code::not_found) co_return Result<void>{};
     co_return fail(opened.error());
   }
   for (;;) {
@@ -332,22 +326,10 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
                .with("lanes", recovery.lanes.size() - recovery.first));
   const size_t base = find_base(recovery.lanes, recovery.first, options.own);
   size_t from = recovery.first;
-  std::optional<Result<End>> base_end;
   if (base < recovery.lanes.size()) {
     const env::Instant listed = sources.shard->now();
-    const LaneFacts& lane = recovery.lanes[base];
-    // Side by side: sealing reads the tail, and that takes the longest.
-    env::Gate sealing(*sources.shard);
-    auto seal = [](Sources from_where, const Recovery& of, const LaneFacts& which, bool inspect,
-                   const EventSink& tell, std::optional<Result<End>>& into,
-                   env::Gate::Pass) -> Task<void> {
-      into = co_await seal_lane(from_where, of, which, inspect, tell);
-    };
-    sources.shard->spawn(
-        seal(sources, recovery, lane, options.inspect, events, base_end, sealing.enter()));
-    auto loaded = co_await load_directories(sources, recovery, lane, options, events);
-    co_await sealing.wait_empty();
-    CO_TRY_VOID(std::move(loaded));
+    CO_TRY_VOID(
+        co_await load_directories(sources, recovery, recovery.lanes[base], options, events));
     from = base;
     events(Event(Event::Plane::storage, "lane.directories_read")
                .caused_by(recovery.cause)
@@ -363,13 +345,7 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
     if (i != base) CO_TRY_VOID(co_await take_in(sources, recovery, lane.lane, options, events));
     recovery.replayed.push_back(lane.lane);
     AdoptionRoll roll(lane);
-    if (i != base) base_end.reset();
-    if (!base_end) base_end = co_await seal_lane(sources, recovery, lane, options.inspect, events);
-    Result<void> replayed;
-    if (*base_end)
-      replayed = co_await replay_lane(sources, recovery, lane, **base_end, roll, events);
-    else
-      replayed = fail(base_end->error());
+    auto replayed = co_await replay_lane(sources, recovery, lane, roll, options.inspect, events);
     if (replayed) {
       roll.apply_lost(recovery.image);
       continue;
