@@ -20,21 +20,8 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 import kafka_jars  # noqa: E402
 from kafka_jars import VERSION  # noqa: E402
 
-# What Kafka's own start script gives the JVM.
-_JVM = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
-        "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15",
-        "-Djava.awt.headless=true"]
 _PARTITIONS = 64
 _PACED_PER_S = 1000
-
-
-def fetch():
-    """The jars, if they are not here yet."""
-    return kafka_jars.fetch("kafka_2.13", "kafka")
-
-
-def _java(*arguments):
-    return ["java", *_JVM, "-cp", os.path.join(fetch(), "*"), *arguments]
 
 
 def _exactly(connection, count):
@@ -110,7 +97,7 @@ class Contender:
                  "offsets.topic.replication.factor=1", *options]
         with open(self.properties, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
-        formatted = servers.start(_java("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()).replace("-", "")[:22],
+        formatted = servers.start(kafka_jars.java("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()).replace("-", "")[:22],
                                         "-c", self.properties), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         out = formatted.communicate(timeout=60)[0]
         servers.live.pop(formatted.pid, None)
@@ -120,7 +107,7 @@ class Contender:
     def start(self, topics=()):
         """Milliseconds from exec until there is a broker and every partition of the topics has a leader."""
         if self.kafka:
-            command = _java("kafka.Kafka", self.properties)
+            command = kafka_jars.java("kafka.Kafka", self.properties)
         else:
             command = [BINARY, "serve", "--data", os.path.join(self.folder, "data"), "--listen", f"127.0.0.1:{self.port}",
                        "-o", "paceline.admin.listen=none", "-o", f"num.partitions={_PARTITIONS}"]

@@ -2,9 +2,9 @@
 import glob
 import mmap
 import os
-import threading
 import time
 
+from rigs import harness
 from rounds import Watch, interleave
 from servers import broker, finish, json_of, load, start_load, tool
 
@@ -19,17 +19,16 @@ def _one_in_flight(bench):
                             most=2)
 
 
-class RunQueue:
+class RunQueue(harness.Beside):
     """Samples how long the threads of some processes have waited for a core: /proc/PID/task/*/schedstat."""
 
     def __init__(self, *pids):
+        super().__init__()
         self._pids = pids
         self._samples = []  # (time, {(pid, thread): seconds waited so far})
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
 
-    def _run(self):
-        while not self._ended.is_set():
+    def run(self):
+        while not self.ended.is_set():
             waited = {}
             for pid in self._pids:
                 for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
@@ -39,15 +38,7 @@ class RunQueue:
                     except (OSError, IndexError):
                         pass  # the thread has ended
             self._samples.append((time.monotonic(), waited))
-            self._ended.wait(0.05)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self._ended.set()
-        self._thread.join()
+            self.ended.wait(0.05)
 
     def between(self, start, end):
         """The sum over the processes of what their most delayed thread waited around [start, end)."""
@@ -59,40 +50,31 @@ class RunQueue:
         return sum(worst.values())
 
 
-class DiskProbe:
+class DiskProbe(harness.Beside):
     """Overwrites and syncs a block of a file of its own every 20 ms: how long the disk takes for it, whoever
     keeps it busy. Neither the file's size nor its extents change, so no journal is waited for."""
 
     BLOCK = 4096
 
     def __init__(self, folder):
+        super().__init__()
         self._path = os.path.join(folder, "probe")
         self._syncs = []  # (begun, ended)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
 
-    def _run(self):
+    def run(self):
         block = mmap.mmap(-1, self.BLOCK)  # aligned, as O_DIRECT wants it
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_DIRECT, 0o600)
         try:
             os.pwritev(file, [block], 0)
             os.fsync(file)
-            while not self._ended.is_set():
+            while not self.ended.is_set():
                 begun = time.monotonic()
                 os.pwritev(file, [block], 0)
                 os.fdatasync(file)
                 self._syncs.append((begun, time.monotonic()))
-                self._ended.wait(0.02)
+                self.ended.wait(0.02)
         finally:
             os.close(file)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self._ended.set()
-        self._thread.join()
 
     def between(self, start, end):
         """How long the slowest sync took of those that were under way in [start, end)."""

@@ -107,7 +107,7 @@ def main():
         return 0
     if args.peer:
         import peer
-        peer.fetch()  # before there is no network but our own
+        peer.kafka_jars.broker()  # before there is no network but our own
     enter_own_network()
     signal.signal(signal.SIGTERM, lambda *unused: sys.exit("ended by a signal"))  # the servers end as well
     bench = Bench(args)

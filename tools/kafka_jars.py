@@ -3,6 +3,9 @@ import os
 import subprocess
 
 VERSION = "4.4.0"
+# What Kafka's own start script gives the JVM.
+_JVM = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
+        "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true"]
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -25,3 +28,13 @@ def fetch(artifact, folder):
     with open(os.path.join(cache, "complete"), "w", encoding="utf-8"):
         pass
     return libs
+
+
+def broker():
+    """The jars of a broker, if they are not here yet."""
+    return fetch("kafka_2.13", "kafka")
+
+
+def java(*arguments):
+    """The command that runs a class of the broker's, as Kafka's own start script would."""
+    return ["java", *_JVM, "-cp", os.path.join(broker(), "*"), *arguments]

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -104,6 +105,25 @@ def free_ports(offsets):
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Beside:
+    """`with` it, run() goes on in a thread of its own; it has to end when `ended` is set."""
+
+    def __init__(self):
+        self.ended = threading.Event()
+        self._thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        raise NotImplementedError
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.ended.set()
+        self._thread.join()
 
 
 class Broker:

@@ -23,9 +23,6 @@ from wire import Wire  # noqa: E402
 
 VERSION = kafka_jars.VERSION
 READY_WITHIN_S = 60
-# What Kafka's own start script gives the JVM.
-_JVM = ["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
-        "-XX:+ExplicitGCInvokesConcurrent", "-XX:MaxInlineLevel=15", "-Djava.awt.headless=true"]
 ELECT_LEADERS, PREFERRED = 43, 0
 
 
@@ -35,13 +32,9 @@ class KafkaCluster:
     def __init__(self, count=3, base=None):
         self.numbers = tuple(range(1, count + 1))
         self.folder = tempfile.mkdtemp(prefix="paceline-kafka-", dir=base)
-        self.libs = kafka_jars.fetch("kafka_2.13", "kafka")
         self.ports = {number: free_port() for number in self.numbers}
         self.controllers = {number: free_port() for number in self.numbers}
-        self.children, self.logs = {}, {}
-
-    def java(self, *arguments):
-        return ["java", *_JVM, "-cp", os.path.join(self.libs, "*"), *arguments]
+        self.children = {}
 
     def properties(self, number):
         path = os.path.join(self.folder, f"{number}.properties")
@@ -58,7 +51,7 @@ class KafkaCluster:
         try:
             identity = str(uuid.uuid4()).replace("-", "")[:22]
             for number in self.numbers:
-                done = subprocess.run(self.java("kafka.tools.StorageTool", "format", "-t", identity, "-c", self.properties(number)),
+                done = subprocess.run(kafka_jars.java("kafka.tools.StorageTool", "format", "-t", identity, "-c", self.properties(number)),
                                       capture_output=True, text=True, timeout=READY_WITHIN_S)
                 check(done.returncode == 0, f"Kafka's storage tool: {done.stdout[-300:]}{done.stderr[-300:]}")
             for number in self.numbers:
@@ -87,7 +80,7 @@ class KafkaCluster:
     def launch(self, number):
         log = open(os.path.join(self.folder, f"{number}.log"), "ab")
         with log:
-            self.children[number] = subprocess.Popen(self.java("kafka.Kafka", self.properties(number)), stdout=log,
+            self.children[number] = subprocess.Popen(kafka_jars.java("kafka.Kafka", self.properties(number)), stdout=log,
                                                      stderr=subprocess.STDOUT)
 
     def start(self, number):
@@ -105,7 +98,7 @@ class KafkaCluster:
 
     def whole(self):
         """All brokers are there, and in sync."""
-        for port in (*self.ports.values(),):
+        for port in self.ports.values():
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) != 0:
                     return False

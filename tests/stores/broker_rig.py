@@ -2,7 +2,6 @@
 import os
 import re
 import sys
-import threading
 import time
 import urllib.request
 
@@ -10,6 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "torture"))
 
 from rig import PARTITIONS, Feeder, House, Table, create_topic, read_and_judge  # noqa: E402,F401
+from harness import Beside  # noqa: E402  (rig has said where it is)
 from wire import Silent, Wire, error_name  # noqa: E402,F401
 
 from processes import Failed, check, free_port  # noqa: E402,F401
@@ -53,27 +53,19 @@ class StoreHouse(House):
         return self.world.client.keys(f"{self.prefix}/{part}")
 
 
-class Watched:
+class Watched(Beside):
     """Samples the memory of a broker twice a second, life after life."""
 
     def __init__(self, house):
-        self._house, self.samples, self._ended = house, [], threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        super().__init__()
+        self._house, self.samples = house, []
 
-    def _run(self):
-        while not self._ended.wait(0.5):
+    def run(self):
+        while not self.ended.wait(0.5):
             try:
                 self.samples.append((time.monotonic(), self._house.rss_mib()))
             except (OSError, AttributeError, IndexError):
                 pass  # between two lives
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self._ended.set()
-        self._thread.join()
 
     def most(self):
         return max((mib for _, mib in self.samples), default=0)
