@@ -71,6 +71,16 @@ void note_refused(ShardHost& host, StreamId id, std::string_view topic, const Sl
 
 }  // namespace
 
+Task<void> tell_relay(Node& node, env::Shard& home, StreamId id, Elsewhere elsewhere) {
+  ShardHost& host = node.home_of(id.owner, static_cast<int32_t>(id.index));
+  auto tell = [](ShardHost* where, StreamId stream, Elsewhere what) -> Task<void> {
+    if (Relay* relay = where->find_relay(stream)) heard_of(*relay, what);
+    co_return;
+  };
+  auto telling = [tell, &host, id, elsewhere] { return tell(&host, id, elsewhere); };
+  co_await env::call_on(*host.shard, home, telling);
+}
+
 void await_first(partition::Partition& partition, Bytes batch, int32_t first) {
   const auto view = record::BatchView::parse(batch);
   if (first < 0 || !view) return;
@@ -172,16 +182,7 @@ Task<void> ask_leader(Node* node, env::Shard* home, std::vector<RemoteRead*> rea
     else if (auto* error = std::get_if<KafkaError>(&(*told)[i]))
       read.answer = std::unexpected(*error);
     const auto* elsewhere = std::get_if<Elsewhere>(&(*told)[i]);
-    if (!elsewhere) continue;
-    ShardHost& host = node->home_of(read.stream.owner, static_cast<int32_t>(read.stream.index));
-    auto tell = [](ShardHost* where, StreamId id, Elsewhere what) -> Task<void> {
-      if (Relay* relay = where->find_relay(id)) heard_of(*relay, what);
-      co_return;
-    };
-    auto telling = [tell, &host, id = read.stream, what = *elsewhere] {
-      return tell(&host, id, what);
-    };
-    co_await env::call_on(*host.shard, *home, telling);
+    if (elsewhere) co_await tell_relay(*node, *home, read.stream, *elsewhere);
   }
 }
 

@@ -25,6 +25,8 @@ struct AppendOutcome {
   // It was sent on, and nobody knows what became of it: the connection must end.
   bool unknown = false;
 };
+// The relay of a partition hears who leads it now, as another broker says; if it has one.
+Task<void> tell_relay(Node& node, env::Shard& home, StreamId id, Elsewhere elsewhere);
 // What its producer was refused elsewhere or before, from the sequence `first` on (-1: nothing),
 // has to come before this batch, if nobody knows the producer.
 void await_first(partition::Partition& partition, Bytes batch, int32_t first);

@@ -22,19 +22,15 @@ Reply reply_as_ours(const Request& request, const Slice& frame) {
   return reply;
 }
 
-// To the relay, who leads it now. Returns when it may be asked: one that has come back is open.
-Task<void> follow(Node& node, env::Shard& home, StreamId id, Elsewhere elsewhere) {
+// Until it may be asked here: it has come back.
+Task<void> wait_open(Node& node, env::Shard& home, StreamId id) {
   ShardHost& host = node.home_of(id.owner, static_cast<int32_t>(id.index));
-  auto tell = [](ShardHost* where, StreamId stream, Elsewhere what, Lane own) -> Task<void> {
-    if (Relay* relay = where->find_relay(stream)) relay->retarget({what.lane, what.epoch});
+  auto wait = [](ShardHost* where, StreamId stream) -> Task<void> {
     const env::Instant patience = where->shard->now() + kBetweenLeaders;
-    while (what.lane == own && !where->find(stream))
+    while (!where->find(stream))
       if (!co_await where->opened.wait_until(patience)) break;
   };
-  auto telling = [tell, &host, id, elsewhere, own = node.cluster().lane()] {
-    return tell(&host, id, elsewhere, own);
-  };
-  co_await env::call_on(*host.shard, home, telling);
+  co_await env::call_on(*host.shard, home, [wait, &host, id] { return wait(&host, id); });
 }
 
 }  // namespace
@@ -71,10 +67,11 @@ Task<Reply> answer_where_coordinated(Handler handler, Request& request) {
     const Elsewhere elsewhere = std::get<Elsewhere>(*told);
     const bool known = elsewhere.lane.broker.value >= 0 && elsewhere.epoch > to.epoch;
     if (!known) co_return refusal;
-    co_await follow(node, shard, to.stream, elsewhere);
+    co_await tell_relay(node, shard, to.stream, elsewhere);
     to.lane = elsewhere.lane;
     to.epoch = elsewhere.epoch;
     if (to.lane != node.cluster().lane()) continue;
+    co_await wait_open(node, shard, to.stream);
     request.groups = 0;
     request.moved.reset();
     refusal = co_await handler(request);

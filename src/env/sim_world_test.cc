@@ -243,36 +243,12 @@ Task<void> receive_numbers(Shard& shard, uint16_t* port, std::string* received) 
     received->append(reinterpret_cast<const char*>(bytes), *count);
   }
 }
-// What was on its way before, held during, and sent after a cut stays one stream.
-TEST(SimWorld, ACutDoesNotReorderAConnection) {
+// Whatever is done to a world meanwhile, a connection stays one stream.
+void expect_order_kept(SimNetworkFaults faults,
+                       const std::function<void(SimWorld&, SimHost& server)>& disturb) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
     SimWorld world(seed);
-    world.network_faults().slow = 0.1;
-    world.network_faults().slow_max = 20ms;
-    auto server = world.add_host("server").start();
-    auto user = world.add_host("user").start();
-    uint16_t port = 0;
-    std::string received;
-    server[0]->spawn(receive_numbers(*server[0], &port, &received));
-    world.run_for(1ms);
-    user[0]->spawn(send_numbers(*user[0], world, port));
-    for (int i = 0; i < 10; ++i) {
-      world.run_for(Duration(static_cast<int64_t>(world.random().below(20'000'000))));
-      world.cut("server", "user");
-      world.run_for(Duration(static_cast<int64_t>(world.random().below(20'000'000))));
-      world.heal("server", "user");
-    }
-    world.run_for(10s);
-    ASSERT_EQ(received.size(), 100u) << "seed " << seed;
-    for (int i = 0; i < 100; ++i)
-      ASSERT_EQ(received[static_cast<size_t>(i)], static_cast<char>(i)) << "seed " << seed;
-  }
-}
-
-// Pauses that begin during others.
-TEST(SimWorld, PausesDoNotReorderAConnection) {
-  for (uint64_t seed = 0; seed < 50; ++seed) {
-    SimWorld world(seed);
+    world.network_faults() = faults;
     SimHost& host = world.add_host("server");
     auto server = host.start();
     auto user = world.add_host("user").start();
@@ -281,17 +257,38 @@ TEST(SimWorld, PausesDoNotReorderAConnection) {
     server[0]->spawn(receive_numbers(*server[0], &port, &received));
     world.run_for(1ms);
     user[0]->spawn(send_numbers(*user[0], world, port));
-    for (int i = 0; i < 10; ++i) {
-      for (int times = 0; times < 3; ++times) {
-        host.pause(Duration(static_cast<int64_t>(world.random().below(20'000'000))));
-        world.run_for(Duration(static_cast<int64_t>(world.random().below(5'000'000))));
-      }
-    }
+    for (int i = 0; i < 10; ++i) disturb(world, host);
     world.run_for(10s);
     ASSERT_EQ(received.size(), 100u) << "seed " << seed;
     for (int i = 0; i < 100; ++i)
       ASSERT_EQ(received[static_cast<size_t>(i)], static_cast<char>(i)) << "seed " << seed;
   }
+}
+Duration below(SimWorld& world, uint64_t most) {
+  return Duration(static_cast<int64_t>(world.random().below(most)));
+}
+
+// What was on its way before, held during, and sent after a cut.
+TEST(SimWorld, ACutDoesNotReorderAConnection) {
+  SimNetworkFaults faults;
+  faults.slow = 0.1;
+  faults.slow_max = 20ms;
+  expect_order_kept(faults, [](SimWorld& world, SimHost&) {
+    world.run_for(below(world, 20'000'000));
+    world.cut("server", "user");
+    world.run_for(below(world, 20'000'000));
+    world.heal("server", "user");
+  });
+}
+
+// Pauses that begin during others.
+TEST(SimWorld, PausesDoNotReorderAConnection) {
+  expect_order_kept({}, [](SimWorld& world, SimHost& server) {
+    for (int times = 0; times < 3; ++times) {
+      server.pause(below(world, 20'000'000));
+      world.run_for(below(world, 5'000'000));
+    }
+  });
 }
 
 TEST(SimWorld, OnlyTheWallClockJumps) {
