@@ -106,6 +106,7 @@ Task<Result<ReadResult>> Core::read_excerpt(env::Shard& home, Slice bytes, ReadR
         taken += batch->bytes.size();
         at = batch->end();
       }
+      (*block)->taken_to(at);
     }
   }
   co_return result;

@@ -18,18 +18,15 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> ObjectReader::block(Obj
   const Key key{object, ref.position};
   if (auto there = blocks_.peek(key)) {
     counters_.cache_hits += there->batches.size();
-    there->unread.reset();
     co_return there;
   }
   auto load = [this, object, ref, why] { return load_in_turn(object, ref, why); };
   CO_TRY(auto loaded, co_await blocks_.get(key, load));
   counters_.cache_misses += loaded->batches.size();
-  loaded->unread.reset();
   co_return loaded;
 }
 
-Task<void> ObjectReader::fetch_ahead(ObjectId object, BlockRef ref) {
-  Unread unread(unread_, ref.bytes);
+Task<void> ObjectReader::fetch_ahead(ObjectId object, BlockRef ref, Unread unread) {
   auto load = [this, object, ref, &unread]() -> Task<Result<Block>> {
     return load_ahead(object, ref, unread);
   };

@@ -6,28 +6,12 @@
 #include <vector>
 
 #include "object/object.h"
+#include "stream/ahead_book.h"
 #include "stream/loading_cache.h"
 #include "stream/object_format.h"
 #include "stream/read_gate.h"
 
 namespace paceline::stream {
-
-// Bytes that were fetched ahead of a reader and that nobody has read yet. Counted while it lives.
-class Unread {
- public:
-  Unread(std::shared_ptr<uint64_t> sum, uint64_t bytes) : sum_(std::move(sum)), bytes_(bytes) {
-    *sum_ += bytes_;
-  }
-  Unread(Unread&& other) noexcept = default;
-  Unread& operator=(Unread&&) = delete;
-  ~Unread() {
-    if (sum_) *sum_ -= bytes_;
-  }
-
- private:
-  std::shared_ptr<uint64_t> sum_;
-  uint64_t bytes_;
-};
 
 // One shard's way to blocks of objects: cached, checked, each fetched once whoever asks.
 class ObjectReader {
@@ -37,6 +21,10 @@ class ObjectReader {
     uint64_t bytes = 0;
     mutable std::optional<Unread> unread = {};
     mutable bool spared = false;
+    // A reader takes a block in several bites; up to here it has come.
+    void taken_to(Offset next) const {
+      if (batches.empty() || next >= batches.back().end()) unread.reset();
+    }
     // Fetched ahead, it was used last when it came, while what its reader has done with counts as
     // used later.
     bool spare_once() const { return unread && !std::exchange(spared, true); }
@@ -72,16 +60,18 @@ class ObjectReader {
   bool holds(ObjectId object, const BlockRef& ref) const {
     return blocks_.holds({object, ref.position});
   }
-  // Whether there is a point in fetch_ahead(): not there, not on its way, what was fetched ahead
-  // and not read yet leaves room for it, and nobody waits for the store. Half of what the cache has
-  // for new blocks may be ahead, so that blocks are not fetched only to be dropped before their
-  // reader comes.
-  bool wants_ahead(ObjectId object, const BlockRef& ref) const {
-    return !blocks_.knows({object, ref.position}) &&
-           *unread_ + ref.bytes <= blocks_.room_for_fresh() / 2 && gate_.has_spare(ref.bytes);
+  // A place for fetch_ahead() if there is a point in it: not there, not on its way, what was
+  // fetched ahead and not read yet leaves room for it, and nobody waits for the store. Half of what
+  // the cache has for new blocks may be ahead, so that blocks are not fetched only to be dropped
+  // before their reader comes. It counts from here on, not from when the fetch begins.
+  std::optional<Unread> place_ahead(ObjectId object, const BlockRef& ref) {
+    if (blocks_.knows({object, ref.position}) || !gate_.has_spare(ref.bytes) ||
+        !ahead_->admits(ref.stream, ref.bytes, blocks_.room_for_fresh() / 2))
+      return std::nullopt;
+    return std::make_optional<Unread>(ahead_, ref.stream, ref.bytes);
   }
   // Errors are told to whoever reads the block.
-  Task<void> fetch_ahead(ObjectId object, BlockRef ref);
+  Task<void> fetch_ahead(ObjectId object, BlockRef ref, Unread unread);
 
  private:
   struct Key {
@@ -103,7 +93,7 @@ class ObjectReader {
   ReadGate gate_;
   LoadingCache<Key, Index> indexes_;
   LoadingCache<Key, Block> blocks_;
-  std::shared_ptr<uint64_t> unread_ = std::make_shared<uint64_t>(0);
+  std::shared_ptr<AheadBook> ahead_ = std::make_shared<AheadBook>();
 };
 
 }  // namespace paceline::stream

@@ -87,6 +87,7 @@ Task<Result<bool>> StoredStream::read_block(const ReadRequest& request, ReadResu
   CHECK(batch != (*block)->batches.begin());
   for (--batch; batch != (*block)->batches.end() && at < result.end; ++batch)
     if (!take(*batch, request, result, at, bytes)) co_return false;
+  (*block)->taken_to(at);
   co_return true;
 }
 
@@ -105,13 +106,14 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> StoredStream::find_bloc
 
 void Part::fetch_ahead(ObjectId object, const BlockRef& ref) {
   struct Ahead {
-    static Task<void> block(std::shared_ptr<Core> core, Part* part, ObjectId object, BlockRef ref) {
-      co_await part->reader.fetch_ahead(object, ref);
+    static Task<void> block(std::shared_ptr<Core> core, Part* part, ObjectId object, BlockRef ref,
+                            Unread unread) {
+      co_await part->reader.fetch_ahead(object, ref, std::move(unread));
       (void)core;
     }
   };
-  if (reader.wants_ahead(object, ref))
-    shard.spawn(Ahead::block(core.shared_from_this(), this, object, ref));
+  if (auto place = reader.place_ahead(object, ref))
+    shard.spawn(Ahead::block(core.shared_from_this(), this, object, ref, std::move(*place)));
 }
 
 void StoredStream::fetch_ahead(Offset at, size_t count) {

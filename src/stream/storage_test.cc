@@ -442,6 +442,46 @@ TEST(Storage, TenThousandIdleStreamsAreRecoveredQuickly) {
   RecordProperty("recover_ms", static_cast<int>(took / std::chrono::milliseconds(1)));
 }
 
+// A bite is half a block, and between two bites of a reader all others have theirs.
+TEST(Storage, ManyReadersInSmallBitesFetchEachBlockOnce) {
+  constexpr uint32_t kStreams = 8;
+  House house(23, 1);
+  house.options.upload_bytes = 400'000;
+  house.options.compaction_bytes = 0;
+  house.options.log_cache_bytes = 8'000'000;
+  house.options.block_cache_bytes = 400'000;
+  ASSERT_OK(house.start());
+  for (uint32_t i = 0; i < kStreams; ++i) {
+    ASSERT_OK(house.open(i));
+    ASSERT_OK(house.append_now(i, 1200));
+  }
+  ASSERT_OK(house.upload());
+  house.crash();
+  ASSERT_OK(house.start());
+  uint64_t stored = 0;
+  for (const auto& [key, body] : house.objects.bodies) stored += body.size();
+  for (uint32_t i = 0; i < kStreams; ++i) ASSERT_OK(house.open(i));
+  std::vector<Offset> at(kStreams);
+  uint64_t read = 0;
+  const uint64_t got_before = house.objects.got_bytes;
+  for (bool more = true; more;) {
+    more = false;
+    for (uint32_t i = 0; i < kStreams; ++i) {
+      Stream& stream = *house.open_streams[i]->stream;
+      if (at[i] == stream.end()) continue;
+      more = true;
+      const ReadRequest request{.from = at[i], .bytes_max = 1000};
+      auto result = house.world.wait(0, stream.read(request));
+      ASSERT_OK(result);
+      for (const Batch& batch : result->batches) read += batch.bytes.size();
+      at[i] = result->batches.back().end();
+    }
+  }
+  EXPECT_GT(read, 6 * house.options.block_cache_bytes);
+  EXPECT_LE(house.objects.got_bytes - got_before,
+            stored + stored / 4);  // indexes come more than once
+}
+
 TEST(Storage, ReadAllVisitsObjectsAndTail) {
   House house(14);
   ASSERT_OK(house.start());

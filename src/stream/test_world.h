@@ -298,6 +298,7 @@ class TestObjects final : public object::Store {
   uint64_t lost_answers_percent = 0;
   uint32_t unknown_gets = 0;  // the next ones find nothing
   uint32_t damaged_gets = 0;  // the next ones bring one wrong byte
+  uint64_t got_bytes = 0;
 
   Task<Result<void>> put_if_absent(env::Shard& shard, std::string key,
                                    std::vector<Slice> body) override {
@@ -324,6 +325,7 @@ class TestObjects final : public object::Store {
       co_return fail(Code::out_of_range, key);
     std::string body = found->second.substr(from, bytes);
     if (damaged_gets > 0 && damaged_gets-- > 0) body[body.size() / 2] ^= 1;
+    got_bytes += bytes;
     co_return Slice::copy_of(as_bytes(body));
   }
   Task<Result<uint64_t>> size(env::Shard& shard, std::string key) override {
