@@ -15,8 +15,10 @@ constexpr size_t kPermitBytesMin = 64u << 10;
 constexpr size_t kFrameBytesPerMs = 1u << 10;
 
 // What a request that is not a produce may become in memory, a byte of it: its elements are small
-// on the wire. A produce is nearly all records, which stay where they are.
+// on the wire. A produce is nearly all records, which stay where they are; what else it takes until
+// it is answered was measured: 10 KiB with 2,048 small ones waiting on each of 24 connections.
 constexpr size_t kDecodedFactor = 16;
+constexpr size_t kProduceBytes = 10u << 10;
 constexpr size_t kKeyBytes = 2;
 
 constexpr int16_t kProduceKey = static_cast<int16_t>(protocol::ApiKey::produce);
@@ -143,7 +145,7 @@ Task<bool> Connection::admit(const Slice& frame) {
   if (request.api_key != kProduceKey) {
     while (!ended_ && !answers_.empty()) co_await changed_.wait();
   } else {
-    co_await wait_for_uploads(modest(frame.size()));
+    co_await wait_for_uploads(modest(memory_for(kProduceKey, frame.size())));
   }
   if (ended_) co_return false;
 
@@ -165,7 +167,7 @@ Task<bool> Connection::admit(const Slice& frame) {
 
 // Never so much that it would have to wait for all others.
 uint64_t Connection::memory_for(int16_t api_key, size_t frame_bytes) const {
-  if (api_key == kProduceKey) return frame_bytes;
+  if (api_key == kProduceKey) return frame_bytes + kProduceBytes;
   return std::clamp<uint64_t>(kDecodedFactor * frame_bytes, frame_bytes,
                               std::max<uint64_t>(frame_bytes, node_.memory().bytes_max() / 4));
 }
@@ -177,7 +179,7 @@ Task<Node::FramePermit> Connection::charge(int16_t api_key, size_t frame_bytes) 
 
 // Of all but produce requests there is one at a time.
 bool Connection::modest(uint64_t bytes) const {
-  return produce_bytes_ + bytes <= Node::kModestBytes;
+  return produce_bytes_ + answers_.size() * kProduceBytes + bytes <= Node::kModestBytes;
 }
 
 // Less in flight than a connection may have; then one more may exceed it.

@@ -133,7 +133,7 @@ class Node {
   AnswerMemory& answers() { return answers_; }
   // What a connection may hold of the eighth of the memory that is kept for those who have little
   // in flight: they do not queue up behind hundreds who pipeline megabytes.
-  static constexpr uint64_t kModestBytes = 32u << 10;
+  static constexpr uint64_t kModestBytes = 96u << 10;
   // The memory of one request. Big frames have half of it for themselves and no more, so that a few
   // of them that hardly arrive leave room for everybody else's.
   struct FramePermit {

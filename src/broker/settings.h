@@ -32,7 +32,9 @@ struct Settings {
   int64_t connection_idle_max_ms = 600'000;  // connections.max.idle.ms
   int64_t frame_read_max_ms = 30'000;        // of a frame; a big one has a second more a MiB
   uint64_t response_bytes_max = 64u << 20;   // unsent on one connection: then it is not read
-  uint32_t produce_pipeline_max = 256;       // produce requests of one connection in flight
+  // Produce requests of one connection in flight. A log on objects takes some 10 ms for each round
+  // trip: with 256 small ones a connection had to wait for the log, not the log for it.
+  uint32_t produce_pipeline_max = 2048;
   // Of produce requests of one connection in flight: several commits' worth. More would only wait
   // here, in memory that was not touched before, instead of at the producer.
   uint64_t produce_pipeline_bytes_max = 32ull << 20;
