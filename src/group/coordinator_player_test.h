@@ -101,6 +101,7 @@ class FakePartition final : public partition::Partition {
   Task<Result<Offset>> pause() override { std::abort(); }
   void resume() override { std::abort(); }
   void moved() override { std::abort(); }
+  void expect(Offset) override {}
   Task<record::KafkaResult<partition::Fetched>> fetch(partition::FetchRequest) override {
     std::abort();
   }

@@ -62,6 +62,10 @@ Task<KafkaResult<Fetched>> StreamPartition::fetch(FetchRequest request) {
   co_return fetched;
 }
 
+void StreamPartition::expect(Offset from) {
+  if (check_open(Epoch(-1))) stream_->expect(from);
+}
+
 KafkaResult<EpochEnd> StreamPartition::epoch_end(Epoch asked, Epoch expected_epoch) {
   TRY_VOID(check_open(expected_epoch));
   return epochs_.end_of(asked, stream_->end());

@@ -135,6 +135,8 @@ class Partition {
   virtual void refused_before(int64_t producer_id, int16_t producer_epoch,
                               int32_t base_sequence) = 0;
   virtual Task<KafkaResult<Fetched>> fetch(FetchRequest request) = 0;
+  // A fetch from there follows soon: see stream::Stream::expect().
+  virtual void expect(Offset from) = 0;
   // By time: the first record at or after it, exact.
   virtual Task<KafkaResult<TimestampAndOffset>> list_offset(int64_t timestamp_or_query,
                                                             Epoch expected_epoch,

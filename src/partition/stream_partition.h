@@ -37,6 +37,7 @@ class StreamPartition final : public Partition, public stream::StateOwner {
   Task<AppendResult> append(AppendRequest request) override;
   void refused_before(int64_t producer_id, int16_t producer_epoch, int32_t base_sequence) override;
   Task<KafkaResult<Fetched>> fetch(FetchRequest request) override;
+  void expect(Offset from) override;
   Task<KafkaResult<TimestampAndOffset>> list_offset(int64_t timestamp_or_query,
                                                     Epoch expected_epoch,
                                                     bool read_committed) override;

@@ -53,6 +53,7 @@ class TestStream final : public stream::Stream {
     }
     co_return Position(static_cast<uint64_t>(end().value));
   }
+  void expect(Offset) override {}
   Task<Result<stream::ReadResult>> read(stream::ReadRequest request) override {
     co_await env::yield(shard_);
     if (request.from < start() || request.from > end())

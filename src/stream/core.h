@@ -74,6 +74,7 @@ class StoredStream final : public Stream {
   uint64_t bytes() const override { return extent_bytes_ + tail_bytes_; }
   Task<Result<Position>> append(std::vector<Batch> batches) override;
   Task<Result<ReadResult>> read(ReadRequest request) override;
+  void expect(Offset from) override;
   Task<Result<void>> trim(Offset new_start) override;
   Task<Result<void>> confirm() override;
   Task<Result<std::optional<Batch>>> first_batch_since(int64_t timestamp) override;
@@ -133,9 +134,10 @@ class StoredStream final : public Stream {
   Task<Result<std::shared_ptr<const ObjectReader::Block>>> find_block(ObjectId object,
                                                                       ReadRequest request,
                                                                       Offset at, bool& waited);
-  // Fetches `count` blocks behind the one that holds `at`, in the background, also out of the next
-  // object. REQUIRES: count > 0.
-  void fetch_ahead(Offset at, size_t count);
+  // Fetches the `count` blocks behind the one that holds `at`, in the background, also out of the
+  // next object; that one as well, or else whoever calls. REQUIRES: count > 0.
+  enum class First { included, left };
+  void fetch_ahead(Offset at, size_t count, First which);
   Task<Result<void>> improve_by_extent(Extent extent, Offset start, std::optional<Batch>& best);
   Task<Result<std::optional<Batch>>> first_in_extent(Extent extent, Offset start,
                                                      int64_t timestamp);
@@ -180,8 +182,9 @@ class Part {
   uint64_t bury(const StreamId& id);
   // One that is not open, and not ours any more: as bury().
   uint64_t drop(const StreamId& id);
-  // Fetches a block in the background, if the reader wants it ahead.
-  void fetch_ahead(ObjectId object, const BlockRef& ref);
+  // Fetches a block in the background, unless it is there or on its way. False: there is no room
+  // ahead for it, and none for those behind it.
+  bool fetch_ahead(ObjectId object, const BlockRef& ref);
   // Puts a batch that has become durable into its stream's run.
   void cache(StoredStream& stream, Batch batch);
   void uncache(uint64_t charge);

@@ -125,8 +125,7 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> Part::excerpt_block(Obj
   const BlockRef wanted = *ref;
   for (size_t i = 0; i < kAhead; ++i) {
     ref = index->find(stream, ref->end);
-    if (!ref) break;
-    fetch_ahead(object, *ref);
+    if (!ref || !fetch_ahead(object, *ref)) break;
   }
   co_return co_await reader.block(object, wanted, kWhy);
 }

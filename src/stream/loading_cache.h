@@ -21,8 +21,9 @@ namespace paceline::stream {
 // *kept*: there the least recently used goes first. So a scan passes through the fresh part, a
 // quarter of the cache if the kept part fills the rest, and flushes nothing that is used again.
 //
-// Value tells memory_bytes(), and in spare_once() whether its turn to go is put off, which it may
-// say once.
+// Value tells memory_bytes(), in spare_once() whether its turn to go is put off, which it may say
+// once, and in unfinished() that whoever it was loaded for is not done with it: that it is asked
+// for again is then no reuse.
 template <class Key, class Value>
 class LoadingCache {
  public:
@@ -141,7 +142,7 @@ class LoadingCache {
       return;
     }
     const uint64_t gone = value->memory_bytes();
-    if (!from_kept) remember_ghost(key, gone);
+    if (!from_kept && !value->unfinished()) remember_ghost(key, gone);
     places_.erase(key);
     part.items.pop_back();
     part.bytes -= gone;

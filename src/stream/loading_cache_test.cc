@@ -19,7 +19,9 @@ struct Value {
   uint64_t bytes = 10;
   mutable bool waited_for = false;  // by a reader that has not come yet
   uint64_t memory_bytes() const { return bytes; }
+  bool in_use = false;
   bool spare_once() const { return std::exchange(waited_for, false); }
+  bool unfinished() const { return in_use; }
 };
 
 class Cache {
@@ -30,13 +32,14 @@ class Cache {
   LoadingCache<Key, Value> cache{world.shard(0), 200, bytes};
 
   bool waited_for = false;  // what is loaded from now on
+  bool in_use = false;      // likewise
 
   void read(int number, uint64_t size = 10) {
     auto getting = [](Cache& self, int wanted, uint64_t of) -> Task<bool> {
       auto load = [&self, wanted, of]() -> Task<Result<Value>> {
         ++self.loads[wanted];
         co_await some_time(self.world.shard(0));
-        co_return Value{wanted, of, self.waited_for};
+        co_return Value{wanted, of, self.waited_for, self.in_use};
       };
       auto got = co_await self.cache.get(Key{wanted}, load);
       co_return got && (*got)->number == wanted;
@@ -131,6 +134,18 @@ TEST(LoadingCache, ConcurrentMissesLoadOnce) {
   for (int i = 0; i < 20; ++i) cache.world.shard(0).spawn(getting(cache, done));
   ASSERT_TRUE(cache.world.run_until([&] { return done == 20; }));
   EXPECT_EQ(cache.loads[1], 1);
+}
+
+TEST(LoadingCache, WhatWentBeforeItsReaderWasDoneWithItIsNotKeptWhenItComesAgain) {
+  Cache cache;
+  cache.in_use = true;
+  for (int round = 0; round < 3; ++round)
+    for (int number = 0; number < 30; ++number) cache.read(number);
+  EXPECT_EQ(cache.cache.room_for_fresh(), 200u);
+  cache.in_use = false;
+  for (int round = 0; round < 3; ++round)
+    for (int number = 100; number < 130; ++number) cache.read(number);
+  EXPECT_LT(cache.cache.room_for_fresh(), 200u) << "this is reuse";
 }
 
 }  // namespace

@@ -98,6 +98,7 @@ struct Index {
   std::span<const BlockRef> of_stream(const StreamId& stream) const;
   uint64_t memory_bytes() const { return blocks.size() * sizeof(BlockRef) + 64; }
   bool spare_once() const { return false; }
+  bool unfinished() const { return false; }
 };
 std::string encode_index(const ObjectId& id, std::span<const BlockRef> blocks);
 Result<Index> decode_index(const ObjectId& id, Bytes bytes);

@@ -20,6 +20,7 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> ObjectReader::block(Obj
     counters_.cache_hits += there->batches.size();
     co_return there;
   }
+  gate_.hurry(key.hash());
   auto load = [this, object, ref, why] { return load_in_turn(object, ref, why); };
   CO_TRY(auto loaded, co_await blocks_.get(key, load));
   counters_.cache_misses += loaded->batches.size();
@@ -36,9 +37,8 @@ Task<void> ObjectReader::fetch_ahead(ObjectId object, BlockRef ref, Unread unrea
 
 Task<Result<ObjectReader::Block>> ObjectReader::load_ahead(ObjectId object, BlockRef ref,
                                                            Unread& unread) {
-  // Room was there when it was asked for; where it is gone since, the block comes when it is read.
-  const auto pass = gate_.try_enter(ref.bytes);
-  if (!pass) co_return fail(Code::unavailable, "no room to read ahead");
+  const ReadGate::Pass pass = co_await gate_.enter_when_spare(
+      std::hash<StreamId>{}(ref.stream), ref.bytes, Key{object, ref.position}.hash());
   auto block = co_await load_block(object, ref, Why::catch_up);
   if (block) block->unread.emplace(std::move(unread));
   co_return block;
@@ -56,7 +56,10 @@ Task<Result<Index>> ObjectReader::load_index(ObjectId object, Why why) {
 Task<Result<ObjectReader::Block>> ObjectReader::load_in_turn(ObjectId object, BlockRef ref,
                                                              Why why) {
   const ReadGate::Pass pass = co_await gate_.enter(std::hash<StreamId>{}(ref.stream), ref.bytes);
-  co_return co_await load_block(object, ref, why);
+  auto block = co_await load_block(object, ref, why);
+  // Who goes on will come for the rest of it.
+  if (block && why == Why::catch_up) block->unread.emplace(ahead_, ref.stream, ref.bytes);
+  co_return block;
 }
 
 Task<Result<ObjectReader::Block>> ObjectReader::load_block(ObjectId object, BlockRef ref, Why why) {

@@ -28,6 +28,7 @@ class ObjectReader {
     // Fetched ahead, it was used last when it came, while what its reader has done with counts as
     // used later.
     bool spare_once() const { return unread && !std::exchange(spared, true); }
+    bool unfinished() const { return unread.has_value(); }
     uint64_t memory_bytes() const { return bytes + batches.size() * sizeof(Batch) + 64; }
   };
 
@@ -60,17 +61,19 @@ class ObjectReader {
   bool holds(ObjectId object, const BlockRef& ref) const {
     return blocks_.holds({object, ref.position});
   }
-  // A place for fetch_ahead() if there is a point in it: not there, not on its way, what was
-  // fetched ahead and not read yet leaves room for it, and nobody waits for the store. Half of what
-  // the cache has for new blocks may be ahead, so that blocks are not fetched only to be dropped
-  // before their reader comes. It counts from here on, not from when the fetch begins.
-  std::optional<Unread> place_ahead(ObjectId object, const BlockRef& ref) {
-    if (blocks_.knows({object, ref.position}) || !gate_.has_spare(ref.bytes) ||
-        !ahead_->admits(ref.stream, ref.bytes, blocks_.room_for_fresh() / 2))
-      return std::nullopt;
+  // Whether it is there or on its way.
+  bool knows(ObjectId object, const BlockRef& ref) const {
+    return blocks_.knows({object, ref.position});
+  }
+  // A place for fetch_ahead(), if what was fetched ahead and not read yet leaves room for it. Half
+  // of what the cache has for new blocks may be ahead, so that blocks are not fetched only to be
+  // dropped before their reader comes. It counts from here on, not from when the fetch begins.
+  std::optional<Unread> place_ahead(const BlockRef& ref) {
+    if (!ahead_->admits(ref.stream, ref.bytes, blocks_.room_for_fresh() / 2)) return std::nullopt;
     return std::make_optional<Unread>(ahead_, ref.stream, ref.bytes);
   }
-  // Errors are told to whoever reads the block.
+  // When nobody waits for the store; sooner if somebody asks for the block meanwhile. Errors are
+  // told to whoever reads the block.
   Task<void> fetch_ahead(ObjectId object, BlockRef ref, Unread unread);
 
  private:

@@ -27,7 +27,7 @@ Task<Result<ReadResult>> StoredStream::read_from(ReadRequest request) {
       more = read_cached(request, result, at, bytes);
       continue;
     }
-    fetch_ahead(at, readers_.blocks(request.from));
+    fetch_ahead(at, readers_.blocks(request.from), First::left);
     from_objects = true;
     auto done = co_await read_block(request, result, at, bytes, waited);
     // What was found before a failure is whole and consecutive: the reader comes back for the rest.
@@ -104,7 +104,7 @@ Task<Result<std::shared_ptr<const ObjectReader::Block>>> StoredStream::find_bloc
   co_return co_await part_->reader.block(object, *ref, why);
 }
 
-void Part::fetch_ahead(ObjectId object, const BlockRef& ref) {
+bool Part::fetch_ahead(ObjectId object, const BlockRef& ref) {
   struct Ahead {
     static Task<void> block(std::shared_ptr<Core> core, Part* part, ObjectId object, BlockRef ref,
                             Unread unread) {
@@ -112,11 +112,19 @@ void Part::fetch_ahead(ObjectId object, const BlockRef& ref) {
       (void)core;
     }
   };
-  if (auto place = reader.place_ahead(object, ref))
-    shard.spawn(Ahead::block(core.shared_from_this(), this, object, ref, std::move(*place)));
+  if (reader.knows(object, ref)) return true;
+  auto place = reader.place_ahead(ref);
+  if (!place) return false;
+  shard.spawn(Ahead::block(core.shared_from_this(), this, object, ref, std::move(*place)));
+  return true;
 }
 
-void StoredStream::fetch_ahead(Offset at, size_t count) {
+// Only of one who goes on: a single read needs no more than it asks for.
+void StoredStream::expect(Offset from) {
+  if (readers_.knows(from)) fetch_ahead(from, readers_.blocks(from), First::included);
+}
+
+void StoredStream::fetch_ahead(Offset at, size_t count, First which) {
   const auto core = core_->shared_from_this();
   struct Ahead {
     static Task<void> index(std::shared_ptr<Core> core, Part* part, ObjectId object) {
@@ -125,22 +133,23 @@ void StoredStream::fetch_ahead(Offset at, size_t count) {
       (void)core;
     }
   };
-  for (bool first = true; at < end_ && cached_.find(at) == cached_.size(); first = false) {
+  bool skip = which == First::left;
+  if (!skip) ++count;
+  for (; at < end_ && cached_.find(at) == cached_.size(); skip = false) {
     const Extent* extent = find_extent(at);
     if (!extent) return;
     const ObjectId object = extent->object;
     const auto index = part_->reader.known_index(object);
     if (!index) {
       // It says where the blocks are; the next read goes on from here.
-      if (!first) part_->shard.spawn(Ahead::index(core, part_, object));
+      if (!skip) part_->shard.spawn(Ahead::index(core, part_, object));
       return;
     }
     const BlockRef* ref = index->find(id_, at);
     if (!ref) return;
     at = ref->end;
-    if (first) continue;
-    part_->fetch_ahead(object, *ref);
-    if (--count == 0) return;
+    if (skip) continue;
+    if (!part_->fetch_ahead(object, *ref) || --count == 0) return;
   }
 }
 

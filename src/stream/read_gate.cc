@@ -10,6 +10,10 @@ ReadGate::Waiter::~Waiter() {
     gate->leave(bytes);
     return;
   }
+  if (spare_tag) {
+    gate->spare_.remove(this);
+    return;
+  }
   for (auto turn = gate->turns_.begin(); turn != gate->turns_.end(); ++turn) {
     if (turn->reader != reader) continue;
     turn->waiters.remove(this);
@@ -21,21 +25,30 @@ ReadGate::Waiter::~Waiter() {
 Task<ReadGate::Pass> ReadGate::enter(uint64_t reader, uint64_t bytes) {
   Waiter waiter{.gate = this, .reader = reader, .bytes = bytes};
   queue(waiter);
+  co_return co_await wait(waiter);
+}
+
+Task<ReadGate::Pass> ReadGate::enter_when_spare(uint64_t reader, uint64_t bytes, uint64_t tag) {
+  Waiter waiter{.gate = this, .reader = reader, .bytes = bytes, .spare_tag = tag};
+  spare_.push_back(&waiter);
+  co_return co_await wait(waiter);
+}
+
+Task<ReadGate::Pass> ReadGate::wait(Waiter& waiter) {
   grant();
   while (!waiter.granted) co_await granted_.wait();
   waiter.taken = true;
-  co_return Pass(*this, bytes);
+  co_return Pass(*this, waiter.bytes);
 }
 
-bool ReadGate::has_spare(uint64_t bytes) const {
-  return turns_.empty() && requests_ < std::max(requests_max_ * 3 / 4, 1u) &&
-         bytes_ + bytes <= bytes_max_ / 4 * 3;
-}
-
-std::optional<ReadGate::Pass> ReadGate::try_enter(uint64_t bytes) {
-  if (!has_spare(bytes)) return std::nullopt;
-  take(bytes);
-  return Pass(*this, bytes);
+void ReadGate::hurry(uint64_t tag) {
+  const auto found = std::ranges::find(spare_, tag, &Waiter::spare_tag);
+  if (found == spare_.end()) return;
+  Waiter& waiter = **found;
+  spare_.erase(found);
+  waiter.spare_tag.reset();
+  queue(waiter);
+  grant();
 }
 
 void ReadGate::leave(uint64_t bytes) {
@@ -53,19 +66,28 @@ void ReadGate::queue(Waiter& waiter) {
   }
 }
 
+void ReadGate::let_in(Waiter& waiter) {
+  bytes_ += waiter.bytes;
+  ++requests_;
+  waiter.granted = true;
+}
+
 // The next in turn goes first, also where one behind it would fit: a big request is not starved.
 void ReadGate::grant() {
   bool any = false;
   while (!turns_.empty() && fits(turns_.front().waiters.front()->bytes)) {
-    Waiter& waiter = *turns_.front().waiters.front();
+    let_in(*turns_.front().waiters.front());
     turns_.front().waiters.pop_front();
     if (turns_.front().waiters.empty()) {
       turns_.pop_front();
     } else {
       turns_.splice(turns_.end(), turns_, turns_.begin());
     }
-    take(waiter.bytes);
-    waiter.granted = true;
+    any = true;
+  }
+  while (!spare_.empty() && has_spare(spare_.front()->bytes)) {
+    let_in(*spare_.front());
+    spare_.pop_front();
     any = true;
   }
   if (any) granted_.notify_all();

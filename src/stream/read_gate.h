@@ -38,9 +38,10 @@ class ReadGate {
 
   // In turn. A request above the bound is granted once nothing else is in flight.
   Task<Pass> enter(uint64_t reader, uint64_t bytes);
-  // For what nobody waits for yet: only while there is room to spare, and nobody waits.
-  std::optional<Pass> try_enter(uint64_t bytes);
-  bool has_spare(uint64_t bytes) const;
+  // For what nobody waits for yet: goes while there is room to spare and nobody waits, in the order
+  // in which it came. `tag` names it for hurry(), with which it waits like all others.
+  Task<Pass> enter_when_spare(uint64_t reader, uint64_t bytes, uint64_t tag);
+  void hurry(uint64_t tag);
   uint64_t bytes_in_flight() const { return bytes_; }
   uint32_t requests_in_flight() const { return requests_; }
 
@@ -50,6 +51,7 @@ class ReadGate {
     ReadGate* gate;
     uint64_t reader;
     uint64_t bytes;
+    std::optional<uint64_t> spare_tag = {};  // of one that waits for room to spare
     bool granted = false;
     bool taken = false;
     ~Waiter();
@@ -62,10 +64,12 @@ class ReadGate {
   bool fits(uint64_t bytes) const {
     return requests_ == 0 || (requests_ < requests_max_ && bytes_ + bytes <= bytes_max_);
   }
-  void take(uint64_t bytes) {
-    bytes_ += bytes;
-    ++requests_;
+  bool has_spare(uint64_t bytes) const {
+    return turns_.empty() && (requests_ == 0 || (requests_ < requests_max_ / 4 * 3 &&
+                                                 bytes_ + bytes <= bytes_max_ / 4 * 3));
   }
+  Task<Pass> wait(Waiter& waiter);
+  void let_in(Waiter& waiter);
   void leave(uint64_t bytes);
   void queue(Waiter& waiter);
   void grant();
@@ -75,7 +79,8 @@ class ReadGate {
   const uint32_t requests_max_;
   uint64_t bytes_ = 0;
   uint32_t requests_ = 0;
-  std::list<Turn> turns_;  // one a reader; the first is next
+  std::list<Turn> turns_;     // one a reader; the first is next
+  std::list<Waiter*> spare_;  // likewise
   env::Event granted_{shard_};
 };
 

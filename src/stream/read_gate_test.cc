@@ -14,16 +14,31 @@ struct Reads {
   uint64_t bytes_most = 0;
   uint32_t requests_most = 0;
   int done = 0;
+  int asked = 0;  // ahead
 
   static Task<void> one(Reads& self, uint64_t reader, uint64_t bytes) {
     const ReadGate::Pass pass = co_await self.gate.enter(reader, bytes);
+    co_await enjoy(self, reader);
+  }
+  static Task<void> enjoy(Reads& self, uint64_t reader) {
     self.order.push_back(reader);
     self.bytes_most = std::max(self.bytes_most, self.gate.bytes_in_flight());
     self.requests_most = std::max(self.requests_most, self.gate.requests_in_flight());
     co_await some_time(self.world.shard(0));
     ++self.done;
   }
+  static Task<void> one_ahead(Reads& self, uint64_t reader, uint64_t bytes, uint64_t tag) {
+    ++self.asked;
+    const ReadGate::Pass pass = co_await self.gate.enter_when_spare(reader, bytes, tag);
+    co_await enjoy(self, reader);
+  }
   void start(uint64_t reader, uint64_t bytes) { world.shard(0).spawn(one(*this, reader, bytes)); }
+  void start_ahead(uint64_t reader, uint64_t bytes, uint64_t tag) {
+    world.shard(0).spawn(one_ahead(*this, reader, bytes, tag));
+  }
+  size_t place_of(uint64_t reader) const {
+    return static_cast<size_t>(std::ranges::find(order, reader) - order.begin());
+  }
   void finish(int count) {
     ASSERT_TRUE(world.run_until([&] { return done == count; }));
     EXPECT_EQ(gate.bytes_in_flight(), 0u);
@@ -61,17 +76,25 @@ TEST(ReadGate, ABigRequestIsNotStarvedAndOneAboveTheBoundComesAlone) {
 
 TEST(ReadGate, WhatNobodyWaitsForYetTakesOnlyWhatIsSpare) {
   Reads reads;
-  EXPECT_TRUE(reads.gate.has_spare(75));
-  EXPECT_FALSE(reads.gate.has_spare(76));
-  auto first = reads.gate.try_enter(50);
-  ASSERT_TRUE(first.has_value());
-  EXPECT_FALSE(reads.gate.try_enter(50).has_value());
-  reads.start(1, 60);
-  reads.world.run_for(std::chrono::milliseconds(10));
-  EXPECT_EQ(reads.done, 0);
-  EXPECT_FALSE(reads.gate.try_enter(1).has_value()) << "somebody waits";
-  first.reset();
-  reads.finish(1);
+  for (uint64_t tag = 1; tag <= 6; ++tag) reads.start_ahead(1, 25, tag);
+  while (reads.asked < 6) reads.world.step();
+  reads.start(2, 25);
+  reads.start(3, 60);
+  reads.finish(8);
+  EXPECT_EQ(reads.bytes_most, 100u);
+  EXPECT_EQ(reads.place_of(2), 3u) << "75 are taken, and there is room for it";
+  EXPECT_EQ(reads.place_of(3), 4u) << "nothing goes ahead of who waits";
+}
+
+TEST(ReadGate, WhatIsAskedForMeanwhileWaitsLikeAllOthers) {
+  Reads reads;
+  for (uint64_t tag = 1; tag <= 9; ++tag) reads.start_ahead(tag, 75, tag);
+  while (reads.asked < 9) reads.world.step();
+  reads.gate.hurry(8);
+  reads.gate.hurry(100);  // is not there
+  reads.finish(9);
+  EXPECT_EQ(reads.place_of(8), 1u);
+  EXPECT_EQ(reads.place_of(2), 2u);
 }
 
 TEST(ReadGate, AReaderThatGoesAwayLeavesItsPlace) {

@@ -84,6 +84,9 @@ class Stream {
   virtual Task<Result<Position>> append(std::vector<Batch> batches) = 0;
   // out_of_range below start() or above end(). Where the only copy is damaged: corrupt.
   virtual Task<Result<ReadResult>> read(ReadRequest request) = 0;
+  // A reader comes back soon for what begins there: what lies in the store is on its way from now
+  // on. For one who reads many streams, one after the other.
+  virtual void expect(Offset from) = 0;
   // Moves the start up, durably, before it is visible. Never down; never above end().
   virtual Task<Result<void>> trim(Offset new_start) = 0;
   // An entry that changes nothing becomes durable. sealed: our lane may have been sealed before
