@@ -34,7 +34,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
 from brokers import Brokers, at_ms, now_ms  # noqa: E402
 from ceph import Ceph  # noqa: E402
 from confluent_kafka import Producer, libversion  # noqa: E402
-from confluent_kafka.admin import AdminClient  # noqa: E402
+from confluent_kafka.admin import AdminClient, NewPartitions  # noqa: E402
 from harness import binary, check  # noqa: E402
 from peers import use_librdkafka_2_15  # noqa: E402
 from probes import GIVE_UP_S, OpenLoop, summary  # noqa: E402
@@ -159,6 +159,16 @@ def write_tail(brokers, victims, topic, led, options):
         produce(",".join(brokers.address(victim) for victim in victims), topic, led, os.urandom(tail * len(victims) // len(led)))
 
 
+def make_topic(address, topic, count):
+    """In steps: 10,000 partitions are the most that one request may make."""
+    at = min(count, 10_000)
+    create_topic(address, topic, at, 60)
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    while at < count:
+        at = min(count, at + 10_000)
+        admin.create_partitions([NewPartitions(topic, at)], request_timeout=60)[topic].result(60)
+
+
 def write_retained(brokers, topic, leaders, mib):
     """In pieces of at most a mebibyte, over all partitions."""
     bytes_each = (mib << 20) // len(leaders)
@@ -170,7 +180,7 @@ def one_round(brokers, number, options):
     topic, count = f"round{number}", len(brokers.numbers)
     victims = [brokers.numbers[(number + i) % count] for i in range(options.dead)]
     survivors = [other for other in brokers.numbers if other not in victims]
-    create_topic(brokers.address(survivors[0]), topic, options.partitions * count, 60)
+    make_topic(brokers.address(survivors[0]), topic, options.partitions * count)
     leaders = brokers.leaders(topic, survivors[0])
     led = [partition for partition, leader in leaders.items() if leader in victims]
     write_retained(brokers, topic, leaders, options.retained_mib)
