@@ -44,10 +44,11 @@ struct FetchState {
 Task<void> read_on(Node* node, ShardHost* host, FetchState* state, size_t bytes_max, bool full) {
   const Lane own = node->cluster().lane();
   // Read one after the other, brought from the store side by side.
-  for (const Read& read : state->reads) {
-    if (Hosted* hosted = host->find(read.topic_id, read.index))
-      hosted->partition->expect(read.what.from);
-  }
+  if (state->reads.size() > 1)
+    for (const Read& read : state->reads) {
+      if (Hosted* hosted = host->find(read.topic_id, read.index))
+        hosted->partition->expect(read.what.from);
+    }
   for (Read& read : state->reads) {
     if (read.error != KafkaError::none || &node->home_of(read.topic_id, read.index) != host)
       continue;

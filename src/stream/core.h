@@ -134,8 +134,8 @@ class StoredStream final : public Stream {
   Task<Result<std::shared_ptr<const ObjectReader::Block>>> find_block(ObjectId object,
                                                                       ReadRequest request,
                                                                       Offset at, bool& waited);
-  // Fetches the `count` blocks behind the one that holds `at`, in the background, also out of the
-  // next object; that one as well, or else whoever calls. REQUIRES: count > 0.
+  // Fetches `count` blocks in the background, also out of the next object, from the one that holds
+  // `at` on: that one included, or left to the caller. REQUIRES: count > 0.
   enum class First { included, left };
   void fetch_ahead(Offset at, size_t count, First which);
   Task<Result<void>> improve_by_extent(Extent extent, Offset start, std::optional<Batch>& best);

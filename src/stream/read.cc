@@ -121,7 +121,7 @@ bool Part::fetch_ahead(ObjectId object, const BlockRef& ref) {
 
 // Only of one who goes on: a single read needs no more than it asks for.
 void StoredStream::expect(Offset from) {
-  if (readers_.knows(from)) fetch_ahead(from, readers_.blocks(from), First::included);
+  if (readers_.knows(from)) fetch_ahead(from, readers_.blocks(from) + 1, First::included);
 }
 
 void StoredStream::fetch_ahead(Offset at, size_t count, First which) {
@@ -133,9 +133,8 @@ void StoredStream::fetch_ahead(Offset at, size_t count, First which) {
       (void)core;
     }
   };
-  bool skip = which == First::left;
-  if (!skip) ++count;
-  for (; at < end_ && cached_.find(at) == cached_.size(); skip = false) {
+  for (bool skip = which == First::left; at < end_ && cached_.find(at) == cached_.size();
+       skip = false) {
     const Extent* extent = find_extent(at);
     if (!extent) return;
     const ObjectId object = extent->object;

@@ -65,7 +65,7 @@ class ReadGate {
     return requests_ == 0 || (requests_ < requests_max_ && bytes_ + bytes <= bytes_max_);
   }
   bool has_spare(uint64_t bytes) const {
-    return turns_.empty() && (requests_ == 0 || (requests_ < requests_max_ / 4 * 3 &&
+    return turns_.empty() && (requests_ == 0 || (requests_ < requests_max_ * 3 / 4 &&
                                                  bytes_ + bytes <= bytes_max_ / 4 * 3));
   }
   Task<Pass> wait(Waiter& waiter);
