@@ -12,7 +12,7 @@ import time
 
 import servers
 from rounds import interleave
-from servers import Failed, broker, create_topic, finish, free_port, json_of, load, metric, remove, start_load, tool
+from servers import Failed, broker, create_topic, finish, free_port, load, metric, remove, start_json, start_load, tool
 
 from rigs import started  # noqa: E402
 from world import World  # noqa: E402  (rigs has said where it is)
@@ -68,8 +68,7 @@ class House:
 def _start_put(here, size, count, connections, per_second=None):
     """Plain PUTs, of keys that are given once."""
     command = [tool("store"), "put", here.proxy.port, "paceline", "plain", size, count, connections]
-    return servers.start([str(part) for part in command + ([per_second] if per_second else [])],
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return start_json(command + ([per_second] if per_second else []))
 
 
 def _finish_put(here, process):
@@ -109,12 +108,16 @@ def _objects(here, prefix):
         after = keys[-1]
 
 
-def _wal_put_bytes(here):
-    """Of a PUT to the log, on average."""
-    puts = here.proxy.total("requests", ["wal/"], ["put_if_absent"])
+def _put_once(here, kind):
+    """(how many, bytes of one on average) of the PUTs of that kind."""
+    puts = here.proxy.total("requests", [kind], ["put_if_absent"])
     if not puts:
-        raise Failed("nothing was put into the log")
-    return round(here.proxy.total("bytes_in", ["wal/"], ["put_if_absent"]) / puts)
+        raise Failed(f"nothing was put into {kind}")
+    return puts, round(here.proxy.total("bytes_in", [kind], ["put_if_absent"]) / puts)
+
+
+def _wal_put_bytes(here):
+    return _put_once(here, "wal/")[1]
 
 
 def _produce(bench):
@@ -148,13 +151,6 @@ def _idle(bench):
     bench.table.compare("one record in flight, p99, against one PUT of the same size", "us", rounds, "p99_us", "put")
 
 
-def _mean(here, kind, began):
-    """(bytes, how many a second) of the PUTs of that kind since then."""
-    puts = here.proxy.total("requests", [kind], ["put_if_absent"])
-    bytes_in = here.proxy.total("bytes_in", [kind], ["put_if_absent"])
-    return round(bytes_in / max(1, puts)), puts / (time.monotonic() - began)
-
-
 def _half(bench):
     seconds = 4 if bench.quick else 10
     with bench.scratch() as folder, world() as here, House(here, os.path.join(folder, "ours"), "half") as ours:
@@ -166,8 +162,10 @@ def _half(bench):
             here.proxy.reset()
             began = time.monotonic()
             done = load(ours, "paced", "t", 16, 1024, 64 << 10, rate, seconds)
-            shape["log"] = _mean(here, "wal/", began)
-            shape["objects"] = _mean(here, "objects/", began)
+            took = time.monotonic() - began
+            for name, kind in (("log", "wal/"), ("objects", "objects/")):
+                puts, size = _put_once(here, kind)
+                shape[name] = size, puts / took
             return done
 
         def log_puts():
@@ -209,30 +207,30 @@ def _catch_up(bench):
             server = house.start()  # with empty caches
             live = ("live", partitions, 1024, 64 << 10, _LIVE_PER_S)
 
-            def beside():
+            def beside(other):
+                """The producers' figures, and those of what runs beside them."""
                 producers = start_load(server, "paced", *live, 300)
                 time.sleep(1.2)  # its warm-up
-                reader = load(server, "fetch", "old", partitions, records // 16 * 16, 1)
+                done = other()
                 producers.send_signal(signal.SIGTERM)
-                return {**finish(producers), "read_mb_per_s": reader["mb_per_s"], "read_cpu": reader["cpu_per_gb"]}
+                return {**finish(producers), "beside_mb_per_s": done["mb_per_s"], "beside_cpu": done.get("cpu_per_gb")}
 
-            def plain():
-                """What the store does to the producers when somebody else reads from it."""
-                producers = start_load(server, "paced", *live, 300)
-                time.sleep(1.2)
-                # What compaction has replaced goes meanwhile: they are listed anew for each round.
-                got = _get(here, _objects(here, house.prefix))
-                producers.send_signal(signal.SIGTERM)
-                return {**finish(producers), "get_mb_per_s": got["mb_per_s"]}
-            rounds = interleave(bench.rounds, alone=lambda: load(server, "paced", *live, seconds), ours=beside, plain=plain,
-                                get=lambda: _get(here, _objects(here, house.prefix)))
+            def read():
+                return load(server, "fetch", "old", partitions, records // 16 * 16, 1)
+
+            def get():
+                # What compaction has replaced goes meanwhile: they are listed anew each time.
+                return _get(here, _objects(here, house.prefix))
+
+            rounds = interleave(bench.rounds, alone=lambda: load(server, "paced", *live, seconds), ours=lambda: beside(read),
+                                plain=lambda: beside(get), get=get)
             left = len(_objects(here, house.prefix))
     told = f"{total / _GIB:.1f} GiB"
-    bench.table.compare(f"catch-up of {told} from the store: read against plain ranged GETs", "MB/s", rounds, "read_mb_per_s", "get",
+    bench.table.compare(f"catch-up of {told} from the store: read against plain ranged GETs", "MB/s", rounds, "beside_mb_per_s", "get",
                         least=0.8, other_key="mb_per_s", note=f"{left} objects; GETs of {_RANGE // _MIB} MiB x {_CONNECTIONS}; "
-                        f"{rounds.median('ours', 'read_cpu'):.2f} CPU-s a GB read")
+                        f"{rounds.median('ours', 'beside_cpu'):.2f} CPU-s a GB read")
     bench.table.compare(f"catch-up of {told} from the store: read against those GETs beside the producers", "MB/s", rounds,
-                        "read_mb_per_s", "plain", other_key="get_mb_per_s")
+                        "beside_mb_per_s", "plain")
     bench.table.compare(f"catch-up of {told} from the store: producers' p99 against alone", "us", rounds, "p99_us", "alone", most=1.2,
                         note=f"producers at {_LIVE_PER_S}/s")
     bench.table.compare(f"catch-up of {told} from the store: producers' p99 against beside plain GETs", "us", rounds, "p99_us", "plain")

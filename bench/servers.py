@@ -149,10 +149,14 @@ def create_topic(server, topic, partitions):
                    stdout=subprocess.DEVNULL, timeout=120)
 
 
+def start_json(command):
+    """A tool in the background: give the process to finish()."""
+    return start([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def json_of(command, seconds=300):
     """Runs a tool to its end. Its JSON line."""
-    process = start([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return finish(process, seconds)
+    return finish(start_json(command), seconds)
 
 
 def finish(process, seconds=300):
@@ -180,8 +184,7 @@ def load(server, kind, *what):
 
 def start_load(server, kind, *what):
     """A load in the background: give the process to finish()."""
-    return start([tool("load"), kind, server.address, *map(str, what)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                 text=True)
+    return start_json([tool("load"), kind, server.address, *what])
 
 
 def files_under(folder):
