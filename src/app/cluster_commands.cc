@@ -1,11 +1,13 @@
-#include "app/client.h"
 #include "app/commands.h"
 #include "app/print.h"
+#include "client/client.h"
 #include "protocol/gen/balance_cluster.h"
 #include "record/kafka_error.h"
 
 namespace paceline::app {
 namespace {
+
+using client::Client;
 
 std::string percent(int32_t ppm) {
   return fmt::format("{:.1f}", ppm / 1e4);

@@ -4,6 +4,7 @@
 
 #include "app/properties.h"
 #include "broker/config_keys.h"
+#include "env/address.h"
 
 namespace paceline::app {
 namespace {
@@ -348,19 +349,8 @@ Result<void> check_ranges(const Config& config, const Values& values) {
 }  // namespace
 
 Result<meta::Endpoint> parse_address(std::string_view text) {
-  meta::Endpoint endpoint;
-  const size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos)
-    return refuse(fmt::format("'{}' is not of the form host:port", text));
-  std::string_view host = text.substr(0, colon);
-  const std::string_view port = text.substr(colon + 1);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
-  endpoint.host = std::string(host);
-  auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
-  if (error != std::errc{} || end != port.data() + port.size())
-    return refuse(fmt::format("'{}' is no port (0 to 65535)", port));
-  return endpoint;
+  TRY(env::HostPort at, env::parse_host_port(text));
+  return meta::Endpoint{.listener = "", .host = std::move(at.host), .port = at.port};
 }
 
 Result<Config> load_config(const ServeOptions& options, ReadFile read) {

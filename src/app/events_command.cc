@@ -4,10 +4,12 @@
 
 #include "app/commands.h"
 #include "app/event_line.h"
-#include "app/event_tail.h"
+#include "client/event_tail.h"
 
 namespace paceline::app {
 namespace {
+
+using client::EventTail;
 
 constexpr int32_t kWaitMs = 500;
 constexpr env::Duration kPause = std::chrono::milliseconds(100);

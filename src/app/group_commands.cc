@@ -1,6 +1,6 @@
-#include "app/client.h"
 #include "app/commands.h"
 #include "app/print.h"
+#include "client/client.h"
 #include "protocol/gen/describe_configs.h"
 #include "protocol/gen/describe_groups.h"
 #include "protocol/gen/incremental_alter_configs.h"
@@ -13,6 +13,8 @@
 
 namespace paceline::app {
 namespace {
+
+using client::Client;
 
 std::string name_of(int16_t code) {
   return std::string(record::kafka_error_name(static_cast<record::KafkaError>(code)));

@@ -2,9 +2,9 @@
 #include <charconv>
 #include <map>
 
-#include "app/client.h"
 #include "app/commands.h"
 #include "app/print.h"
+#include "client/client.h"
 #include "protocol/gen/alter_partition_reassignments.h"
 #include "protocol/gen/drain_broker.h"
 #include "protocol/gen/elect_leaders.h"
@@ -13,6 +13,8 @@
 
 namespace paceline::app {
 namespace {
+
+using client::Client;
 
 constexpr int16_t kElectionNotNeeded = 84;
 

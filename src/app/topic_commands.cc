@@ -1,6 +1,6 @@
-#include "app/client.h"
 #include "app/commands.h"
 #include "app/print.h"
+#include "client/client.h"
 #include "protocol/gen/create_topics.h"
 #include "protocol/gen/delete_topics.h"
 #include "protocol/gen/list_offsets.h"
@@ -9,6 +9,8 @@
 
 namespace paceline::app {
 namespace {
+
+using client::Client;
 
 std::string words(int16_t code, const std::optional<std::string>& message) {
   const std::string name(record::kafka_error_name(static_cast<record::KafkaError>(code)));

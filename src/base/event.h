@@ -18,6 +18,9 @@
 
 namespace paceline {
 
+// Where they end up: internal, one partition, all that is not routine of the whole cluster.
+inline constexpr std::string_view kEventsTopic = "__paceline_events";
+
 struct Event {
   enum class Plane : uint8_t { control, storage, data };
   // The unit is in the name: bytes, requests, took_us, end_offset.

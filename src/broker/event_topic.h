@@ -7,9 +7,6 @@
 
 namespace paceline::broker {
 
-// Internal, one partition: what happened in the whole cluster, as docs/format/events.md says.
-inline constexpr std::string_view kEventsTopic = "__paceline_events";
-
 struct EventRecord {
   std::string key;
   std::string value;

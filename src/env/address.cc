@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 
+#include <charconv>
 #include <cstring>
 
 #include "base/check.h"
@@ -37,6 +38,21 @@ Result<std::vector<Address>> look_up(const std::string& host, uint16_t port, int
 }
 
 }  // namespace
+
+Result<HostPort> parse_host_port(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos)
+    return fail(Code::invalid_argument, fmt::format("'{}' is not of the form host:port", text));
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  HostPort at{.host = std::string(host)};
+  auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), at.port);
+  if (error != std::errc{} || end != port.data() + port.size())
+    return fail(Code::invalid_argument, fmt::format("'{}' is no port (0 to 65535)", port));
+  return at;
+}
 
 uint16_t Address::port() const {
   if (family() == AF_INET6)

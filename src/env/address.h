@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -21,6 +22,13 @@ struct Address {
   std::string host() const;       // "1.2.3.4", "::1"
   std::string to_string() const;  // "1.2.3.4:5", "[::1]:5"
 };
+
+struct HostPort {
+  std::string host;
+  uint16_t port = 0;
+};
+// "host:port", "[v6]:port" or ":port". invalid_argument: what is wrong with it.
+Result<HostPort> parse_host_port(std::string_view text);
 
 // Numbers and names; names may block for as long as the resolver likes. An empty host is every
 // address of this machine. invalid_argument: no such host; unavailable: the resolver failed.

@@ -1,15 +1,15 @@
-#include "app/event_tail.h"
+#include "client/event_tail.h"
 
 #include <fmt/format.h>
 
-#include "broker/event_topic.h"
+#include "base/event.h"
 #include "protocol/gen/fetch.h"
 #include "protocol/gen/list_offsets.h"
 #include "protocol/gen/metadata.h"
 #include "record/kafka_error.h"
 #include "record/records.h"
 
-namespace paceline::app {
+namespace paceline::client {
 namespace {
 
 constexpr env::Duration kPatience = std::chrono::seconds(3);
@@ -55,7 +55,7 @@ Task<Result<void>> EventTail::find_from(std::string address) {
   protocol::MetadataRequest request;
   request.allow_auto_topic_creation = false;
   protocol::MetadataRequest::Topic wanted;
-  wanted.name = broker::kEventsTopic;
+  wanted.name = kEventsTopic;
   request.topics->push_back(wanted);
   CO_TRY(auto response, co_await client->call<protocol::MetadataResponse>(12, request));
   known_.clear();
@@ -79,7 +79,7 @@ Task<Result<int64_t>> EventTail::offset_since(std::optional<int64_t> time_ms) {
   protocol::ListOffsetsRequest request;
   request.replica_id = -1;
   auto& topic = request.topics.emplace_back();
-  topic.name = broker::kEventsTopic;
+  topic.name = kEventsTopic;
   auto& asked = topic.partitions.emplace_back();
   asked.partition_index = 0;
   asked.timestamp = time_ms.value_or(kEarliest);
@@ -103,7 +103,7 @@ Task<Result<EventTail::Some>> EventTail::read(int64_t from, int32_t wait_ms) {
   request.min_bytes = 1;
   request.max_bytes = kBytesMax;
   auto& topic = request.topics.emplace_back();
-  topic.topic = broker::kEventsTopic;
+  topic.topic = kEventsTopic;
   auto& asked = topic.partitions.emplace_back();
   asked.fetch_offset = from;
   asked.partition_max_bytes = kBytesMax;
@@ -139,4 +139,4 @@ Result<EventTail::Some> EventTail::take(const std::string& records, int64_t from
   }
 }
 
-}  // namespace paceline::app
+}  // namespace paceline::client

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "app/client.h"
+#include "client/client.h"
 
-namespace paceline::app {
+namespace paceline::client {
 
 // Reads the topic of events, from whichever broker leads it now. All errors pass with a call of
 // find(), but for not_found.
@@ -38,4 +38,4 @@ class EventTail {
   std::unique_ptr<Client> leader_;
 };
 
-}  // namespace paceline::app
+}  // namespace paceline::client

@@ -6,7 +6,7 @@
 #include "env/network.h"
 #include "protocol/header.h"
 
-namespace paceline::app {
+namespace paceline::client {
 
 // A small Kafka client for the command line: one connection, one request at a time.
 class Client {
@@ -43,4 +43,4 @@ class Client {
   Slice answer_;  // what the last response's views point into
 };
 
-}  // namespace paceline::app
+}  // namespace paceline::client

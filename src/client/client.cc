@@ -1,8 +1,8 @@
-#include "app/client.h"
+#include "client/client.h"
 
-#include "app/config.h"
+#include "env/address.h"
 
-namespace paceline::app {
+namespace paceline::client {
 namespace {
 
 constexpr env::Duration kConnectMax = std::chrono::seconds(10);
@@ -12,7 +12,7 @@ constexpr int32_t kAnswerBytesMax = 256 << 20;
 
 Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string bootstrap,
                                                       env::Duration patience) {
-  CO_TRY(meta::Endpoint at, parse_address(bootstrap));
+  CO_TRY(env::HostPort at, env::parse_host_port(bootstrap));
   auto socket = co_await shard.network().connect(at.host, at.port,
                                                  shard.now() + std::min(patience, kConnectMax));
   if (!socket)
@@ -51,4 +51,4 @@ Task<Result<Slice>> Client::exchange(std::vector<Slice> frame) {
   co_return result;
 }
 
-}  // namespace paceline::app
+}  // namespace paceline::client
