@@ -7,7 +7,7 @@ librdkafka sees of it.
 
 Each round makes a topic that is spread over the brokers, with PARTITIONS on each and records in all of them that are uploaded, of
 RETAINED MiB together; RESIDENT MiB go to each of the victims alone, which keeps them in its log cache; then the tail is written to what the victims lead, and they are killed at once: by SIGKILL, or with --silent
-stopped. Two probes, each a survivor, send a produce request to each of a few of the victims' partitions every 5 ms
+stopped. Probes, one for each survivor, send a produce request to each of a few of the victims' partitions every 5 ms
 until it is acknowledged: that, minus the moment of the kill, is *our part*. Phases are told by the survivors' events, by the wall
 clock in milliseconds. --store: log and objects in Ceph RGW on this machine instead of folders.
 
@@ -41,7 +41,7 @@ from probes import GIVE_UP_S, OpenLoop, summary  # noqa: E402
 from rig import create_topic  # noqa: E402
 from wire import Silent, Wire  # noqa: E402
 
-SAMPLES = 8
+QUESTIONS = 16  # of all probes at a time
 UPLOAD_AGE_MS = 2000
 EVERY_S = 0.005  # a record of a client, a question of a probe: more would take a core from who is probed
 
@@ -98,6 +98,9 @@ def phases(brokers, survivors, since):
     while len(found("partition.serving")) < len(survivors) and time.monotonic() < end:
         time.sleep(0.05)
     told = {title: pick(at_ms(event) - since for event in events) for title, (name, pick) in names.items() if (events := found(name))}
+    opened = [at_ms(event) - since - event["value"] + event["figures"]["first_us"] / 1000 for event in found("partition.serving")]
+    if opened:
+        told["first open"] = round(min(opened))
     read = [event["figures"] for event in found("lane.recovered")]
     return told, sum(one["log_bytes"] for one in read), sum(one["directory_bytes"] for one in read)
 
@@ -111,8 +114,8 @@ def end_of(brokers, victims, silent):
 
 
 def our_part(brokers, survivors, victims, topic, led, options, _number):
-    sampled, served = random.sample(led, min(SAMPLES, len(led))), {}
-    probes = [Probe(brokers.address(other), topic, sampled, served) for other in survivors[:2]]
+    sampled, served = random.sample(led, min(QUESTIONS // len(survivors), len(led))), {}
+    probes = [Probe(brokers.address(other), topic, sampled, served) for other in survivors]
     for probe in probes:
         probe.start()
     write_tail(brokers, victims, topic, led, options)
@@ -191,7 +194,8 @@ def one_round(brokers, number, options):
     write_retained(brokers, topic, leaders, options.retained_mib)
     if options.resident_mib:
         write_retained(brokers, topic, led, options.resident_mib * len(victims))
-    time.sleep(UPLOAD_AGE_MS / 1000 * 1.5)
+    # All is uploaded, and the disk has come to rest.
+    time.sleep(UPLOAD_AGE_MS / 1000 * 1.5 + (options.retained_mib + options.resident_mib * len(victims)) / 100)
     measure = seen_by_clients if options.clients else our_part
     resident = max(resident_mib(brokers.houses[victim].child.pid) for victim in victims)
     name, took, since = measure(brokers, survivors, victims, topic, led, options, number)
