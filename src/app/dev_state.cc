@@ -99,6 +99,7 @@ std::string state_json(const DevState& state, const std::vector<const DevLife*>&
       {"state", state.state},           {"pid", over ? Json(nullptr) : Json(::getpid())},
       {"folder", state.folder},         {"store", state.options.store},
       {"port", state.options.port},     {"etcd_members", state.options.etcd_members},
+      {"restart", state.options.restart},
       {"bootstrap", state.bootstrap},   {"metadata", state.metadata},
       {"objects", state.objects},       {"environment", Json(state.environment)},
       {"services", std::move(services)}};
