@@ -96,7 +96,7 @@ std::optional<evidence::Event> adopt_broker_event(
   event->run_id.clear();
   event->clock_err_ns = broker ? clock_err_ns(*broker) : std::nullopt;
   event->figures["own_t_mono_ns"] = event->t_mono_ns;
-  return event;
+  return std::move(*event);
 }
 
 }  // namespace paceline::drill

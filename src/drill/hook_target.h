@@ -19,6 +19,7 @@ class HookTarget : public Target {
 
   evidence::Run::Target identity() const override;
   bool any_broker_leads() const override { return profile_ == "paceline"; }
+  bool production() const override { return true; }
   Result<void> can(Fault fault) const override;
   std::string domain(Fault fault) const override;
   Task<Result<ClusterView>> look() override { return kafka_.look(); }

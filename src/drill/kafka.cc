@@ -39,9 +39,9 @@ std::vector<std::string> split(const std::string& text) {
 std::unexpected<Error> refused(int16_t code, const std::optional<std::string>& message,
                                const std::string& what) {
   const auto name = record::kafka_error_name(static_cast<record::KafkaError>(code));
-  return fail(Code::unavailable,
-              message && !message->empty() ? fmt::format("{}: {} ({})", what, *message, name)
-                                           : fmt::format("{}: {}", what, name));
+  return fail(Code::unavailable, message && !message->empty()
+                                     ? fmt::format("{}: {} ({})", what, *message, name)
+                                     : fmt::format("{}: {}", what, name));
 }
 
 ClusterView view_of(const protocol::MetadataResponse& response) {

@@ -23,6 +23,7 @@ class PacelineTarget final : public HookTarget {
 
   evidence::Run::Target identity() const override;
   bool any_broker_leads() const override { return true; }
+  bool production() const override { return false; }
   Result<void> can(Fault fault) const override;
   std::string domain(Fault fault) const override;
   Task<Result<std::vector<HealAction>>> ways_to_heal(Hit hit) override;

@@ -39,10 +39,10 @@ struct ClockBound {
   int rounds = 0;
 };
 
+// With one broker less, and its work on the others.
 struct Headroom {
-  std::optional<double> cpu_share;     // of the machine, as it is
-  std::optional<double> memory_share;  // likewise
-  std::string why_not;                 // where there is none
+  std::optional<double> cpu_share, memory_share;  // of what there is for brokers
+  std::string why_not;                            // where they cannot be seen
 };
 
 // The cluster under the drill, whatever it is. Of one shard.
@@ -52,6 +52,8 @@ class Target {
 
   // `target` of run.json, but for brokers and sabotage.
   virtual evidence::Run::Target identity() const = 0;
+  // Whether topics of somebody's may be there that a drill has to leave alone unless it is told.
+  virtual bool production() const = 0;
   // Brokers own no data, so that whoever lives can lead.
   virtual bool any_broker_leads() const = 0;
   // unsupported: it cannot do this, with the reason.

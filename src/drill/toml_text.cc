@@ -85,8 +85,9 @@ Result<Node> parse_toml(std::string_view text) {
     return fail(Code::invalid_argument, fmt::format("longer than {} bytes", kTextBytesMax));
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed)
-    return fail(Code::invalid_argument, fmt::format("line {}: {}", parsed.error().source().begin.line,
-                                                    parsed.error().description()));
+    return fail(Code::invalid_argument,
+                fmt::format("line {}: {}", parsed.error().source().begin.line,
+                            parsed.error().description()));
   return node_of(parsed.table());
 }
 
