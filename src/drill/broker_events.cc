@@ -69,6 +69,7 @@ Task<void> BrokerEvents::follow(std::shared_ptr<State> state) {
         next = *from;
       }
       auto some = co_await state->tail.read(*next, kWaitMs);
+      if (state->ended) co_return;  // whoever is told may be gone
       if (!some) {
         if (some.error().code == Code::out_of_range) next.reset();
         break;

@@ -103,6 +103,8 @@ Task<void> read_back_phase(Course& course);
 
 // Puts leaders back to where `course.before` had them. For all topics that are ours to move.
 Task<void> roll_back(Course& course);
+// `plan.simulated`.
+void note_outlook(Course& course, const Outlook& outlook);
 // Pings who tells the time, and notes how wrong it may be.
 Task<void> measure_clocks(Course& course);
 // Ours, or there is nobody else's here.
@@ -112,7 +114,8 @@ inline constexpr std::string_view kTopicPrefix = "paceline-drill-";
 
 // Names and answers of P1, pure.
 struct Readiness {
-  std::string item, pass, measured, limit, evidence;
+  std::string item;
+  std::string pass = {}, measured = {}, limit = {}, evidence = {};
   int64_t valid_for_s = 86'400;
 };
 Readiness check_routing(const ClusterView& view);

@@ -145,6 +145,14 @@ Task<Result<void>> HookTarget::whole(std::vector<int32_t> brokers) {
   co_return Result<void>{};
 }
 
+Task<Result<std::string>> HookTarget::create_topic(std::string name, int32_t partitions) {
+  constexpr size_t kReplicas = 3;
+  if (any_broker_leads()) co_return co_await kafka_.create_topic(std::move(name), partitions, -1);
+  CO_TRY(const ClusterView view, co_await kafka_.look());
+  const auto replicas = static_cast<int16_t>(std::min(kReplicas, view.brokers.size()));
+  co_return co_await kafka_.create_topic(std::move(name), partitions, replicas);
+}
+
 Task<StorageFigures> HookTarget::storage() {
   StorageFigures figures;
   if (auto view = co_await kafka_.look())

@@ -37,9 +37,8 @@ class HookTarget : public Target {
   Task<Result<void>> elect_preferred(std::vector<Kafka::Named> wanted) override {
     return kafka_.elect_preferred(std::move(wanted));
   }
-  Task<Result<std::string>> create_topic(std::string name, int32_t partitions) override {
-    return kafka_.create_topic(std::move(name), partitions, {});
-  }
+  // Where brokers own data, with as many replicas as survive the loss of one.
+  Task<Result<std::string>> create_topic(std::string name, int32_t partitions) override;
   Task<Result<void>> delete_topic(std::string id) override {
     return kafka_.delete_topic(std::move(id));
   }

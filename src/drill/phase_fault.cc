@@ -34,6 +34,7 @@ class Step {
 
  private:
   evidence::Event about(std::string_view type) const;
+  Task<bool> still_safe();
   Task<bool> see_effect();
   Task<void> evaluate_rule();
   Task<void> heal_once(env::Instant began);
@@ -68,6 +69,7 @@ Task<bool> Step::inject() {
     course_.add(std::move(event));
     course_.stop(Halt::failed, fmt::format("step {}: {}", hit_.step, why));
   };
+  if (!co_await still_safe()) co_return false;
   auto ways = co_await course_.target->ways_to_heal(hit_);
   if (!ways) {
     not_done(ways.error().message);
@@ -98,6 +100,22 @@ Task<bool> Step::inject() {
     co_return false;
   }
   co_return co_await see_effect();
+}
+
+// Metadata may have changed since P0, and our own topics were not there then.
+Task<bool> Step::still_safe() {
+  const auto view = co_await course_.target->look();
+  if (!view) {
+    course_.stop(Halt::failed,
+                 fmt::format("the cluster does not answer: {}", view.error().message));
+    co_return false;
+  }
+  const Outlook outlook =
+      simulate_step(*view, step_, hit_.brokers, course_.target->any_broker_leads());
+  note_outlook(course_, outlook);
+  if (outlook.refused())
+    course_.stop(Halt::refused, fmt::format("step {}: {}", hit_.step, outlook.why));
+  co_return !outlook.refused();
 }
 
 Task<bool> Step::see_effect() {

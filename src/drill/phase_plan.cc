@@ -53,6 +53,8 @@ Task<Result<Hit>> aim(Course& course, const ClusterView& view, const Plan::Step&
   co_return hit;
 }
 
+}  // namespace
+
 void note_outlook(Course& course, const Outlook& outlook) {
   auto event = course.event("plan.simulated");
   event.figures = {{"step", outlook.step},
@@ -62,6 +64,8 @@ void note_outlook(Course& course, const Outlook& outlook) {
                    {"why", outlook.why}};
   course.add(std::move(event));
 }
+
+namespace {
 
 // Whose work a broker's end would touch, but for ours and for what nobody has written himself.
 std::optional<std::string> production_topic(const Course& course, const ClusterView& view) {

@@ -201,15 +201,15 @@ Task<Readiness> check_storage(Course& course) {
   const auto brokers = static_cast<int64_t>(std::max<size_t>(view->brokers.size(), 1));
   item.measured = fmt::format("{} without a leader", view->leaderless());
   bool sound = view->leaderless() == 0, known = false;
-  const auto judge = [&](const std::optional<int64_t>& value, int64_t limit, const char* what) {
+  const auto weigh = [&](const std::optional<int64_t>& value, int64_t limit, const char* what) {
     if (!value) return;
     known = true;
     sound = sound && *value <= limit;
     item.measured += fmt::format(", {} {}", *value, what);
   };
-  judge(figures.unuploaded_bytes, kUnuploadedBytesMax * brokers, "bytes not uploaded");
-  judge(figures.replicas_out_of_sync, 0, "partitions with a replica behind");
-  judge(figures.reassigning, 0, "reassigning");
+  weigh(figures.unuploaded_bytes, kUnuploadedBytesMax * brokers, "bytes not uploaded");
+  weigh(figures.replicas_out_of_sync, 0, "partitions with a replica behind");
+  weigh(figures.reassigning, 0, "reassigning");
   item.pass = !sound ? "red" : known ? "green" : "grey";
   co_return item;
 }

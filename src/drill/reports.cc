@@ -30,7 +30,8 @@ int complain(const Error& error) {
 }
 
 struct Listed {
-  std::string run, began, plan, target, outcome, verdict;
+  std::string run;
+  std::string began = {}, plan = {}, target = {}, outcome = {}, verdict = {};
 };
 
 std::vector<Listed> list_runs(env::Disk& disk, const std::string& folder) {
