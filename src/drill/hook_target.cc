@@ -113,13 +113,14 @@ Task<Result<void>> HookTarget::drain_by_protocol(int32_t broker) {
   co_return co_await kafka_.move(std::move(wanted));
 }
 
-Task<Result<std::string>> HookTarget::effective(Hit hit) {
+Task<Result<Effect>> HookTarget::effective(Hit hit) {
   if (by_hook(hit.fault)) {
-    CO_TRY(const HookAnswer answer, co_await hooks_->run("effective", words_of(hit)));
+    CO_TRY(HookAnswer answer, co_await hooks_->run("effective", words_of(hit)));
     const std::string why = answer.why();
-    co_return why.empty() ? std::string("the hook has observed it") : why;
+    co_return Effect{why.empty() ? std::string("the hook has observed it") : why,
+                     std::move(answer.figures)};
   }
-  if (hit.fault == Fault::drain && drained_) co_return "the cluster has accepted the move";
+  if (hit.fault == Fault::drain && drained_) co_return Effect{"the cluster has accepted the move"};
   co_return fail(Code::unavailable, "nothing has been observed");
 }
 

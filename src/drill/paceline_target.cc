@@ -136,23 +136,21 @@ Task<Result<void>> PacelineTarget::inject(Hit hit) {
   co_return Result<void>{};
 }
 
-Task<Result<std::string>> PacelineTarget::effective(Hit hit) {
+Task<Result<Effect>> PacelineTarget::effective(Hit hit) {
   if (!by_signal(hit)) co_return co_await HookTarget::effective(hit);
   const LocalProcess process = hit_[hit.step];
   for (const LocalProcess& one : sleeping_[hit.step])
     if (!stopped(one))
       co_return fail(Code::unavailable, fmt::format("process {} does not stand still", one.pid));
   if (hit.fault == Fault::freeze || hit.fault == Fault::zombie)
-    co_return fmt::format("process {} stands still", process.pid);
+    co_return Effect{fmt::format("process {} stands still", process.pid)};
   if (!lives(shard().disk(), process))
-    co_return fmt::format(
-        "process {} is gone{}", process.pid,
-        hit.fault == Fault::control_freeze ? ", and the quorum stands still" : "");
-  if (hit.fault == Fault::stop) {
-    // A signal that is not pending any more has been heard.
-    if (!signal_pending(shard().disk(), process, SIGTERM))
-      co_return fmt::format("process {} has heard SIGTERM", process.pid);
-  }
+    co_return Effect{
+        fmt::format("process {} is gone{}", process.pid,
+                    hit.fault == Fault::control_freeze ? ", and the quorum stands still" : "")};
+  // A signal that is not pending any more has been heard.
+  if (hit.fault == Fault::stop && !signal_pending(shard().disk(), process, SIGTERM))
+    co_return Effect{fmt::format("process {} has heard SIGTERM", process.pid)};
   co_return fail(Code::unavailable, fmt::format("process {} still lives", process.pid));
 }
 

@@ -123,17 +123,18 @@ Task<bool> Step::see_effect() {
   std::string last;
   while (course_.shard.now() < deadline) {
     const env::Instant looked = course_.shard.now();
-    auto how = co_await course_.target->effective(hit_);
-    if (how) {
+    auto effect = co_await course_.target->effective(hit_);
+    if (effect) {
       effective_at_ = looked;
       auto event = about("fault.effective");
-      event.figures["how"] = *how;
+      event.figures.merge(effect->figures);  // ours are stronger
+      event.figures["how"] = effect->how;
       event.t_mono_ns = looked.since_start.count();
       course_.add(std::move(event));
-      course_.progress->say(fmt::format("   effective: {}", *how));
+      course_.progress->say(fmt::format("   effective: {}", effect->how));
       co_return true;
     }
-    last = how.error().message;
+    last = effect.error().message;
     co_await env::sleep_for(course_.shard, kLookForFault);
   }
   auto event = about("fault.not_effective");

@@ -65,9 +65,9 @@ class FakeTarget final : public Target {
         if (partition.leader == hit.broker()) partition.leader = hit.broker() == 1 ? 2 : 1;
     co_return Result<void>{};
   }
-  Task<Result<std::string>> effective(Hit) override {
+  Task<Result<Effect>> effective(Hit) override {
     if (!world_.takes_effect) co_return fail(Code::unavailable, "it lives");
-    co_return "seen";
+    co_return Effect{"seen"};
   }
   Task<Result<std::string>> heal(Hit hit) override {
     world_.done.push_back("heal " + hit.step);

@@ -3,6 +3,7 @@
 #include "drill/digest.h"
 #include "drill/paceline_target.h"
 #include "drill/run.h"
+#include "env/disk.h"
 
 // From the words of a command to a plan and a target.
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "drill/course.h"
+#include "drill/hooks.h"
 
 namespace paceline::drill {
 

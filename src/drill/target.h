@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,12 @@ struct Headroom {
   std::string why_not;                            // where they cannot be seen
 };
 
+// How a fault was observed, and what is known of it (`added_ms` of a slow store).
+struct Effect {
+  std::string how;
+  std::map<std::string, evidence::Figure> figures = {};
+};
+
 // The cluster under the drill, whatever it is. Of one shard.
 class Target {
  public:
@@ -66,8 +73,8 @@ class Target {
   // What has to be registered with a watchdog before inject().
   virtual Task<Result<std::vector<HealAction>>> ways_to_heal(Hit hit) = 0;
   virtual Task<Result<void>> inject(Hit hit) = 0;
-  // How it was observed; unavailable: not yet, with what was seen instead.
-  virtual Task<Result<std::string>> effective(Hit hit) = 0;
+  // unavailable: not yet, with what was seen instead.
+  virtual Task<Result<Effect>> effective(Hit hit) = 0;
   // Says how. Also after an inject() that has failed, and more than once.
   virtual Task<Result<std::string>> heal(Hit hit) = 0;
   // All brokers that were there before are there again and answer; unavailable: who is not.

@@ -50,9 +50,8 @@ Node node_of(const toml::node& from) {
     case toml::node_type::table:
       node.kind = Node::Kind::table;
       for (const auto& [key, value] : *from.as_table())
-        node.fields.emplace_back(std::string(key.str()), node_of(value));
-      std::ranges::stable_sort(node.fields, {},
-                               [](const auto& field) { return field.second.line; });
+        node.fields.push_back({std::string(key.str()), node_of(value)});
+      std::ranges::stable_sort(node.fields, {}, [](const Field& one) { return one.value.line; });
       break;
     case toml::node_type::date:
       node.kind = Node::Kind::text;
