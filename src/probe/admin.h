@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "env/shard.h"
 
 namespace paceline::probe {

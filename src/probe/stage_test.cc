@@ -22,10 +22,19 @@ class StageTest : public ::testing::Test {
               {.event = [this](evidence::Event event) { events.push_back(std::move(event)); },
                .row = [this](const Row& row) { rows.push_back(row); }}) {}
   static Options options() {
-    return {.bootstrap = "a:1",
-            .run_id = "r7",
-            .zone = "z",
-            .topics = {{"p", "", 5, "probe"}, {"x", "", 3, "transfer"}, {"q", "", 2, "probe"}}};
+    Options options;
+    options.bootstrap = "a:1";
+    options.run_id = "r7";
+    options.zone = "z";
+    options.topics = {{"p", "", 5, "probe"}, {"x", "", 3, "transfer"}, {"q", "", 2, "probe"}};
+    return options;
+  }
+  static evidence::Run::Client client(std::string name, std::string version) {
+    evidence::Run::Client client;
+    client.name = std::move(name);
+    client.kind = "producer";
+    client.version = std::move(version);
+    return client;
   }
   std::string types() const {
     std::string all;
@@ -40,12 +49,10 @@ class StageTest : public ::testing::Test {
 };
 
 TEST_F(StageTest, EachLifeIsAClientOfItsOwn) {
-  const evidence::Run::Client client{
-      .name = "producer-1", .kind = "producer", .library = "librdkafka", .version = "2"};
-  EXPECT_EQ(stage.roster.add(client), 0);
+  EXPECT_EQ(stage.roster.add(client("producer-1", "2")), 0);
   stage.roster.ended(0);
   stage.roster.ended(0);
-  EXPECT_EQ(stage.roster.add(client), 1);
+  EXPECT_EQ(stage.roster.add(client("producer-1", "2")), 1);
   EXPECT_EQ(types(),
             "client.started producer-1;client.ended producer-1;client.started producer-1/2;");
   EXPECT_EQ(events[0].source, "probe");
@@ -107,7 +114,7 @@ TEST_F(StageTest, ADamagedRecordIsARowOfNobodys) {
 class Outside : public StageTest {
  protected:
   Outside() {
-    const auto index = stage.roster.add({.name = "external-1", .kind = "external"});
+    const auto index = stage.roster.add(client("external-1", ""));
     talk.emplace(stage, index, uint16_t{0}, "external-1");
   }
   std::optional<ExternalTalk> talk;
@@ -161,7 +168,10 @@ TEST_F(Outside, AClockOfItsOwnIsBroughtToOurs) {
 }
 
 TEST(Settings, OptionsAreStrongerThanWhatIsOnlyBetter) {
-  Options options{.bootstrap = "a:1", .run_id = "r7", .zone = "z"};
+  Options options;
+  options.bootstrap = "a:1";
+  options.run_id = "r7";
+  options.zone = "z";
   options.settings = {{"acks", "1"},
                       {"enable.idempotence", "false"},
                       {"group.id", "mine"},
