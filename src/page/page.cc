@@ -12,8 +12,8 @@ namespace paceline::page {
 namespace {
 
 constexpr std::string_view kContents =
-    R"(<nav aria-label="Contents"><a href="#timeline" class="scripted">Timeline</a>
-<a href="#scorecard">Scorecard</a> <a href="#steps">Faults</a> <a href="#milestones">Milestones</a>
+    R"(<nav aria-label="Contents"><a href="#scorecard">Scorecard</a>
+<a href="#timeline" class="scripted">Timeline</a> <a href="#steps">Faults</a> <a href="#milestones">Milestones</a>
 <a href="#anomalies">Anomalies</a> <a href="#negative">Negative tests</a> <a href="#readiness">Readiness</a>
 <a href="#dimensions">Dimensions</a> <a href="#recovery">Cost</a> <a href="#partitions">Partitions</a>
 <a href="#evidence">Evidence</a> <a href="#events">Events</a></nav>
@@ -21,12 +21,13 @@ constexpr std::string_view kContents =
 
 void put_board(std::string& out, const Source& source) {
   out += "<div class=\"board\">\n";
-  out += kTimeline.text;
   out +=
       "<section id=\"scorecard\" aria-labelledby=\"h-scorecard\"><h2 "
       "id=\"h-scorecard\">Scorecard</h2>\n";
   put_scorecard(out, list(source.report, "scorecard"), source.places);
-  out += "</section>\n</div>\n";
+  out += "</section>\n";
+  out += kTimeline.text;
+  out += "</div>\n";
 }
 
 }  // namespace

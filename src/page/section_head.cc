@@ -73,7 +73,8 @@ void put_figures(std::string& out, const Json& report) {
   // Zero of N bounds the rate below 3/N, with 95 % certainty.
   std::string bound = "of acknowledged records";
   if (lost && *lost == 0 && acked && *acked > 0)
-    bound = fmt::format("rate below {:.1g} (95 %)", 3 / *acked);
+    bound = *acked > 3 ? fmt::format("below 1 in {} (95 %)", count_words(std::floor(*acked / 3)))
+                       : std::string("of too few to say more");
   const auto bad = [](std::optional<double> count) {
     return count && *count > 0 ? std::string_view("bad") : std::string_view();
   };

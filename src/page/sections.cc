@@ -31,8 +31,8 @@ std::string linked(std::string_view words, const Json& events, const EventPlaces
   if (!first)
     return fmt::format(R"(<span title="event {}, in timeline.ndjson">{}</span>)", html(hidden),
                        words);
-  if (count == 1) return fmt::format("<a href=\"#e{}\">{}</a>", *first, words);
-  return fmt::format(R"(<a href="#e{}" data-e="{}" title="{} events">{}</a>)", *first, shown, count,
+  if (count == 1) return fmt::format("<a href=#e{}>{}</a>", *first, words);
+  return fmt::format(R"(<a href=#e{} data-e="{}" title="{} events">{}</a>)", *first, shown, count,
                      words);
 }
 

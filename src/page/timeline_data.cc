@@ -84,9 +84,11 @@ Json partitions(const Source& source) {
     if (is_new) topics.push_back(topic->first);
     const Json& milestones = field(partition, "milestones");
     const auto step = step_of(source.report, partition);
+    const bool never = text(field(milestones, "t8"), "state") == "never";
     rows.push_back(
         {step ? Json(*step) : Json(nullptr), topic->second, rounded(number(partition, "partition")),
-         seen(milestones, {"t1", "t0"}), seen(milestones, {"t3"}), seen(milestones, {"t8", "t6"}),
+         seen(milestones, {"t1", "t0"}), seen(milestones, {"t3"}),
+         never ? Json(nullptr) : seen(milestones, {"t8", "t6"}),
          rounded(number(partition, "gap_ms")), rounded(number(partition, "gap_last_ms"))});
   }
   return {{"topics", std::move(topics)}, {"rows", std::move(rows)}};

@@ -78,7 +78,8 @@ function bytesWords(bytes) {
 }
 
 // Where a time lies on a canvas. Left of the plot is room for names.
-const gutter = () => (innerWidth < 700 ? 92 : 138);
+const isNarrow = () => innerWidth < 700;
+const gutter = () => (isNarrow() ? 112 : 138);
 const MARGIN = 6;
 let width = 800;
 const plotWidth = () => width - gutter() - MARGIN;

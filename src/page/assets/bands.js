@@ -17,7 +17,7 @@ function prepare(canvas, height) {
   canvas.style.height = height + "px";
   const pen = canvas.getContext("2d");
   pen.setTransform(scale, 0, 0, scale, 0, 0);
-  pen.font = (innerWidth < 700 ? 10 : 11) + "px " + getComputedStyle(document.body).fontFamily;
+  pen.font = (isNarrow() ? 10 : 11) + "px " + getComputedStyle(document.body).fontFamily;
   pen.textBaseline = "middle";
   return pen;
 }
@@ -31,6 +31,12 @@ function write(pen, words, x, y, color = ink.muted, align = "left", room = Infin
   pen.textAlign = align;
   pen.fillText(words, x, y);
   return true;
+}
+// On a ground of its own, where something is drawn already.
+function plated(pen, words, x, y, color) {
+  pen.fillStyle = ink.paper;
+  pen.fillRect(x - 2, y - 6, pen.measureText(words).width + 4, 12);
+  write(pen, words, x, y, color);
 }
 function box(pen, from, to, y, height, fill, least = 1) {
   const left = Math.max(xOf(from), gutter());
@@ -171,10 +177,24 @@ function drawMark(pen, step, mark, index, y) {
   pen.fillRect(xOf(median) - 1, middle - 5, 2, 10);
   const spread = Math.abs(xOf(most) - xOf(least)) > 12;
   const words = spread ? `${signed(least - zero)} to ${signed(most - zero)}` : signed(median - zero);
-  write(pen, words, xOf(most + reach) + 6, middle, ink.fg);
+  const wide = pen.measureText(words).width;
+  if (least > view.to) {
+    if (inView(zero)) write(pen, words + " →", width - MARGIN - 2, middle, ink.muted, "right");
+  } else if (xOf(most + reach) + 6 + wide < width - MARGIN) write(pen, words, xOf(most + reach) + 6, middle, ink.fg);
+  else if (xOf(least - reach) - 6 - wide > gutter()) plated(pen, words, xOf(least - reach) - 6 - wide, middle, ink.fg);
   spots.phases.push({left: xOf(least - reach) - 4, right: xOf(most + reach) + 8, top: y, bottom: y + ROW, events: places,
     from: least - reach, to: most + reach, title: `${step.id}: t${index} ${MARK_NAMES[index].toLowerCase()}, ${seen} of ${total} ` +
     `partitions, median ${signed(median - zero)}${err ? " ± " + msWords(err) : ""}${by ? ", by " + by : ""}`});
+}
+
+// Faults and rollbacks by name; of those that stand close together the last, which says what came of it.
+function labelSpecial(pen, labels, height) {
+  let limit = Infinity;
+  clipped(pen, height, () => labels.reverse().forEach(([words, x, y]) => {
+    if (x + pen.measureText(words).width > limit) return;
+    plated(pen, words, x, y, ink.fault);
+    limit = x - 14;
+  }));
 }
 
 const PLANES = ["control", "storage", "data", "client", "business"];
@@ -202,7 +222,7 @@ function drawEvents() {
   spots.events = [];
   backdrop(pen, height);
   PLANES.forEach((plane, row) => write(pen, plane, 0, row * ROW + ROW / 2));
-  let labelled = -Infinity;
+  const labels = [];
   clipped(pen, height, () => events.forEach((event, index) => {
     const [ms, err, plane, type] = event;
     const row = PLANES.indexOf(plane);
@@ -218,7 +238,7 @@ function drawEvents() {
       pen.beginPath();
       for (const [dx, dy] of [[0, -5], [5, 0], [0, 5], [-5, 0]]) pen.lineTo(x + dx, middle + dy);
       pen.fill();
-      if (x > labelled && write(pen, type, x + 8, middle, ink.fault)) labelled = x + 14 + pen.measureText(type).width;
+      labels.push([type, x + 8, middle]);
     } else if (concurrent.has(index)) {
       pen.lineWidth = 1;
       pen.strokeRect(x - 2, middle - 4.5, 4, 9);
@@ -230,6 +250,7 @@ function drawEvents() {
       title: `${type}, ${event[4]}, ${signed(ms)}${err ? " ± " + msWords(err) : ""}` +
       (other === undefined ? "" : `, concurrent with ${events[other][3]} of ${events[other][4]}`)});
   }));
+  labelSpecial(pen, labels, height);
 }
 
 // One row a partition with what each fault did to it, the longest gap first.
@@ -283,7 +304,7 @@ function drawParts() {
       if (owned < end) box(pen, owned, end, place * each, thick, paint.opening);
     }
     if (!tall) return;
-    write(pen, row.name, 0, place * each + each / 2, ink.muted, "left", gutter() - 66);
+    write(pen, row.name, 0, place * each + each / 2, ink.muted, "left", gutter() - 62);
     write(pen, row.worst === Infinity ? "never" : row.worst < 0 ? "–" : msWords(row.worst), gutter() - 8, place * each + each / 2,
       row.worst === Infinity ? ink.bad : ink.fg, "right");
   });
@@ -360,7 +381,7 @@ function drawTrack(pen, track, top, height) {
     yOf = (value) => foot - ((Math.log10(Math.max(value, least)) - low) / (high - low)) * (foot - head);
     write(pen, track.words(least), gutter() - 8, foot - 5, ink.muted, "right");
   }
-  write(pen, track.name, 0, top + 10, ink.fg, "left", gutter() - 60);
+  write(pen, track.name, 0, top + 10, ink.fg);
   write(pen, most ? track.words(most) : "0", gutter() - 8, top + 10, ink.muted, "right");
   if (track.lines.length > 1 && height > 40) drawKey(pen, track.lines, top + 25);
   clipped(pen, top + height, () => {

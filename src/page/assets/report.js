@@ -62,6 +62,7 @@ function wordsAt(ms) {
 }
 function tell(ms, detail) {
   byId("read-time").textContent = ms === null ? "" : signed(ms);
+  byId("read-detail").textContent = ms === null ? "" : detail ?? "";
   const words = byId("read-words");
   words.replaceChildren();
   if (ms === null) {
@@ -73,12 +74,6 @@ function tell(ms, detail) {
     bold.textContent = value;
     one.append(name + " ", bold);
     words.append(one, " ");
-  }
-  if (detail) {
-    const one = document.createElement("span");
-    one.className = "detail";
-    one.textContent = detail;
-    words.append(one);
   }
 }
 function placeCursor() {
