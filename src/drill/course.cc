@@ -11,6 +11,9 @@ namespace {
 constexpr env::Duration kLook = std::chrono::milliseconds(50);
 constexpr env::Duration kShareOf = std::chrono::seconds(10);  // what errors_share_10s looks at
 
+// What a record takes besides its value: without lingering each is a batch of its own.
+constexpr int64_t kFraming = 80;
+
 double seconds_of(env::Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -90,6 +93,10 @@ void Course::note_storage(std::string_view when, const StorageFigures& figures) 
   set("replicas_out_of_sync", figures.replicas_out_of_sync);
   set("reassigning", figures.reassigning);
   set("log_bytes", figures.log_bytes);
+  if (figures.log_bytes && load)
+    snapshot.figures["produced_bytes"] = static_cast<int64_t>(load->glance().acked) *
+                                         (static_cast<int64_t>(plan.load.value_bytes) + kFraming) *
+                                         replicas;
   add(std::move(snapshot));
 }
 
