@@ -114,12 +114,14 @@ Phase::Phase(Course& course, std::string_view phase, std::string_view name, std:
              env::Duration lasts)
     : course_(course), phase_(phase), name_(name), step_(std::move(step)) {
   course.add(about("phase.began"));
+  course.keeper->write_soon();
   course.progress->phase(fmt::format("{} {}{}", phase_, name_, step_.empty() ? "" : " of " + step_),
                          lasts);
 }
 
 Phase::~Phase() {
   course_.add(about("phase.ended"));
+  course_.keeper->write_soon();
 }
 
 evidence::Event Phase::about(std::string_view type) const {
