@@ -30,7 +30,7 @@ set(extern_stream zstd)
 set(extern_app crypto)
 set(extern_judge crypto)
 set(extern_probe rdkafka)
-set(extern_drill tomlplusplus)
+set(extern_drill tomlplusplus crypto)
 
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/layers.txt)
 file(STRINGS ${CMAKE_SOURCE_DIR}/layers.txt rows REGEX "^[0-9]")

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +26,9 @@ struct RunOptions {
   bool strict = false;   // amber: exit 1
   std::string sabotage;  // N8: what the drill falsifies on purpose: "drop-ack", "double-record"
   std::map<std::string, std::string> environment;
+  std::string dev_state;  // the path of the dev.json of a `paceline dev`; empty: none
+  // Becomes true when the run is to heal, to judge what there is, and to end. On the run's shard.
+  std::shared_ptr<const bool> interrupted;
 };
 // Exit codes: 0 green or amber, 4 red, 6 refused, 7 could not judge, 130 interrupted after healing.
 Task<int> run(env::Shard& shard, RunOptions options);
@@ -41,5 +44,9 @@ Task<int> report(env::Shard& shard, std::string run_folder, bool json);
 Task<int> compare(env::Shard& shard, std::string left, std::string right, std::string page);
 // Hashes, and the verdict computed anew from the raw files alone.
 Task<int> verify(env::Shard& shard, std::string run_folder);
+
+// What `/proc/self/exe drill-watchdog SOCKET LOG` does, without a shard: heals what a drill that is
+// gone has left behind. Returns when there is nothing to watch any more.
+int watchdog(int socket, const std::string& log);
 
 }  // namespace paceline::drill

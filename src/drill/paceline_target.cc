@@ -1,0 +1,211 @@
+#include "drill/paceline_target.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "drill/digest.h"
+#include "env/disk.h"
+#include "net/http_client.h"
+
+namespace paceline::drill {
+namespace {
+
+constexpr uint64_t kStateBytesMax = 4u << 20;
+constexpr env::Duration kPatience = std::chrono::seconds(2);
+
+// What a signal to its processes does.
+bool is_signal(Fault fault) {
+  return fault == Fault::stop || fault == Fault::kill || fault == Fault::freeze ||
+         fault == Fault::zombie || fault == Fault::control_freeze;
+}
+
+}  // namespace
+
+PacelineTarget::PacelineTarget(env::Shard& shard, std::string dev_state, DevFile dev,
+                               std::unique_ptr<Hooks> hooks)
+    : HookTarget(shard, dev.bootstrap, "paceline", std::move(hooks)),
+      dev_state_(std::move(dev_state)),
+      dev_(std::move(dev)) {}
+
+Task<Result<std::unique_ptr<PacelineTarget>>> PacelineTarget::open(env::Shard& shard,
+                                                                   std::string dev_state,
+                                                                   std::unique_ptr<Hooks> hooks) {
+  CO_TRY(const std::string text, env::read_file(shard.disk(), dev_state, kStateBytesMax));
+  CO_TRY(DevFile dev, parse_dev_file(text));
+  if (dev.state != "ready")
+    co_return fail(Code::unavailable,
+                   fmt::format("the cluster of {} is '{}', not ready", dev_state, dev.state));
+  co_return std::unique_ptr<PacelineTarget>(
+      new PacelineTarget(shard, std::move(dev_state), std::move(dev), std::move(hooks)));
+}
+
+evidence::Run::Target PacelineTarget::identity() const {
+  evidence::Run::Target target = HookTarget::identity();
+  target.profile = "paceline";
+  target.name =
+      fmt::format("paceline dev, {} brokers, store {}", dev_.of_role("broker").size(), dev_.store);
+  target.bootstrap = dev_.bootstrap;
+  target.external_only = false;
+  target.observes = {"t0", "t2", "t3", "t4", "t5", "t6", "t13"};
+  std::string commands;
+  for (const auto& service : dev_.services) commands += service.command + "\n";
+  target.config_hash = sha256_hex(commands);
+  return target;
+}
+
+bool PacelineTarget::by_signal(const Hit& hit) const {
+  return is_signal(hit.fault) && !by_hook(hit.fault);
+}
+
+Result<void> PacelineTarget::can(Fault fault) const {
+  if (by_hook(fault) || !is_signal(fault)) return HookTarget::can(fault);
+  if (!dev_.restart)
+    return fail(Code::unsupported,
+                "the cluster runs with --no-restart: what has ended would stay away");
+  return {};
+}
+
+std::string PacelineTarget::domain(Fault fault) const {
+  if (by_hook(fault) || !is_signal(fault)) return HookTarget::domain(fault);
+  return fault == Fault::control_freeze ? "cluster" : "broker";
+}
+
+Task<Result<void>> PacelineTarget::refresh() {
+  CO_TRY(const std::string text, env::read_file(shard().disk(), dev_state_, kStateBytesMax));
+  CO_TRY(dev_, parse_dev_file(text));
+  co_return Result<void>{};
+}
+
+Result<LocalProcess> PacelineTarget::process_of(const DevFile::Service& service) {
+  const auto look = look_at_process(shard().disk(), service.pid);
+  if (!look || look->state == 'Z')
+    return fail(Code::unavailable, fmt::format("{} does not run", service.name));
+  return look->process;
+}
+
+Result<LocalProcess> PacelineTarget::broker_process(int32_t id) {
+  const auto* service = dev_.broker(id);
+  if (!service) return fail(Code::not_found, fmt::format("there is no broker {}", id));
+  return process_of(*service);
+}
+
+Result<std::vector<LocalProcess>> PacelineTarget::quorum() {
+  std::vector<LocalProcess> members;
+  for (const auto* service : dev_.of_role("etcd")) {
+    TRY(const LocalProcess process, process_of(*service));
+    members.push_back(process);
+  }
+  if (members.empty()) return fail(Code::not_found, "there is no member of etcd");
+  return members;
+}
+
+bool PacelineTarget::stopped(const LocalProcess& process) {
+  const auto look = look_at_process(shard().disk(), process.pid);
+  return look && look->process == process && look->state == 'T';
+}
+
+Task<Result<std::vector<HealAction>>> PacelineTarget::ways_to_heal(Hit hit) {
+  if (!by_signal(hit)) co_return co_await HookTarget::ways_to_heal(hit);
+  CO_TRY_VOID(co_await refresh());
+  std::vector<LocalProcess>& sleeping = sleeping_[hit.step];
+  sleeping.clear();
+  CO_TRY(hit_[hit.step], broker_process(hit.broker()));
+  if (hit.fault == Fault::freeze || hit.fault == Fault::zombie) sleeping = {hit_[hit.step]};
+  if (hit.fault == Fault::control_freeze) {
+    CO_TRY(sleeping, quorum());
+  }
+  std::vector<HealAction> ways;
+  for (const LocalProcess& process : sleeping)
+    ways.push_back({.name = fmt::format("{}/{}", hit.step, process.pid),
+                    .process = process,
+                    .signal = SIGCONT});
+  co_return ways;
+}
+
+Task<Result<void>> PacelineTarget::inject(Hit hit) {
+  if (!by_signal(hit)) co_return co_await HookTarget::inject(hit);
+  env::Disk& disk = shard().disk();
+  for (const LocalProcess& process : sleeping_[hit.step])
+    CO_TRY_VOID(send_signal(disk, process, SIGSTOP));
+  if (hit.fault == Fault::stop) co_return send_signal(disk, hit_[hit.step], SIGTERM);
+  if (hit.fault == Fault::kill || hit.fault == Fault::control_freeze)
+    co_return send_signal(disk, hit_[hit.step], SIGKILL);
+  co_return Result<void>{};
+}
+
+Task<Result<Effect>> PacelineTarget::effective(Hit hit) {
+  if (!by_signal(hit)) co_return co_await HookTarget::effective(hit);
+  const LocalProcess process = hit_[hit.step];
+  for (const LocalProcess& one : sleeping_[hit.step])
+    if (!stopped(one))
+      co_return fail(Code::unavailable, fmt::format("process {} does not stand still", one.pid));
+  if (hit.fault == Fault::freeze || hit.fault == Fault::zombie)
+    co_return Effect{fmt::format("process {} stands still", process.pid)};
+  if (!lives(shard().disk(), process))
+    co_return Effect{
+        fmt::format("process {} is gone{}", process.pid,
+                    hit.fault == Fault::control_freeze ? ", and the quorum stands still" : "")};
+  // A signal that is not pending any more has been heard.
+  if (hit.fault == Fault::stop && !signal_pending(shard().disk(), process, SIGTERM))
+    co_return Effect{fmt::format("process {} has heard SIGTERM", process.pid)};
+  co_return fail(Code::unavailable, fmt::format("process {} still lives", process.pid));
+}
+
+Task<Result<std::string>> PacelineTarget::heal(Hit hit) {
+  if (!by_signal(hit)) co_return co_await HookTarget::heal(hit);
+  size_t woken = 0;
+  for (const LocalProcess& process : sleeping_[hit.step])
+    if (send_signal(shard().disk(), process, SIGCONT)) ++woken;
+  if (sleeping_[hit.step].empty()) co_return "the cluster starts again what has ended";
+  co_return fmt::format("SIGCONT to {} of {} processes", woken, sleeping_[hit.step].size());
+}
+
+Task<Result<std::string>> PacelineTarget::fetch(DevFile::Service service, std::string target) {
+  net::HttpRequest request;
+  request.method = "GET";
+  request.target = std::move(target);
+  CO_TRY(auto answer, co_await net::http_request(shard(), service.admin_host, service.admin_port,
+                                                 std::move(request), shard().now() + kPatience));
+  if (answer.status != 200)
+    co_return fail(Code::unavailable, fmt::format("{} answers {}", service.name, answer.status));
+  co_return std::string(answer.text());
+}
+
+Task<bool> PacelineTarget::ready(DevFile::Service service) {
+  const auto answer = co_await fetch(std::move(service), "/readyz");
+  co_return answer.has_value();
+}
+
+Task<Result<void>> PacelineTarget::whole(std::vector<int32_t> brokers) {
+  CO_TRY_VOID(co_await refresh());
+  for (const auto& service : dev_.services) {
+    CO_TRY(const LocalProcess process, process_of(service));
+    if (stopped(process))
+      co_return fail(Code::unavailable, fmt::format("{} stands still", service.name));
+  }
+  const std::vector<DevFile::Service> services = dev_.services;
+  for (const auto& service : services)
+    if (service.role == "broker" && !co_await ready(service))
+      co_return fail(Code::unavailable, fmt::format("{} is not ready", service.name));
+  co_return co_await HookTarget::whole(std::move(brokers));
+}
+
+void PacelineTarget::follow(std::function<void(evidence::Event)> tell) {
+  HookTarget::follow(tell);
+  events_ = std::make_unique<BrokerEvents>(shard(), dev_.bootstrap, std::move(tell),
+                                           [this](int32_t broker) -> std::optional<int64_t> {
+                                             const auto found = clock_err_ns_.find(broker);
+                                             if (found == clock_err_ns_.end()) return std::nullopt;
+                                             return found->second;
+                                           });
+}
+
+Task<void> PacelineTarget::catch_up(env::Duration at_most) {
+  if (events_) co_await events_->catch_up(at_most);
+  co_await HookTarget::catch_up(at_most);
+}
+
+}  // namespace paceline::drill
