@@ -9,14 +9,6 @@
 namespace paceline::page {
 namespace {
 
-std::string_view unit_in_words(std::string_view unit) {
-  if (unit == "wal") return "log replay";
-  if (unit == "store_requests") return "store requests";
-  if (unit == "retained_bytes") return "retained bytes";
-  if (unit == "client_refresh") return "client refresh";
-  return unit;
-}
-
 std::string_view next_in_words(std::string_view kind) {
   if (kind == "automation") return "Better automation";
   if (kind == "runbook") return "A fixed runbook";
@@ -87,7 +79,7 @@ void put_figures(std::string& out, const Json& report) {
   const Json& dominant = field(report, "dominant");
   if (dominant.is_object()) {
     const auto share = number(dominant, "share");
-    put_figure(out, "Most of it", html(unit_in_words(text(dominant, "unit"))), "steps",
+    put_figure(out, "Most of it", html(recovery_unit_words(text(dominant, "unit"))), "steps",
                share ? fmt::format("{}, {:.0f} % of the gap", ms_words(number(dominant, "ms")),
                                    *share * 100)
                      : ms_words(number(dominant, "ms")),

@@ -69,7 +69,8 @@ void put_steps(std::string& out, const Source& source) {
     for (const auto& [head, name] : kDerived)
       out += fmt::format("<td class=\"n\">{}</td>", quantiles(field(field(step, "derived"), name)));
     const std::string_view dominant = text(step, "dominant");
-    out += fmt::format("<td>{}</td></tr>\n", dominant.empty() ? "–" : html(name_words(dominant)));
+    out += fmt::format("<td>{}</td></tr>\n",
+                       dominant.empty() ? "–" : html(recovery_unit_words(dominant)));
   }
   close_table(out);
   out += "</section>\n";
