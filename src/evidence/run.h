@@ -34,6 +34,8 @@ struct Run {
   struct Plan {
     std::string name, sha256;
     int64_t baseline_s = 0, observe_s = 0;
+    // Rows of the scorecard without which there is no verdict; empty: those of every plan.
+    std::vector<std::string> requires_rows;
     std::vector<Step> steps;
   };
   struct Rollback {
