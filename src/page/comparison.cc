@@ -54,7 +54,8 @@ void put_verdict(std::string& out, const Json& report, std::string_view side) {
   put_fact(out, "Seed", seed.is_number_integer() ? seed.dump() : "", "not told");
   put_fact(out, "Began", html(text(run, "began")));
   put_fact(out, "Rollback owner", html(text(field(run, "rollback"), "owner")), "none recorded");
-  put_fact(out, "Dominant", html(name_words(text(field(report, "dominant"), "unit"))), "no fault");
+  put_fact(out, "Dominant", html(recovery_unit_words(text(field(report, "dominant"), "unit"))),
+           "no fault");
   put_fact(out, "Next step", html(text(field(report, "next_step"), "text")));
   out += "</dl></article>\n";
 }

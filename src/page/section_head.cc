@@ -9,14 +9,6 @@
 namespace paceline::page {
 namespace {
 
-std::string_view unit_in_words(std::string_view unit) {
-  if (unit == "wal") return "log replay";
-  if (unit == "store_requests") return "store requests";
-  if (unit == "retained_bytes") return "retained bytes";
-  if (unit == "client_refresh") return "client refresh";
-  return unit;
-}
-
 std::string_view next_in_words(std::string_view kind) {
   if (kind == "automation") return "Better automation";
   if (kind == "runbook") return "A fixed runbook";
@@ -87,7 +79,7 @@ void put_figures(std::string& out, const Json& report) {
   const Json& dominant = field(report, "dominant");
   if (dominant.is_object()) {
     const auto share = number(dominant, "share");
-    put_figure(out, "Most of it", html(unit_in_words(text(dominant, "unit"))), "steps",
+    put_figure(out, "Most of it", html(recovery_unit_words(text(dominant, "unit"))), "steps",
                share ? fmt::format("{}, {:.0f} % of the gap", ms_words(number(dominant, "ms")),
                                    *share * 100)
                      : ms_words(number(dominant, "ms")),
@@ -155,6 +147,17 @@ void put_facts(std::string& out, const Json& report) {
   out += "</dl>\n";
 }
 
+// The sentence is for screens without colours, too, and begins with the verdict; here it stands
+// beside it.
+std::string_view sentence_of(const Json& report) {
+  const std::string_view verdict = text(report, "verdict");
+  std::string_view sentence = text(report, "sentence");
+  const bool begins = sentence.size() > verdict.size() + 2 && sentence[verdict.size()] == ':' &&
+                      std::ranges::equal(sentence.substr(0, verdict.size()), verdict, {},
+                                         [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return begins ? sentence.substr(verdict.size() + 2) : sentence;
+}
+
 }  // namespace
 
 void put_head(std::string& out, const Source& source) {
@@ -166,7 +169,7 @@ void put_head(std::string& out, const Source& source) {
   if (const std::string_view began = text(run, "began"); !began.empty())
     out += fmt::format(" · <time datetime=\"{0}\">{0}</time>", html(began));
   out += fmt::format("</p>\n<h1>{}<span class=\"sentence\">{}</span></h1>\n", state_mark(verdict),
-                     html(text(report, "sentence")));
+                     html(sentence_of(report)));
   out += "<p class=\"marks\">";
   if (flag(report, "external_only")) out += "<span class=\"mark\">External evidence only</span> ";
   if (const std::string_view sabotage = text(field(run, "target"), "sabotage"); !sabotage.empty())

@@ -9,8 +9,17 @@ namespace {
 
 constexpr Column kFigureColumns[] = {{"Figure"}, {"Measured", true}, {"Limit"}, {"State"}};
 
+// "<= 5 s" as "≤ 5 s".
+std::string with_signs(std::string words) {
+  for (const auto& [from, to] :
+       {std::pair<std::string_view, std::string_view>("<=", "≤"), {">=", "≥"}})
+    for (size_t at = words.find(from); at != std::string::npos; at = words.find(from, at))
+      words.replace(at, from.size(), to);
+  return words;
+}
+
 std::string limit_words(const Json& limit) {
-  return limit.is_null() ? std::string() : html(value_words(limit, ""));
+  return limit.is_null() ? std::string() : html(with_signs(value_words(limit, "")));
 }
 
 void put_figure_row(std::string& out, const Json& figure, const EventPlaces& places) {
@@ -18,12 +27,14 @@ void put_figure_row(std::string& out, const Json& figure, const EventPlaces& pla
   out += fmt::format("<tr><th scope=\"row\">{}", html(name_words(text(figure, "name"))));
   if (const auto samples = number(figure, "samples"))
     out += fmt::format(" <small>N = {}</small>", count_words(samples));
+  if (field(figure, "required") == Json(false)) out += " <small>not required</small>";
   out += fmt::format("</th><td class=\"n\">{}</td><td class=\"limit\">",
                      linked(measured, field(figure, "events"), places));
   const std::string green = limit_words(field(figure, "green"));
   const std::string amber = limit_words(field(figure, "amber"));
   out += green.empty() ? "–" : green;
-  if (!amber.empty()) out += fmt::format("<small>amber {}</small>", amber);
+  // A limit that leaves no room for amber is told once.
+  if (!amber.empty() && amber != green) out += fmt::format("<small>amber {}</small>", amber);
   out += fmt::format("</td><td>{}</td></tr>\n", state_dot(text(figure, "state")));
 }
 

@@ -53,9 +53,10 @@ void put_steps(std::string& out, const Source& source) {
       {"Storage tail", "storage_tail_ms"}};
   open_section(out, "steps", "Faults, and what each cost",
                "Milliseconds: the max, and below it the p99, or the p50 where there are fewer than "
-               "299 samples.");
+               "299 samples. Elsewhere: the longest wait of partitions that it did not concern.");
   std::vector<Column> columns = {{"Fault"}, {""}, {"State"}, {"Effective", true}, {"Healed", true}};
   for (const auto& [head, name] : kDerived) columns.push_back({head, true});
+  columns.push_back({"Elsewhere", true});
   columns.push_back({"Dominant"});
   open_table(out, "Faults", columns);
   for (const Json& step : list(source.report, "steps")) {
@@ -69,7 +70,9 @@ void put_steps(std::string& out, const Source& source) {
     for (const auto& [head, name] : kDerived)
       out += fmt::format("<td class=\"n\">{}</td>", quantiles(field(field(step, "derived"), name)));
     const std::string_view dominant = text(step, "dominant");
-    out += fmt::format("<td>{}</td></tr>\n", dominant.empty() ? "–" : html(name_words(dominant)));
+    out += fmt::format("<td class=\"n\">{}</td><td>{}</td></tr>\n",
+                       ms_cell(number(step, "wait_elsewhere_ms")),
+                       dominant.empty() ? "–" : html(recovery_unit_words(dominant)));
   }
   close_table(out);
   out += "</section>\n";

@@ -94,17 +94,26 @@ Json partitions(const Source& source) {
   return {{"topics", std::move(topics)}, {"rows", std::move(rows)}};
 }
 
+// "error NOT_LEADER, fatal false": which one.
+std::string_view error_of(const Json& event) {
+  constexpr std::string_view kBegin = "error ";
+  std::string_view words = text(event, "text");
+  if (text(event, "type") != "client.error" || !words.starts_with(kBegin)) return {};
+  words.remove_prefix(kBegin.size());
+  return words.substr(0, words.find(','));
+}
+
 Json events(const Source& source) {
   Json out = Json::array();
   for (const Json& event : list(source.report, "events"))
     out.push_back({rounded(number(event, "ms")), rounded(number(event, "err_ms")),
                    text(event, "plane"), text(event, "type"), text(event, "source"),
-                   text(event, "topic"), rounded(number(event, "partition"))});
+                   text(event, "topic"), rounded(number(event, "partition")), error_of(event)});
   return out;
 }
 
 Json series(const Json& from) {
-  Json latency = Json::array(), lag = Json::array(), by_name = Json::array();
+  Json latency = Json::array(), lag = Json::array();
   for (const Json& one : list(from, "latency"))
     latency.push_back({{"client", text(one, "client")},
                        {"kind", text(one, "kind")},
@@ -113,14 +122,11 @@ Json series(const Json& from) {
                        {"max", numbers(list(one, "max_ms"))}});
   for (const Json& one : list(from, "lag"))
     lag.push_back({{"group", text(one, "group")}, {"records", numbers(list(one, "records"))}});
-  for (const Json& one : list(from, "errors_by_name"))
-    by_name.push_back({text(one, "error"), numbers(list(one, "count"))});
   const Json& store = field(from, "store");
   return {{"bin", rounded(number(from, "bin_ms"))},
           {"from", rounded(number(from, "from_ms"))},
           {"acks", numbers(list(from, "acks"))},
           {"errors", numbers(list(from, "errors"))},
-          {"errorsByName", std::move(by_name)},
           {"rebalances", numbers(list(from, "rebalances"))},
           {"latency", std::move(latency)},
           {"lag", std::move(lag)},

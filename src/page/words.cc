@@ -111,6 +111,10 @@ std::string name_words(std::string_view name) {
   return words;
 }
 
+std::string recovery_unit_words(std::string_view unit) {
+  return unit == "wal" ? "log replay" : name_words(unit);
+}
+
 std::string state_mark(std::string_view state) {
   return mark(state, "");
 }

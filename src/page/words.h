@@ -19,6 +19,9 @@ std::string value_words(const Json& value, std::string_view unit);
 // "planned_p99_ms" in words: "planned p99".
 std::string name_words(std::string_view name);
 
+// The unit of a recovery that took longest: "wal" in words.
+std::string recovery_unit_words(std::string_view unit);
+
 // A state by colour, shape and word; markup.
 std::string state_mark(std::string_view state);
 // The same, without the word but for who cannot see it.

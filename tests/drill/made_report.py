@@ -76,7 +76,7 @@ def step_events(events, step):
     events.add(shared["t5"], "paceline:1.3", "storage", "lane.recovered", "has read what 1.1 left: 8.0 MiB", cause=shared["cause"], err=0.4)
     events.add(shared["t4"] + 0.3, "watcher", "client", "leader.seen", "leader 2 in epoch 9", err=1.2)
     for at in (30, 41, 300):
-        events.add(zero + at, "probe", "client", "client.error", "NOT_LEADER_OR_FOLLOWER")
+        events.add(zero + at, "probe", "client", "client.error", f"error {'_TRANSPORT' if at == 41 else 'NOT_LEADER_OR_FOLLOWER'}, fatal false")
     events.add(zero + 9_000, "drill", "control", "fault.healed", "broker 1 is back")
     events.add(zero + 30_000, "drill", "control", "rollback.evaluated", "rule at 30 s: go_on")
     return shared
@@ -100,8 +100,6 @@ def series(rng, gaps):
                                                         for key, values in rows.items()})
     return {"bin_ms": BIN_MS, "from_ms": times[0], "acks": [round(noise(80) * (1 - hurt(ms))) for ms in times],
             "errors": [round(9 * hurt(ms)) for ms in times], "rebalances": [1 if abs(ms - 1500) < 50 else 0 for ms in times],
-            "errors_by_name": [{"error": "NOT_LEADER_OR_FOLLOWER", "count": [round(7 * hurt(ms)) for ms in times]},
-                               {"error": "_TRANSPORT", "count": [round(2 * hurt(ms)) for ms in times]}],
             "latency": latency, "lag": [{"group": "readers", "records": [round(noise(20) + 1500 * hurt(ms)) for ms in times]}],
             "staleness_ms": [round(noise(40) + 1400 * hurt(ms), 1) for ms in times],
             "store": {"put": [round(noise(6) + 9 * hurt(ms)) for ms in times], "get": [round(noise(2) + 40 * hurt(ms)) for ms in times],

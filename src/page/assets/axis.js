@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 // phases: [phase, name, step, from, to, events]; steps: {id, fault, effective, healed, marks};
 // marks, one for each of t0 to t13: [min, median, max, err, seen, total, by, events] or why not;
 // parts.rows: [step, topic, partition, begin, owned, served, gap, last gap];
-// events: [ms, err, plane, type, source, topic, partition].
+// events: [ms, err, plane, type, source, topic, partition, name of an error].
 const {phases, steps, parts, events, series} = data;
 
 const MARK_NAMES = ["Fault effective", "Last old ack", "Detected", "New epoch", "Log sealed", "Replay done",

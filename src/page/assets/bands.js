@@ -180,7 +180,7 @@ function drawMark(pen, step, mark, index, y) {
   const wide = pen.measureText(words).width;
   if (least > view.to) {
     if (inView(zero)) write(pen, words + " →", width - MARGIN - 2, middle, ink.muted, "right");
-  } else if (xOf(most + reach) + 6 + wide < width - MARGIN) write(pen, words, xOf(most + reach) + 6, middle, ink.fg);
+  } else if (xOf(most + reach) + 6 + wide < width - MARGIN) plated(pen, words, xOf(most + reach) + 6, middle, ink.fg);
   else if (xOf(least - reach) - 6 - wide > gutter()) plated(pen, words, xOf(least - reach) - 6 - wide, middle, ink.fg);
   spots.phases.push({left: xOf(least - reach) - 4, right: xOf(most + reach) + 8, top: y, bottom: y + ROW, events: places,
     from: least - reach, to: most + reach, title: `${step.id}: t${index} ${MARK_NAMES[index].toLowerCase()}, ${seen} of ${total} ` +
@@ -287,6 +287,16 @@ let shown = shownRows();
 const rowHeight = () => Math.min(14, Math.max(1, Math.floor(320 / Math.max(shown.list.length, 1))));
 const endOf = (entry) => entry.served ?? bounds.to;
 
+// A name that is too long loses its middle: its number is what tells it from others.
+function writeName(pen, name, y, room) {
+  let kept = name.length, short = name;
+  while (pen.measureText(short).width > room && kept > 4) {
+    --kept;
+    short = name.slice(0, kept - 4) + "…" + name.slice(-4);
+  }
+  write(pen, short, 0, y);
+}
+
 function drawParts() {
   const each = rowHeight(), tall = each >= 11, height = Math.max(shown.list.length * each, ROW);
   const pen = prepare(byId("band-parts"), height);
@@ -304,7 +314,7 @@ function drawParts() {
       if (owned < end) box(pen, owned, end, place * each, thick, paint.opening);
     }
     if (!tall) return;
-    write(pen, row.name, 0, place * each + each / 2, ink.muted, "left", gutter() - 62);
+    writeName(pen, row.name, place * each + each / 2, gutter() - 62);
     write(pen, row.worst === Infinity ? "never" : row.worst < 0 ? "–" : msWords(row.worst), gutter() - 8, place * each + each / 2,
       row.worst === Infinity ? ink.bad : ink.fg, "right");
   });
@@ -368,6 +378,18 @@ function filled(pen, values, yOf, foot, color) {
     if (value) pen.fillRect(left, yOf(value), Math.max(right - left, 1), foot - yOf(value));
   });
 }
+// What is told once a second holds until it is told again.
+const HELD_MS = 1500;
+function held(values) {
+  let last = null, age = Infinity;
+  return values.map((value) => {
+    if (value !== null) { last = value; age = 0; } else { age += series.bin; }
+    return age <= HELD_MS ? last : null;
+  });
+}
+const shownSeries = {lag: series.lag.map((one) => ({name: one.group || "group", values: held(one.records)})),
+  staleness: held(series.staleness)};
+const hasValues = (track) => track.lines.some((line) => line.values.some((value) => value !== null));
 // A track: {name, lines: [{values, color, dash, fill, name}], words, log}.
 function drawTrack(pen, track, top, height) {
   const foot = top + height - 3, head = top + 8;
@@ -409,6 +431,14 @@ function drawKey(pen, lines, y) {
   }
 }
 
+// Errors that clients told, by name, the most frequent first.
+function errorsWithin(from, to) {
+  const counts = new Map();
+  for (const event of events)
+    if (event[7] && event[0] >= from && event[0] < to) counts.set(event[7], (counts.get(event[7]) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}
+
 // Latency of one client, or of the worst one in each bin.
 let clientShown = "";
 function latencyLines() {
@@ -427,22 +457,22 @@ function latencyLines() {
 let latencyNow = null;
 function clientTracks() {
   latencyNow ??= latencyLines();
-  const lag = series.lag.map((one, index) => ({name: one.group || "group", values: one.records,
-    color: [ink.one, ink.three, ink.four, ink.two][index % 4], dash: index % 2 ? [4, 2] : []}));
+  const lag = shownSeries.lag.map((one, index) => ({...one, color: [ink.one, ink.three, ink.four, ink.two][index % 4],
+    dash: index % 2 ? [4, 2] : []}));
   return [
     {name: "Acks/s", words: counted, lines: [{values: perSecond(series.acks), color: ink.one, fill: true}], height: 52},
     {name: "Errors/s", words: counted, lines: [{values: perSecond(series.errors), color: ink.bad, fill: true}], height: 36},
     {name: "Latency", words: msWords, log: true, lines: latencyNow, height: 84},
     {name: "Lag", words: counted, lines: lag, height: 46},
-    {name: "Staleness", words: msWords, lines: [{values: series.staleness, color: ink.two}], height: 36},
-  ].filter((track) => track.lines.some((line) => line.values.length));
+    {name: "Staleness", words: msWords, lines: [{values: shownSeries.staleness, color: ink.two}], height: 36},
+  ].filter(hasValues);
 }
 function storeTracks() {
   const requests = [["PUT", series.put, ink.one, []], ["GET", series.get, ink.three, [5, 2]], ["LIST", series.list, ink.four, [1, 2]]]
     .map(([name, values, color, dash]) => ({name, values: perSecond(values), color, dash}));
   return [{name: "Requests/s", words: counted, lines: requests, height: 60},
     {name: "Bytes/s", words: bytesWords, lines: [{values: perSecond(series.bytes), color: ink.two, fill: true}], height: 44}]
-    .filter((track) => track.lines.some((line) => line.values.length));
+    .filter(hasValues);
 }
 function drawTracks(id, tracks, more) {
   const height = tracks.reduce((sum, track) => sum + track.height + 6, 0) || ROW;
@@ -456,7 +486,12 @@ function drawTracks(id, tracks, more) {
   }
   if (!tracks.length) write(pen, "Not observable on this target.", gutter() + 6, ROW / 2);
 }
-function drawRebalances(pen, track, top) {
+// What numbers a bin do not say: which errors, and when a group was dealt out anew.
+function drawClientMarks(pen, track, top) {
+  if (track.name === "Errors/s") {
+    const names = errorsWithin(view.from, view.to).slice(0, 4).map(([name, count]) => `${name} ${counted(count)}`).join(" · ");
+    if (names) plated(pen, names, Math.max(gutter() + 4, width - MARGIN - 4 - pen.measureText(names).width), top + 8, ink.muted);
+  }
   if (track.name !== "Lag") return;
   clipped(pen, top + track.height, () => eachBin(series.rebalances, (count, left, right) => {
     if (!count) return;

@@ -17,7 +17,7 @@ function drawAll() {
   drawPhases();
   drawEvents();
   drawParts();
-  drawTracks("band-clients", clientTracks(), drawRebalances);
+  drawTracks("band-clients", clientTracks(), drawClientMarks);
   drawTracks("band-store", storeTracks());
   placeCursor();
   plot.dataset.from = view.from;
@@ -50,10 +50,11 @@ function wordsAt(ms) {
   const rate = (value) => counted((value * 1000) / series.bin) + "/s";
   at("Acks", series.acks, rate);
   at("Errors", series.errors, rate);
-  for (const [name, values] of series.errorsByName) if (values[bin]) words.push([name, rate(values[bin])]);
+  const from = series.from + bin * series.bin;
+  for (const [name, count] of errorsWithin(from, from + series.bin)) words.push([name, counted(count)]);
   for (const line of latencyNow ?? []) at(line.name, line.values, msWords);
-  for (const one of series.lag) at("Lag " + one.group, one.records, counted);
-  at("Staleness", series.staleness, msWords);
+  for (const one of shownSeries.lag) at("Lag " + one.name, one.values, counted);
+  at("Staleness", shownSeries.staleness, msWords);
   at("PUT", series.put, rate);
   at("GET", series.get, rate);
   at("LIST", series.list, rate);
