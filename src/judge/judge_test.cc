@@ -326,7 +326,7 @@ TEST(Judge, AWrongCleanUpThatIsExecutedIsRed) {
   EXPECT_EQ(state_of(report_of(evidence), "negative_tests", "N7"), "red");
   EXPECT_EQ(report_of(evidence)["verdict"], "red");
   auto& refused =
-      evidence.drill("cleanup.refused", TestEvidence::kBegan + 62 * TestEvidence::kSecond);
+      evidence.drill("cleanup.refused", TestEvidence::kBegan + 70 * TestEvidence::kSecond);
   refused.figures["why"] = std::string("broker 1 is not ours");
   const Json report = report_of(evidence);
   EXPECT_EQ(state_of(report, "negative_tests", "N7"), "green");
@@ -423,6 +423,34 @@ TEST(Judge, WhatAZombieLeftUnansweredIsNoError) {
   EXPECT_EQ(report["counts"]["errors_excepted"], 5);
   EXPECT_EQ(state_of(report, "negative_tests", "N6"), "green");
   EXPECT_EQ(report["verdict"], "green") << report["reason"];
+}
+
+TEST(Judge, DamageAnywhereIsJudgedOrRefused) {
+  const Files good = TestEvidence::kill({.interval_ms = 2'000}).files();
+  uint64_t random = 1;
+  const auto next = [&random](size_t below) {
+    random = random * 6'364'136'223'846'793'005u + 1'442'695'040'888'963'407u;
+    return static_cast<size_t>(random >> 33) % below;
+  };
+  int judged = 0;
+  for (int round = 0; round < 400; ++round) {
+    Files files = good;
+    for (const char* name : {"run.json", "timeline.ndjson", "ledger.bin"}) {
+      std::string& bytes = files[name];
+      // A digit becomes another one: most of them are numbers that have to be bounded.
+      for (int i = 0; i < 8; ++i)
+        if (char& byte = bytes[next(bytes.size())]; byte >= '0' && byte <= '9' && round % 2 == 0) {
+          byte = static_cast<char>('0' + next(10));
+        } else if (i == 0 && round % 4 == 1) {
+          byte = static_cast<char>(next(256));
+        }
+      if (round % 16 == 3) bytes.resize(next(bytes.size()));
+    }
+    const auto derived = judge(files);
+    judged += derived.has_value();
+    if (derived) EXPECT_TRUE(Json::accept(derived->report_json));
+  }
+  EXPECT_GT(judged, 100);
 }
 
 }  // namespace
