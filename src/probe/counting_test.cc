@@ -102,7 +102,7 @@ TEST(Overhead, IsTheRatioOfTheTwoP99) {
 }
 
 TEST(StormBook, ARoundTakesAsLongAsItsLastClient) {
-  StormBook book(kSecond, {"a", "b"});
+  StormBook book(kSecond, {{"a"}, {"b", true}});
   book.back("a", kSecond + 50'000'000);
   book.back("a", kSecond + 90'000'000);
   EXPECT_FALSE(book.all_back());
@@ -112,13 +112,15 @@ TEST(StormBook, ARoundTakesAsLongAsItsLastClient) {
   book.tell(event, 3, 9 * kSecond);
   EXPECT_DOUBLE_EQ(event.value.value(), 70);
   EXPECT_EQ(event.figures["p50_ms"], evidence::Figure(50.0));
+  EXPECT_EQ(event.word("slowest"), "b");
+  EXPECT_EQ(event.figures["without_groups_ms"], evidence::Figure(50.0));
   EXPECT_EQ(event.figures["clients"], evidence::Figure(int64_t{2}));
   EXPECT_EQ(event.figures["errors"], evidence::Figure(int64_t{3}));
   EXPECT_EQ(event.figures["lost"], evidence::Figure(int64_t{0}));
 }
 
 TEST(StormBook, WhoDoesNotComeBackCountsWithAllTheTimeThereWas) {
-  StormBook book(kSecond, {"a", "b"});
+  StormBook book(kSecond, {{"a"}, {"b", true}});
   book.back("a", kSecond + 50'000'000);
   evidence::Event event;
   book.tell(event, 0, 3 * kSecond);

@@ -22,6 +22,10 @@ class RunningLoad final : public Load {
 
   // `brokers`: their addresses, as the cluster tells them.
   Result<void> begin(const std::vector<std::string>& brokers);
+  std::vector<StormBook::Player> players() const;
+  // Until each player was acknowledged something, has read something or has nothing to read, or
+  // the deadline.
+  Task<void> all_at_work(StormBook& book, env::Instant deadline);
 
   const std::vector<evidence::Run::Client>& clients() const override { return stage_.roster.all(); }
   Glance glance() const override;
@@ -49,7 +53,6 @@ class RunningLoad final : public Load {
   bool all_heard() const;
   void stop_players();
   Task<void> leave_groups();
-  std::vector<std::string> player_names() const;
   void look_who_is_back(StormBook& book) const;
   std::optional<int64_t> waits_since_ns() const;
   env::Duration staleness() const;

@@ -156,27 +156,32 @@ Task<void> RunningLoad::storm() {
   if (transfers_) transfers_->stop();
   for (auto& bystander : bystanders_) bystander->sender().stop();
   co_await leave_groups();
-  StormBook book(stage_.teller.now_ns(), player_names());
+  StormBook book(stage_.teller.now_ns(), players());
   const env::Instant deadline = stage_.shard.now() + kStormMax;
   if (const auto started = start_players(); !started)
     stage_.complain("probe", "storm", std::string(code_name(started.error().code)),
                     started.error().message, false);
-  while (!book.all_back() && stage_.shard.now() < deadline) {
-    co_await env::sleep_for(stage_.shard, kTurn);
-    look_who_is_back(book);
-  }
+  co_await all_at_work(book, deadline);
   auto event = stage_.teller.now("probe", "client", "refresh.done");
   book.tell(event, stage_.errors - errors_before, stage_.teller.now_ns());
   stage_.teller.event(std::move(event));
 }
 
-std::vector<std::string> RunningLoad::player_names() const {
-  std::vector<std::string> names;
-  for (const auto& consumer : consumers_) names.push_back(consumer->role().name);
-  for (const auto& producer : producers_) names.push_back(producer->sender().name());
-  if (transfers_) names.push_back(transfers_->sender().name());
-  for (const auto& bystander : bystanders_) names.push_back(bystander->sender().name());
-  return names;
+Task<void> RunningLoad::all_at_work(StormBook& book, env::Instant deadline) {
+  while (!book.all_back() && stage_.shard.now() < deadline) {
+    co_await env::sleep_for(stage_.shard, kTurn);
+    look_who_is_back(book);
+  }
+}
+
+std::vector<StormBook::Player> RunningLoad::players() const {
+  std::vector<StormBook::Player> all;
+  for (const auto& consumer : consumers_)
+    all.push_back({consumer->role().name, !consumer->role().group.empty()});
+  for (const auto& producer : producers_) all.push_back({producer->sender().name()});
+  if (transfers_) all.push_back({transfers_->sender().name()});
+  for (const auto& bystander : bystanders_) all.push_back({bystander->sender().name()});
+  return all;
 }
 
 void RunningLoad::look_who_is_back(StormBook& book) const {

@@ -51,7 +51,8 @@ struct Glance {
 
 class Load {
  public:
-  // Connects and begins to send. unavailable: no broker answers, with librdkafka's reason.
+  // Connects, begins to send, and waits some seconds until all clients are at work. unavailable: no
+  // broker answers, with librdkafka's reason.
   static Task<Result<std::unique_ptr<Load>>> start(env::Shard& shard, Options options,
                                                    Witness witness);
   virtual ~Load() = default;  // ends all clients at once
