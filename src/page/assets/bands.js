@@ -137,12 +137,14 @@ function drawPhases() {
   write(pen, "Drill", 0, ROW / 2);
   write(pen, "Recovery", 0, ROW * 1.5);
   phases.forEach((phase, index) => {
-    if (phase[3] === null || phase[4] === null || !inView(phase[3], phase[4])) return;
-    const drawn = box(pen, phase[3], phase[4], 2, ROW - 4, index % 2 ? ink.band : ink.line);
+    // A phase without an end lasted until the drill was killed.
+    const end = phase[4] ?? bounds.to;
+    if (phase[3] === null || !inView(phase[3], end)) return;
+    const drawn = box(pen, phase[3], end, 2, ROW - 4, index % 2 ? ink.band : ink.line);
     if (!drawn) return;
     write(pen, (phase[0] + " " + phase[1]).trim(), drawn.left + 4, ROW / 2, ink.fg, "left", drawn.right - drawn.left - 6);
     spots.phases.push({...drawn, top: 0, bottom: ROW, title: `${phase[0]} ${phase[1]} ${phase[2]}`.trim(), events: phase[5],
-      from: phase[3], to: phase[4]});
+      from: phase[3], to: end});
   });
   chains.forEach((chain, number) => chain.forEach((segment, index) => {
     const drawn = box(pen, segment.from, segment.to, ROW + 2, ROW - 4, [ink.one, ink.two, ink.three, ink.four][index % 4]);
@@ -176,11 +178,13 @@ function drawMark(pen, step, mark, index, y) {
   pen.fillStyle = ink.fg;
   pen.fillRect(xOf(median) - 1, middle - 5, 2, 10);
   const spread = Math.abs(xOf(most) - xOf(least)) > 12;
-  const words = spread ? `${signed(least - zero)} to ${signed(most - zero)}` : signed(median - zero);
+  const room = width - MARGIN - xOf(most + reach) - 6;
+  let words = spread ? `${signed(least - zero)} to ${signed(most - zero)}` : signed(median - zero);
+  if (spread && pen.measureText(words).width > room) words = "to " + signed(most - zero);
   const wide = pen.measureText(words).width;
   if (least > view.to) {
     if (inView(zero)) write(pen, words + " →", width - MARGIN - 2, middle, ink.muted, "right");
-  } else if (xOf(most + reach) + 6 + wide < width - MARGIN) plated(pen, words, xOf(most + reach) + 6, middle, ink.fg);
+  } else if (wide < room) plated(pen, words, xOf(most + reach) + 6, middle, ink.fg);
   else if (xOf(least - reach) - 6 - wide > gutter()) plated(pen, words, xOf(least - reach) - 6 - wide, middle, ink.fg);
   spots.phases.push({left: xOf(least - reach) - 4, right: xOf(most + reach) + 8, top: y, bottom: y + ROW, events: places,
     from: least - reach, to: most + reach, title: `${step.id}: t${index} ${MARK_NAMES[index].toLowerCase()}, ${seen} of ${total} ` +
