@@ -40,7 +40,7 @@ void put_verdict(std::string& out, const Json& report, std::string_view side) {
   out += fmt::format("<article class=\"side {}\"><p class=\"eyebrow\">{}</p><h2>{}{}</h2>\n",
                      text(report, "verdict"), side, state_mark(text(report, "verdict")),
                      html(text(report, "run_id")));
-  out += fmt::format("<p>{}</p>\n", html(text(report, "sentence")));
+  out += fmt::format("<p>{}</p>\n", html(verdict_sentence(report)));
   if (flag(report, "external_only"))
     out += "<p class=\"marks\"><span class=\"mark\">External evidence only</span></p>\n";
   out += "<dl class=\"facts\">\n";
@@ -124,7 +124,7 @@ void put_score_row(std::string& out, const Json& left, const Json& right) {
     const Json& other = item(theirs, "name", name);
     out += fmt::format("<tr><td>{}</td>{}{}<td>{}</td></tr>\n", html(name_words(name)),
                        measured(one), measured(other),
-                       html(value_words(field(one.is_object() ? one : other, "green"), "")));
+                       html(limit_words(field(one.is_object() ? one : other, "green"))));
   }
 }
 

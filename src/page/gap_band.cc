@@ -19,7 +19,7 @@ struct Bar {
 std::vector<Bar> bars(const Json& report) {
   std::vector<Bar> all;
   for (const Json& partition : list(report, "partitions"))
-    if (const auto gap = number(partition, "gap_ms"))
+    if (const auto gap = number(partition, "gap_ms"); gap && is_concerned(partition))
       all.push_back({*gap, std::max(*gap, number(partition, "gap_last_ms").value_or(*gap))});
   std::ranges::stable_sort(all, std::greater<>{}, &Bar::gap_ms);
   return all;

@@ -85,6 +85,10 @@ bool is_seen(const Json& milestone) {
   return (state == "observed" || state == "upper_bound") && number(milestone, "ms");
 }
 
+bool is_concerned(const Json& partition) {
+  return text(field(field(partition, "milestones"), "t0"), "state") != "not_concerned";
+}
+
 Result<Json> parse_report(std::string_view report_json) {
   Json report = Json::parse(report_json, nullptr, false);
   if (report.is_discarded()) return fail(Code::corrupt, "the report is not JSON");

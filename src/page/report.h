@@ -38,6 +38,9 @@ std::string_view milestone_short(int index);  // for a column's head
 // Whether `ms` of a milestone is a time, and not just what is known not to be there.
 bool is_seen(const Json& milestone);
 
+// Whether a fault took the partition's leader; its gap is a wait like any other if not.
+bool is_concerned(const Json& partition);
+
 // corrupt: not a report, with the field that is wrong.
 Result<Json> parse_report(std::string_view report_json);
 

@@ -147,17 +147,6 @@ void put_facts(std::string& out, const Json& report) {
   out += "</dl>\n";
 }
 
-// The sentence is for screens without colours, too, and begins with the verdict; here it stands
-// beside it.
-std::string_view sentence_of(const Json& report) {
-  const std::string_view verdict = text(report, "verdict");
-  std::string_view sentence = text(report, "sentence");
-  const bool begins = sentence.size() > verdict.size() + 2 && sentence[verdict.size()] == ':' &&
-                      std::ranges::equal(sentence.substr(0, verdict.size()), verdict, {},
-                                         [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return begins ? sentence.substr(verdict.size() + 2) : sentence;
-}
-
 }  // namespace
 
 void put_head(std::string& out, const Source& source) {
@@ -169,7 +158,7 @@ void put_head(std::string& out, const Source& source) {
   if (const std::string_view began = text(run, "began"); !began.empty())
     out += fmt::format(" · <time datetime=\"{0}\">{0}</time>", html(began));
   out += fmt::format("</p>\n<h1>{}<span class=\"sentence\">{}</span></h1>\n", state_mark(verdict),
-                     html(sentence_of(report)));
+                     html(verdict_sentence(report)));
   out += "<p class=\"marks\">";
   if (flag(report, "external_only")) out += "<span class=\"mark\">External evidence only</span> ";
   if (const std::string_view sabotage = text(field(run, "target"), "sabotage"); !sabotage.empty())

@@ -9,19 +9,6 @@ namespace {
 
 constexpr Column kFigureColumns[] = {{"Figure"}, {"Measured", true}, {"Limit"}, {"State"}};
 
-// "<= 5 s" as "≤ 5 s".
-std::string with_signs(std::string words) {
-  for (const auto& [from, to] :
-       {std::pair<std::string_view, std::string_view>("<=", "≤"), {">=", "≥"}})
-    for (size_t at = words.find(from); at != std::string::npos; at = words.find(from, at))
-      words.replace(at, from.size(), to);
-  return words;
-}
-
-std::string limit_words(const Json& limit) {
-  return limit.is_null() ? std::string() : html(with_signs(value_words(limit, "")));
-}
-
 void put_figure_row(std::string& out, const Json& figure, const EventPlaces& places) {
   const std::string measured = html(value_words(field(figure, "value"), text(figure, "unit")));
   out += fmt::format("<tr><th scope=\"row\">{}", html(name_words(text(figure, "name"))));
@@ -30,8 +17,8 @@ void put_figure_row(std::string& out, const Json& figure, const EventPlaces& pla
   if (field(figure, "required") == Json(false)) out += " <small>not required</small>";
   out += fmt::format("</th><td class=\"n\">{}</td><td class=\"limit\">",
                      linked(measured, field(figure, "events"), places));
-  const std::string green = limit_words(field(figure, "green"));
-  const std::string amber = limit_words(field(figure, "amber"));
+  const std::string green = html(limit_words(field(figure, "green")));
+  const std::string amber = html(limit_words(field(figure, "amber")));
   out += green.empty() ? "–" : green;
   // A limit that leaves no room for amber is told once.
   if (!amber.empty() && amber != green) out += fmt::format("<small>amber {}</small>", amber);

@@ -115,6 +115,25 @@ std::string recovery_unit_words(std::string_view unit) {
   return unit == "wal" ? "log replay" : name_words(unit);
 }
 
+std::string limit_words(const Json& limit) {
+  if (limit.is_null()) return {};
+  std::string words = value_words(limit, "");
+  for (const auto& [from, to] :
+       {std::pair<std::string_view, std::string_view>("<=", "≤"), {">=", "≥"}})
+    for (size_t at = words.find(from); at != std::string::npos; at = words.find(from, at))
+      words.replace(at, from.size(), to);
+  return words;
+}
+
+std::string_view verdict_sentence(const Json& report) {
+  const std::string_view verdict = text(report, "verdict");
+  std::string_view sentence = text(report, "sentence");
+  const bool begins = sentence.size() > verdict.size() + 2 && sentence[verdict.size()] == ':' &&
+                      std::ranges::equal(sentence.substr(0, verdict.size()), verdict, {},
+                                         [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  return begins ? sentence.substr(verdict.size() + 2) : sentence;
+}
+
 std::string state_mark(std::string_view state) {
   return mark(state, "");
 }

@@ -22,6 +22,12 @@ std::string name_words(std::string_view name);
 // The unit of a recovery that took longest: "wal" in words.
 std::string recovery_unit_words(std::string_view unit);
 
+// A limit, with "≤" for "<="; empty where there is none.
+std::string limit_words(const Json& limit);
+// The sentence is for screens without colours, too, and begins with the verdict; here it stands
+// beside it.
+std::string_view verdict_sentence(const Json& report);
+
 // A state by colour, shape and word; markup.
 std::string state_mark(std::string_view state);
 // The same, without the word but for who cannot see it.

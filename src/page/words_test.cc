@@ -39,6 +39,15 @@ TEST(Words, AValueIsWrittenByItsUnit) {
   EXPECT_EQ(name_words("unplanned_p99_ms"), "unplanned p99");
 }
 
+TEST(Words, LimitsAndSentencesAreForAPageWithSignsAndColours) {
+  EXPECT_EQ(limit_words("<= 5 s, >= 3"), "≤ 5 s, ≥ 3");
+  EXPECT_EQ(limit_words(12), "12");
+  EXPECT_EQ(limit_words(nullptr), "");
+  EXPECT_EQ(verdict_sentence({{"verdict", "red"}, {"sentence", "RED: 1 lost"}}), "1 lost");
+  EXPECT_EQ(verdict_sentence({{"verdict", "red"}, {"sentence", "GREEN: 1 lost"}}), "GREEN: 1 lost");
+  EXPECT_EQ(verdict_sentence({{"verdict", "red"}, {"sentence", "Red"}}), "Red");
+}
+
 TEST(Words, AStateIsAColourAShapeAndAWord) {
   for (const auto& [state, word] :
        {std::pair("green", "Green"), {"amber", "Amber"}, {"red", "Red"}, {"grey", "Grey"}}) {

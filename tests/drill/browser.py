@@ -53,8 +53,9 @@ class Page:
         return base64.b64decode(self.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
 
     def screenshot(self, path):
-        size = self.ask("return [innerWidth, Math.min(document.documentElement.scrollHeight, 12000)]") if path else None
-        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}})
+        size = self.ask("return [innerWidth, Math.min(document.documentElement.scrollHeight, 12000)]")
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {
+            "captureBeyondViewport": True, "clip": {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}})
         with open(path, "wb") as file:
             file.write(base64.b64decode(shot["data"]))
 

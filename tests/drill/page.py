@@ -242,8 +242,9 @@ def check_links(page, path, report):
     for row, figure in figures[:3]:
         first = next(event for event in figure["events"] if event in ids)
         place = row["figures"].index(figure)
-        landed = page.ask("const a = document.querySelectorAll(`#s-${arguments[0]} tbody tr`)[arguments[1]].querySelector('a'); a.click();"
-                          "const row = document.querySelector(':target'); return row && row.cells[8].textContent.trim()", row["id"], place)
+        page.ask("document.querySelectorAll(`#s-${arguments[0]} tbody tr`)[arguments[1]].querySelector('a').click()", row["id"], place)
+        page.frames()
+        landed = page.ask("const row = document.querySelector('tr:target'); return row && row.cells[8].textContent.trim()")
         expect(landed == first, f"{figure['name']} leads to {first}, not {landed}")
     sizes = page.ask("return [...document.querySelectorAll('#plot canvas')].every((one) => one.hasAttribute('aria-label') || one.getAttribute('aria-hidden') === 'true')")
     expect(sizes, "every band has a name")

@@ -92,9 +92,8 @@ function ticks() {
   const rough = (view.to - view.from) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
-  const all = [];
-  for (let at = Math.ceil(view.from / step) * step; at <= view.to; at += step)
-    all.push(Math.abs(at) < step / 1e6 ? 0 : at);
+  const all = [], first = Math.ceil(view.from / step);
+  for (let index = 0; index <= 2 * wanted && (first + index) * step <= view.to; ++index) all.push((first + index) * step);
   return {all, step};
 }
 function tickWords(ms, step) {

@@ -37,7 +37,7 @@ function partStates(ms) {
 }
 function wordsAt(ms) {
   const words = [];
-  const phase = phases.find((one) => one[3] !== null && ms >= one[3] && ms < one[4]);
+  const phase = phases.find((one) => one[3] !== null && ms >= one[3] && ms < (one[4] ?? bounds.to));
   if (phase) words.push(["Phase", `${phase[0]} ${phase[1]}`.trim()]);
   const states = partStates(ms);
   if (rows.length) words.push(["Leaderless", counted(states.leaderless)], ["Opening", counted(states.opening)],
