@@ -101,12 +101,12 @@ def frozen_drill(target, options):
     with Drill(target, plan) as run:
         run.wait_event("fault.effective")
         run.child.send_signal(signal.SIGSTOP)
-        took = target.whole(within=12)
+        took = target.wait_whole(within=12)
         run.child.send_signal(signal.SIGCONT)
         code = run.ends(4, 7, within=90)
         evidence = run.evidence().sound()
         check(evidence.verdict in ("red", "grey"), f"the verdict is {evidence.verdict}")
-        target.whole()
+        target.wait_whole()
         return f"healed after {took:.1f} s by the watchdog; the drill ended with {code}: {evidence.run['reason']}"
 
 

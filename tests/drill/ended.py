@@ -24,7 +24,7 @@ def refusal(target, plan, *words, names, **more):
             check(not evidence.events("fault.commanded"), "a fault was commanded")
             for name in names:
                 check(name in evidence.run["reason"], f"the reason does not name '{name}': {evidence.run['reason']}")
-        target.whole()
+        target.wait_whole()
         check(not target.own_topics(), f"topics are left: {target.own_topics()}")
         return run.said().strip().splitlines()[-1][:160]
 
@@ -77,7 +77,7 @@ def interrupted(target, options):
             run.interrupt()
             run.ends(INTERRUPTED, within=60)
             took = time.monotonic() - asked
-            target.whole()
+            target.wait_whole()
             evidence = run.evidence()
             check_equal(evidence.run["outcome"], "interrupted", f"the outcome in {phase}")
             check(evidence.run["ended"], f"{phase}: the run has no end")
@@ -104,7 +104,7 @@ def killed(count):
                     if fault != "kill":
                         check(any("stands still" in wrong for wrong in target.faults()), f"{fault} was over before the drill was killed")
                     run.kill()
-                    slowest = max(slowest, target.whole(within=10))
+                    slowest = max(slowest, target.wait_whole(within=10))
                     run.nobody_left(10)
                     healed += 1
                     after_death(run)

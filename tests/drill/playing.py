@@ -15,7 +15,7 @@ def play(target, plan, *words, verdicts=("green", "amber"), within=180, whole=Tr
         said = verify(evidence.folder)
         check(evidence.report["sentence"].split(":")[0].lower() in said.lower(), f"verify does not name the verdict: {said[-400:]}")
         if whole:
-            target.whole()
+            target.wait_whole()
             check(not target.own_topics(), f"topics are left: {target.own_topics()}")
         evidence.took = run.took
         return evidence

@@ -69,7 +69,7 @@ class Target:
                   for one in topic.partitions.values() if one.leader < 0]
         return wrong
 
-    def whole(self, within=10):
+    def wait_whole(self, within=10):
         """No fault is left; the seconds that took."""
         began = time.monotonic()
         while wrong := self.faults():
@@ -92,7 +92,7 @@ class DevTarget(Dev, Target):
 
     def __enter__(self):
         self.start()
-        self.whole(30)
+        self.wait_whole(30)
         return self
 
     def words(self):
@@ -174,7 +174,7 @@ class OwnTarget(Brokers, Target):
         self.write_state()
         self.keeper = threading.Thread(target=self.keep_alive, daemon=True)
         self.keeper.start()
-        self.whole(30)
+        self.wait_whole(30)
         return self
 
     def __exit__(self, *unused):
