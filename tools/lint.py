@@ -28,7 +28,11 @@ WORLD_ALLOWED = {
     ("app", "serve.cc"): "asks how many cores there are",
     ("app", "guardian.cc"): "a process beside the broker's, which has no world",
     ("app", "dev_process.cc"): "starts processes and finds programs; env has only what a broker needs",
+    ("probe", "child.cc"): "speaks with processes that it starts; env has only what a broker needs",
     ("app", "dev_command.cc"): "names its folder before there is a world",
+    ("drill", "program.cc"): "runs commands of others, also in a process that has no world",
+    ("drill", "watchdog.cc"): "a process beside the drill's, which has no world",
+    ("drill", "watchdog_client.cc"): "starts it, and talks with it over a socket pair",
 }
 
 

@@ -94,15 +94,20 @@ std::string state_json(const DevState& state, const std::vector<const DevLife*>&
   Json services = Json::array();
   for (const DevLife* life : lives) services.push_back(life_json(*life));
   const bool over = state.state == "ended";
-  const Json document{
-      {"api_version", "paceline/v1"},   {"kind", "DevCluster"},
-      {"state", state.state},           {"pid", over ? Json(nullptr) : Json(::getpid())},
-      {"folder", state.folder},         {"store", state.options.store},
-      {"port", state.options.port},     {"etcd_members", state.options.etcd_members},
-      {"restart", state.options.restart},
-      {"bootstrap", state.bootstrap},   {"metadata", state.metadata},
-      {"objects", state.objects},       {"environment", Json(state.environment)},
-      {"services", std::move(services)}};
+  const Json document{{"api_version", "paceline/v1"},
+                      {"kind", "DevCluster"},
+                      {"state", state.state},
+                      {"pid", over ? Json(nullptr) : Json(::getpid())},
+                      {"folder", state.folder},
+                      {"store", state.options.store},
+                      {"port", state.options.port},
+                      {"etcd_members", state.options.etcd_members},
+                      {"restart", state.options.restart},
+                      {"bootstrap", state.bootstrap},
+                      {"metadata", state.metadata},
+                      {"objects", state.objects},
+                      {"environment", Json(state.environment)},
+                      {"services", std::move(services)}};
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -129,6 +134,22 @@ Result<void> check_continues(const std::string& earlier_json, const DevOptions& 
                             "other by it; say so, or name another --dir",
                             port, members));
   return {};
+}
+
+std::optional<FoundDev> find_dev_state(const std::string& folder, const std::string& bootstrap) {
+  env::RealEnv env({.shards = 1});
+  env::Disk& disk = env.shard(0).disk();
+  std::vector<FoundDev> found;
+  for (const std::string& one : folder.empty() ? PassingFolder::all() : std::vector{folder}) {
+    const auto state = read_state(disk, one);
+    if (!state || state->value("state", "") == "ended") continue;
+    const std::string brokers = "," + state->value("bootstrap", std::string()) + ",";
+    const std::string first = bootstrap.substr(0, bootstrap.find(','));
+    if (!bootstrap.empty() && brokers.find("," + first + ",") == std::string::npos) continue;
+    found.push_back({DevPaths{one}.state(), one, folder.empty()});
+  }
+  if (found.size() != 1) return std::nullopt;
+  return found.front();
 }
 
 int dev_status(const std::string& folder, bool json) {

@@ -34,6 +34,16 @@ std::string state_json(const DevState& state, const std::vector<const DevLife*>&
 // none of ours. invalid_argument: one sentence that says what to do instead.
 Result<void> check_continues(const std::string& earlier_json, const DevOptions& options);
 
+// A cluster that runs.
+struct FoundDev {
+  std::string path;  // of its dev.json
+  std::string folder;
+  bool passing = false;  // the folder goes with it
+};
+// The one in `folder`; without a folder the one that has a broker of `bootstrap`; without both the
+// only one of this machine that a passing folder tells of. Nothing: there is none, or not one.
+std::optional<FoundDev> find_dev_state(const std::string& folder, const std::string& bootstrap);
+
 // `paceline dev --status`: the cluster in `folder`, or all of this machine that are found.
 int dev_status(const std::string& folder, bool json);
 

@@ -9,6 +9,7 @@
 #include "app/cost_command.h"
 #include "app/dev_command.h"
 #include "app/dev_state.h"
+#include "app/drill_command.h"
 #include "app/events_command.h"
 #include "app/serve.h"
 #include "env/real_env.h"
@@ -357,6 +358,7 @@ int main(int argc, char** argv) {
   paceline::app::add_config(app, exit_code);
   paceline::app::add_check(app, exit_code);
   paceline::app::add_cost(app, exit_code);
+  paceline::app::add_drill(app, exit_code, paceline::app::environment());
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

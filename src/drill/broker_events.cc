@@ -69,6 +69,7 @@ Task<void> BrokerEvents::follow(std::shared_ptr<State> state) {
         next = *from;
       }
       auto some = co_await state->tail.read(*next, kWaitMs);
+      if (state->ended) co_return;  // whoever is told may be gone
       if (!some) {
         if (some.error().code == Code::out_of_range) next.reset();
         break;
@@ -96,7 +97,7 @@ std::optional<evidence::Event> adopt_broker_event(
   event->run_id.clear();
   event->clock_err_ns = broker ? clock_err_ns(*broker) : std::nullopt;
   event->figures["own_t_mono_ns"] = event->t_mono_ns;
-  return event;
+  return std::move(*event);
 }
 
 }  // namespace paceline::drill

@@ -6,13 +6,13 @@ namespace paceline::drill {
 namespace {
 
 // What all of them have in common. The owner has to be told: --owner, or the plan's.
-#define ROLLBACK                                                                        \
-  "\n[rollback]\n"                                                                      \
-  "point = \"the leaders as they were before the first step (metadata.snapshot)\"\n"    \
-  "command = \"preferred leaders are elected: paceline cluster balance, or the "        \
-  "cluster's own tool\"\n"                                                              \
-  "owner = \"\"\n"                                                                      \
-  "rule = \"roll back if 30, 60 or 120 s after the fault a partition has no leader, "   \
+#define ROLLBACK                                                                      \
+  "\n[rollback]\n"                                                                    \
+  "point = \"the leaders as they were before the first step (metadata.snapshot)\"\n"  \
+  "command = \"preferred leaders are elected: paceline cluster balance, or the "      \
+  "cluster's own tool\"\n"                                                            \
+  "owner = \"\"\n"                                                                    \
+  "rule = \"roll back if 30, 60 or 120 s after the fault a partition has no leader, " \
   "or more than 1 % of the answers are errors\"\n"
 
 constexpr std::string_view kKill = "name = \"kill\"\n" ROLLBACK R"(
@@ -126,8 +126,9 @@ fault = "cleanup"
 owner = "platform"
 )";
 
-constexpr std::string_view kSabotage = "name = \"sabotage\"\n"
-                                       "sabotage = \"drop-ack,double-record\"\n" ROLLBACK R"(
+constexpr std::string_view kSabotage =
+    "name = \"sabotage\"\n"
+    "sabotage = \"drop-ack,double-record\"\n" ROLLBACK R"(
 [requires]
 brokers = 2
 

@@ -32,8 +32,8 @@ size_t ClusterView::leaderless() const {
 size_t ClusterView::out_of_sync() const {
   size_t count = 0;
   for (const Topic& topic : topics)
-    count += static_cast<size_t>(
-        std::ranges::count_if(topic.partitions, [](const Partition& partition) {
+    count +=
+        static_cast<size_t>(std::ranges::count_if(topic.partitions, [](const Partition& partition) {
           return partition.in_sync.size() < partition.replicas.size();
         }));
   return count;

@@ -37,7 +37,7 @@ struct ClusterView {
   const Broker* find_broker(int32_t id) const;
   const Topic* find_topic(std::string_view name) const;
   size_t leaderless() const;
-  size_t out_of_sync() const;  // partitions with a replica that is behind
+  size_t out_of_sync() const;                  // partitions with a replica that is behind
   std::map<int32_t, int64_t> leaders() const;  // broker → partitions led
   int32_t leads_most() const;                  // -1: nobody leads
   std::string bootstrap() const;               // all brokers' addresses

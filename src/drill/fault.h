@@ -23,9 +23,9 @@ enum class Fault {
 struct FaultLook {
   Fault fault;
   std::string_view name, test;
-  bool planned;         // clients are not to notice it
-  bool needs_heal;      // it lasts until it is healed; the others end by themselves
-  bool one_broker;      // it has a broker as its target
+  bool planned;           // clients are not to notice it
+  bool needs_heal;        // it lasts until it is healed; the others end by themselves
+  bool one_broker;        // it has a broker as its target
   std::string_view what;  // for people
 };
 std::span<const FaultLook> all_faults();

@@ -113,13 +113,14 @@ Task<Result<void>> HookTarget::drain_by_protocol(int32_t broker) {
   co_return co_await kafka_.move(std::move(wanted));
 }
 
-Task<Result<std::string>> HookTarget::effective(Hit hit) {
+Task<Result<Effect>> HookTarget::effective(Hit hit) {
   if (by_hook(hit.fault)) {
-    CO_TRY(const HookAnswer answer, co_await hooks_->run("effective", words_of(hit)));
+    CO_TRY(HookAnswer answer, co_await hooks_->run("effective", words_of(hit)));
     const std::string why = answer.why();
-    co_return why.empty() ? std::string("the hook has observed it") : why;
+    co_return Effect{why.empty() ? std::string("the hook has observed it") : why,
+                     std::move(answer.figures)};
   }
-  if (hit.fault == Fault::drain && drained_) co_return "the cluster has accepted the move";
+  if (hit.fault == Fault::drain && drained_) co_return Effect{"the cluster has accepted the move"};
   co_return fail(Code::unavailable, "nothing has been observed");
 }
 
@@ -143,6 +144,14 @@ Task<Result<void>> HookTarget::whole(std::vector<int32_t> brokers) {
   if (const size_t leaderless = view.leaderless(); leaderless > 0)
     co_return fail(Code::unavailable, fmt::format("{} partitions have no leader", leaderless));
   co_return Result<void>{};
+}
+
+Task<Result<std::string>> HookTarget::create_topic(std::string name, int32_t partitions) {
+  constexpr size_t kReplicas = 3;
+  if (any_broker_leads()) co_return co_await kafka_.create_topic(std::move(name), partitions, -1);
+  CO_TRY(const ClusterView view, co_await kafka_.look());
+  const auto replicas = static_cast<int16_t>(std::min(kReplicas, view.brokers.size()));
+  co_return co_await kafka_.create_topic(std::move(name), partitions, replicas);
 }
 
 Task<StorageFigures> HookTarget::storage() {

@@ -19,6 +19,7 @@ class HookTarget : public Target {
 
   evidence::Run::Target identity() const override;
   bool any_broker_leads() const override { return profile_ == "paceline"; }
+  bool production() const override { return true; }
   Result<void> can(Fault fault) const override;
   std::string domain(Fault fault) const override;
   Task<Result<ClusterView>> look() override { return kafka_.look(); }
@@ -27,7 +28,7 @@ class HookTarget : public Target {
   }
   Task<Result<std::vector<HealAction>>> ways_to_heal(Hit hit) override;
   Task<Result<void>> inject(Hit hit) override;
-  Task<Result<std::string>> effective(Hit hit) override;
+  Task<Result<Effect>> effective(Hit hit) override;
   Task<Result<std::string>> heal(Hit hit) override;
   Task<Result<void>> whole(std::vector<int32_t> brokers) override;
   Task<Result<void>> move(std::vector<Kafka::Named> wanted) override {
@@ -36,9 +37,8 @@ class HookTarget : public Target {
   Task<Result<void>> elect_preferred(std::vector<Kafka::Named> wanted) override {
     return kafka_.elect_preferred(std::move(wanted));
   }
-  Task<Result<std::string>> create_topic(std::string name, int32_t partitions) override {
-    return kafka_.create_topic(std::move(name), partitions, {});
-  }
+  // Where brokers own data, with as many replicas as survive the loss of one.
+  Task<Result<std::string>> create_topic(std::string name, int32_t partitions) override;
   Task<Result<void>> delete_topic(std::string id) override {
     return kafka_.delete_topic(std::move(id));
   }

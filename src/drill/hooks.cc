@@ -33,8 +33,8 @@ std::string log_line_of(const std::string& wall, const std::string& verb, const 
   line["environment"] = redact(command.environment);
   line["exit_code"] = ending.exit_code < 0 ? nlohmann::ordered_json(nullptr)
                                            : nlohmann::ordered_json(ending.exit_code);
-  line["why"] = ending.why.empty() ? nlohmann::ordered_json(nullptr)
-                                   : nlohmann::ordered_json(ending.why);
+  line["why"] =
+      ending.why.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(ending.why);
   line["took_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
   line["out"] = redact(ending.out, secrets);
   line["err"] = redact(ending.err, secrets);
@@ -52,8 +52,7 @@ Task<Result<std::string>> Hooks::run_for_text(std::string verb, Placeholders val
   CO_TRY(Command wanted, command(verb, values));
   const env::Instant began = shard_.now();
   const std::string wall = rfc3339(shard_.wall_ms());
-  const Ending ending =
-      co_await env::offload(shard_, [wanted] { return run_program(wanted); });
+  const Ending ending = co_await env::offload(shard_, [wanted] { return run_program(wanted); });
   log_(log_line_of(wall, verb, wanted, ending, shard_.now() - began));
   if (ending.exit_code == 0) co_return ending.out;
   if (ending.timed_out)

@@ -39,9 +39,9 @@ std::vector<std::string> split(const std::string& text) {
 std::unexpected<Error> refused(int16_t code, const std::optional<std::string>& message,
                                const std::string& what) {
   const auto name = record::kafka_error_name(static_cast<record::KafkaError>(code));
-  return fail(Code::unavailable,
-              message && !message->empty() ? fmt::format("{}: {} ({})", what, *message, name)
-                                           : fmt::format("{}: {}", what, name));
+  return fail(Code::unavailable, message && !message->empty()
+                                     ? fmt::format("{}: {} ({})", what, *message, name)
+                                     : fmt::format("{}: {}", what, name));
 }
 
 ClusterView view_of(const protocol::MetadataResponse& response) {
@@ -132,20 +132,14 @@ Task<Result<int32_t>> Kafka::coordinator_of(std::string group) {
   co_return response.node_id;
 }
 
-Task<Result<std::string>> Kafka::create_topic(
-    std::string name, int32_t partitions,
-    std::vector<std::pair<std::string, std::string>> configs) {
+Task<Result<std::string>> Kafka::create_topic(std::string name, int32_t partitions,
+                                              int16_t replicas) {
   CO_TRY(auto client, co_await connect());
   protocol::CreateTopicsRequest request;
   auto& asked = request.topics.emplace_back();
   asked.name = name;
   asked.num_partitions = partitions;
-  asked.replication_factor = -1;
-  for (const auto& [key, value] : configs) {
-    auto& one = asked.configs.emplace_back();
-    one.name = key;
-    one.value = value;
-  }
+  asked.replication_factor = replicas;
   CO_TRY(auto response, co_await client->call<protocol::CreateTopicsResponse>(7, request));
   if (response.topics.empty())
     co_return fail(Code::corrupt, fmt::format("topic {}: the broker says nothing of it", name));

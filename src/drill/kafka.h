@@ -23,8 +23,8 @@ class Kafka {
   // Does this one broker answer, and how long does that take, from the question to the answer?
   Task<Result<env::Duration>> ping(std::string address);
   Task<Result<int32_t>> coordinator_of(std::string group);
-  Task<Result<std::string>> create_topic(std::string name, int32_t partitions,
-                                         std::vector<std::pair<std::string, std::string>> configs);
+  // Returns its id. `replicas`: -1: as the cluster has it by default.
+  Task<Result<std::string>> create_topic(std::string name, int32_t partitions, int16_t replicas);
   // Only the topic that had this id. not_found: it is not there any more.
   Task<Result<void>> delete_topic(std::string id);
   struct Named {

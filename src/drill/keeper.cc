@@ -29,7 +29,7 @@ struct Keeper::State {
 
   env::Shard& shard;
   std::string folder, run_id;
-  std::map<std::string, uint64_t> numbers;  // by source
+  std::map<std::string, uint64_t> numbers;   // by source
   std::string timeline, ledger, hooks, run;  // what is not written yet
   bool run_changed = false;
   bool writing = false;
@@ -59,6 +59,10 @@ Task<Result<std::unique_ptr<Keeper>>> Keeper::open(env::Shard& shard, std::strin
   co_return std::unique_ptr<Keeper>(new Keeper(std::move(state)));
 }
 
+std::unique_ptr<Keeper> Keeper::nowhere(env::Shard& shard) {
+  return std::unique_ptr<Keeper>(new Keeper(std::make_shared<State>(shard)));
+}
+
 Keeper::~Keeper() {
   state_->ended = true;
 }
@@ -67,13 +71,12 @@ std::string Keeper::add(evidence::Event event) {
   if (event.run_id.empty()) event.run_id = state_->run_id;
   if (event.source.empty()) event.source = "drill";
   if (event.source_seq == 0) event.source_seq = ++state_->numbers[event.source];
-  if (event.event_id.empty())
-    event.event_id = fmt::format("{}-{}", event.source, event.source_seq);
+  if (event.event_id.empty()) event.event_id = fmt::format("{}-{}", event.source, event.source_seq);
   if (event.t_mono_ns == 0) event.t_mono_ns = state_->shard.now().since_start.count();
   if (event.t_wall.empty()) event.t_wall = rfc3339(state_->shard.wall_ms());
   // What happens in this process is of our own clock.
-  if (!event.clock_err_ns && (event.source == "drill" || event.source == "probe" ||
-                              event.source == "watcher"))
+  if (!event.clock_err_ns &&
+      (event.source == "drill" || event.source == "probe" || event.source == "watcher"))
     event.clock_err_ns = 0;
   state_->timeline += evidence::to_json(event);
   state_->timeline += '\n';
@@ -131,6 +134,7 @@ Task<void> Keeper::write_on(std::shared_ptr<State> state) {
 }
 
 Task<Result<void>> Keeper::write_all(std::shared_ptr<State> state) {
+  if (state->folder.empty()) co_return Result<void>{};
   while (state->writing) co_await state->written.wait();
   struct Batch {
     std::string timeline, ledger, hooks, run;

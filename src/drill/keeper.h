@@ -19,6 +19,8 @@ class Keeper {
   // Makes the folder and what is in it. already_exists: there is such a run.
   static Task<Result<std::unique_ptr<Keeper>>> open(env::Shard& shard, std::string folder,
                                                     std::string run_id, std::string plan_text);
+  // Keeps nothing: for those who only look.
+  static std::unique_ptr<Keeper> nowhere(env::Shard& shard);
   ~Keeper();
 
   // Gives run, number, time and clock error, where they are not told; returns the event's id. What

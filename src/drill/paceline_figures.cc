@@ -15,26 +15,6 @@ namespace {
 constexpr int kRounds = 8;
 constexpr env::Duration kWatched = std::chrono::seconds(1);
 
-struct Busy {
-  uint64_t all = 0, idle = 0;
-};
-
-// "cpu  1 2 3 4 5 …": user, nice, system, idle, waiting, …
-std::optional<Busy> busy_of(std::string_view text) {
-  if (!text.starts_with("cpu ")) return std::nullopt;
-  Busy busy;
-  size_t at = 4;
-  for (int field = 0; field < 8; ++field) {
-    while (at < text.size() && text[at] == ' ') ++at;
-    uint64_t number = 0;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9')
-      number = number * 10 + static_cast<uint64_t>(text[at++] - '0');
-    busy.all += number;
-    if (field == 3 || field == 4) busy.idle += number;
-  }
-  return busy;
-}
-
 std::optional<uint64_t> kib_after(std::string_view text, std::string_view name) {
   const size_t found = text.find(name);
   if (found == std::string_view::npos) return std::nullopt;
@@ -82,8 +62,7 @@ Task<StorageFigures> PacelineTarget::storage() {
     for (const Wanted& wanted : kWanted) {
       const auto value = sum_of(*text, wanted.name, wanted.label);
       if (!value) continue;
-      Counted& counted =
-          counted_[fmt::format("{}/{}/{}", service.name, wanted.name, wanted.label)];
+      Counted& counted = counted_[fmt::format("{}/{}/{}", service.name, wanted.name, wanted.label)];
       counted.all += *value >= counted.last ? *value - counted.last : *value;
       counted.last = *value;
     }
@@ -130,22 +109,36 @@ Task<std::vector<ClockBound>> PacelineTarget::clocks() {
   co_return bounds;
 }
 
+// All brokers share this machine: their work stays when one of them goes, and its memory goes.
 Task<Headroom> PacelineTarget::headroom() {
   Headroom headroom;
   env::Disk& disk = shard().disk();
-  const auto before = busy_of(read_proc(disk, "/proc/stat"));
+  const std::vector<DevFile::Service> services = dev_.services;
+  const auto all_of_them = [&] {
+    std::pair<uint64_t, int64_t> sum;  // ticks of the processors, bytes
+    for (const auto& service : services) {
+      if (service.role != "broker") continue;
+      const auto look = look_at_process(disk, service.pid);
+      if (!look) continue;
+      sum.first += look->cpu_ticks;
+      sum.second += look->resident_bytes;
+    }
+    return sum;
+  };
+  const auto before = all_of_them();
+  const env::Instant began = shard().now();
   co_await env::sleep_for(shard(), kWatched);
-  const auto after = busy_of(read_proc(disk, "/proc/stat"));
-  if (before && after && after->all > before->all)
-    headroom.cpu_share = 1 - static_cast<double>(after->idle - before->idle) /
-                                 static_cast<double>(after->all - before->all);
-  const std::string memory = read_proc(disk, "/proc/meminfo");
-  const auto total = kib_after(memory, "MemTotal:");
-  const auto available = kib_after(memory, "MemAvailable:");
-  if (total && available && *total > 0)
+  const auto after = all_of_them();
+  const double seconds = std::chrono::duration<double>(shard().now() - began).count();
+  const double ticks = seconds * static_cast<double>(::sysconf(_SC_CLK_TCK)) *
+                       static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
+  if (after.first >= before.first && ticks > 0)
+    headroom.cpu_share = static_cast<double>(after.first - before.first) / ticks;
+  const auto total = kib_after(read_proc(disk, "/proc/meminfo"), "MemTotal:");
+  if (total && *total > 0)
     headroom.memory_share =
-        1 - static_cast<double>(*available) / static_cast<double>(*total);
-  if (!headroom.cpu_share) headroom.why_not = "/proc tells nothing of the processors";
+        static_cast<double>(after.second) / (static_cast<double>(*total) * 1024);
+  if (!headroom.cpu_share) headroom.why_not = "/proc tells nothing of the brokers";
   co_return headroom;
 }
 

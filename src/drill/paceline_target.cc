@@ -45,8 +45,8 @@ Task<Result<std::unique_ptr<PacelineTarget>>> PacelineTarget::open(env::Shard& s
 evidence::Run::Target PacelineTarget::identity() const {
   evidence::Run::Target target = HookTarget::identity();
   target.profile = "paceline";
-  target.name = fmt::format("paceline dev, {} brokers, store {}", dev_.of_role("broker").size(),
-                            dev_.store);
+  target.name =
+      fmt::format("paceline dev, {} brokers, store {}", dev_.of_role("broker").size(), dev_.store);
   target.bootstrap = dev_.bootstrap;
   target.external_only = false;
   target.observes = {"t0", "t2", "t3", "t4", "t5", "t6", "t13"};
@@ -62,7 +62,7 @@ bool PacelineTarget::by_signal(const Hit& hit) const {
 
 Result<void> PacelineTarget::can(Fault fault) const {
   if (by_hook(fault) || !is_signal(fault)) return HookTarget::can(fault);
-  if (!dev_.restart && fault != Fault::freeze)
+  if (!dev_.restart)
     return fail(Code::unsupported,
                 "the cluster runs with --no-restart: what has ended would stay away");
   return {};
@@ -136,22 +136,21 @@ Task<Result<void>> PacelineTarget::inject(Hit hit) {
   co_return Result<void>{};
 }
 
-Task<Result<std::string>> PacelineTarget::effective(Hit hit) {
+Task<Result<Effect>> PacelineTarget::effective(Hit hit) {
   if (!by_signal(hit)) co_return co_await HookTarget::effective(hit);
   const LocalProcess process = hit_[hit.step];
   for (const LocalProcess& one : sleeping_[hit.step])
     if (!stopped(one))
       co_return fail(Code::unavailable, fmt::format("process {} does not stand still", one.pid));
   if (hit.fault == Fault::freeze || hit.fault == Fault::zombie)
-    co_return fmt::format("process {} stands still", process.pid);
+    co_return Effect{fmt::format("process {} stands still", process.pid)};
   if (!lives(shard().disk(), process))
-    co_return fmt::format("process {} is gone{}", process.pid,
-                          hit.fault == Fault::control_freeze ? ", and the quorum stands still" : "");
-  if (hit.fault == Fault::stop) {
-    // A signal that is not pending any more has been heard.
-    if (!signal_pending(shard().disk(), process, SIGTERM))
-      co_return fmt::format("process {} has heard SIGTERM", process.pid);
-  }
+    co_return Effect{
+        fmt::format("process {} is gone{}", process.pid,
+                    hit.fault == Fault::control_freeze ? ", and the quorum stands still" : "")};
+  // A signal that is not pending any more has been heard.
+  if (hit.fault == Fault::stop && !signal_pending(shard().disk(), process, SIGTERM))
+    co_return Effect{fmt::format("process {} has heard SIGTERM", process.pid)};
   co_return fail(Code::unavailable, fmt::format("process {} still lives", process.pid));
 }
 
@@ -168,9 +167,8 @@ Task<Result<std::string>> PacelineTarget::fetch(DevFile::Service service, std::s
   net::HttpRequest request;
   request.method = "GET";
   request.target = std::move(target);
-  CO_TRY(auto answer,
-         co_await net::http_request(shard(), service.admin_host, service.admin_port,
-                                    std::move(request), shard().now() + kPatience));
+  CO_TRY(auto answer, co_await net::http_request(shard(), service.admin_host, service.admin_port,
+                                                 std::move(request), shard().now() + kPatience));
   if (answer.status != 200)
     co_return fail(Code::unavailable, fmt::format("{} answers {}", service.name, answer.status));
   co_return std::string(answer.text());

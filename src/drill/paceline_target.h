@@ -23,11 +23,12 @@ class PacelineTarget final : public HookTarget {
 
   evidence::Run::Target identity() const override;
   bool any_broker_leads() const override { return true; }
+  bool production() const override { return false; }
   Result<void> can(Fault fault) const override;
   std::string domain(Fault fault) const override;
   Task<Result<std::vector<HealAction>>> ways_to_heal(Hit hit) override;
   Task<Result<void>> inject(Hit hit) override;
-  Task<Result<std::string>> effective(Hit hit) override;
+  Task<Result<Effect>> effective(Hit hit) override;
   Task<Result<std::string>> heal(Hit hit) override;
   Task<Result<void>> whole(std::vector<int32_t> brokers) override;
   Task<StorageFigures> storage() override;

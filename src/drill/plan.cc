@@ -13,6 +13,9 @@ namespace {
 constexpr double kDefaultHold = 30;
 constexpr std::string_view kSelectors[] = {"leader-of-most", "coordinator", "controller"};
 
+constexpr std::string_view kRows[] = {"leaders",  "storage",  "capacity", "governance",
+                                      "rollback", "evidence", "business"};
+
 using Problems = std::vector<std::string>;
 
 bool is_number(std::string_view text) {
@@ -87,17 +90,15 @@ Plan::LoadSpec load_of(const Node* table, Problems& problems) {
 void check_broker(Reader& reader, const Plan::Step& step, unsigned line) {
   if (step.broker.empty() || is_number(step.broker)) return;
   if (std::ranges::find(kSelectors, step.broker) == std::end(kSelectors))
-    reader.complain(line,
-                    fmt::format("broker '{}' is neither a number nor one of leader-of-most, "
-                                "coordinator, controller",
-                                step.broker));
+    reader.complain(line, fmt::format("broker '{}' is neither a number nor one of leader-of-most, "
+                                      "coordinator, controller",
+                                      step.broker));
 }
 
 std::string broker_of(Reader& reader) {
   const Node* node = reader.any("broker");
   if (!node) return {};
-  if (node->kind == Node::Kind::integer && node->integer >= 0)
-    return std::to_string(node->integer);
+  if (node->kind == Node::Kind::integer && node->integer >= 0) return std::to_string(node->integer);
   if (node->kind != Node::Kind::text)
     reader.complain(node->line, "'broker' is to be an id or a way to choose one");
   return node->text;
@@ -142,11 +143,9 @@ void read_steps(Reader& top, Plan& plan, Problems& problems) {
   for (size_t i = 0; i < steps->items.size(); ++i) {
     plan.steps.push_back(step_of(steps->items[i], i, problems));
     if (!ids.insert(plan.steps.back().id).second)
-      top.complain(steps->items[i].line,
-                   fmt::format("has two steps '{}'", plan.steps.back().id));
+      top.complain(steps->items[i].line, fmt::format("has two steps '{}'", plan.steps.back().id));
   }
-  if (plan.steps.size() > 64)
-    top.complain(steps->line, "has more than 64 steps");
+  if (plan.steps.size() > 64) top.complain(steps->line, "has more than 64 steps");
 }
 
 Plan read(const Node& root, Problems& problems) {
@@ -170,7 +169,10 @@ Plan read(const Node& root, Problems& problems) {
     plan.guard.staleness_s = guard.number("staleness_s", plan.guard.staleness_s, 1, 86'400);
     Reader needs(top.table("requires"), "[requires]", problems);
     plan.needs.brokers = static_cast<unsigned>(needs.integer("brokers", 1, 1, 10'000));
-    plan.needs.observed = needs.flag("observed", false);
+    plan.needs.rows = needs.words("rows");
+    for (const std::string& row : plan.needs.rows)
+      if (std::ranges::find(kRows, row) == std::end(kRows))
+        needs.complain(needs.line(), fmt::format("knows no row '{}' of the scorecard", row));
   }
   if (const Node* limits = top.table("limits")) {
     for (const auto& [name, value] : limits->fields) {

@@ -38,7 +38,7 @@ struct Plan {
   };
   struct Requires {
     unsigned brokers = 1;
-    bool observed = false;  // refuse if a step's fault cannot be observed
+    std::vector<std::string> rows;  // of the scorecard, without which there is no verdict
   };
   struct Step {
     std::string id;
@@ -46,8 +46,8 @@ struct Plan {
     std::string owner;
     std::string broker;  // a number, "leader-of-most", "coordinator", "controller"; empty: none
     std::string zone;
-    std::string direction = "both";  // of a cut: both, in, out
-    double hold_s = 0;               // of a fault that is healed
+    std::string direction = "both";               // of a cut: both, in, out
+    double hold_s = 0;                            // of a fault that is healed
     std::map<std::string, std::string> settings;  // for hooks
     bool if_possible = false;                     // else a target that cannot do it is refused
   };

@@ -82,8 +82,8 @@ int spawn(const Command& command, const Pipe& out, const Pipe& err, pid_t& pid) 
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setsigdefault(&attributes, &all);
   ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                              POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::vector<std::string> argv = command.argv, environment = environment_of(command);
   const std::vector<char*> words = pointers(argv), variables = pointers(environment);
   const int error =
@@ -168,9 +168,9 @@ Ending run_program(const Command& command) {
     ::kill(-pid, SIGKILL);
     if (!ended) ::waitpid(pid, &status, 0);
     ending.timed_out = true;
-    ending.why = fmt::format(
-        "not done after {} ms",
-        std::chrono::duration_cast<std::chrono::milliseconds>(command.timeout).count());
+    ending.why =
+        fmt::format("not done after {} ms",
+                    std::chrono::duration_cast<std::chrono::milliseconds>(command.timeout).count());
     return ending;
   }
   if (WIFEXITED(status)) {

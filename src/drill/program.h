@@ -10,7 +10,7 @@ namespace paceline::drill {
 
 // A command of somebody else's: an argv, no shell.
 struct Command {
-  std::vector<std::string> argv;  // the first one is looked for in PATH
+  std::vector<std::string> argv;                        // the first one is looked for in PATH
   std::map<std::string, std::string> environment = {};  // besides our own
   env::Duration timeout = std::chrono::seconds(30);
 };

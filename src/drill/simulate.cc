@@ -11,8 +11,7 @@ namespace {
 std::string listed(const std::vector<std::string>& names) {
   constexpr size_t kNamedMax = 8;
   std::string text;
-  for (size_t i = 0; i < std::min(names.size(), kNamedMax); ++i)
-    text += (i ? ", " : "") + names[i];
+  for (size_t i = 0; i < std::min(names.size(), kNamedMax); ++i) text += (i ? ", " : "") + names[i];
   if (names.size() > kNamedMax) text += fmt::format(" and {} more", names.size() - kNamedMax);
   return text;
 }
@@ -29,11 +28,10 @@ std::vector<std::string> leaderless_without(const ClusterView& view, const std::
   std::vector<std::string> left;
   for (const auto& topic : view.topics) {
     for (const auto& partition : topic.partitions) {
-      const bool led = any_broker_leads
-                           ? anybody
-                           : std::ranges::any_of(partition.in_sync, [&](int32_t broker) {
-                               return lives(view, gone, broker);
-                             });
+      const bool led =
+          any_broker_leads ? anybody : std::ranges::any_of(partition.in_sync, [&](int32_t broker) {
+            return lives(view, gone, broker);
+          });
       if (!led) left.push_back(fmt::format("{}-{}", topic.name, partition.index));
     }
   }

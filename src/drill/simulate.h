@@ -19,7 +19,6 @@ struct Outlook {
   bool refused() const { return !why.empty(); }
 };
 
-
 // The brokers that a step takes away; empty: none. An unknown one is refused.
 Outlook simulate_step(const ClusterView& view, const Plan::Step& step,
                       const std::vector<int32_t>& brokers, bool any_broker_leads);

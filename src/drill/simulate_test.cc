@@ -12,7 +12,8 @@ using testing::IsEmpty;
 ClusterView three_brokers() {
   ClusterView view;
   view.brokers = {{1, "a", 9092, "east"}, {2, "b", 9092, "west"}, {3, "c", 9092, "west"}};
-  view.topics = {{"orders", "id-orders", false, {{0, 1, 5, {1, 2}, {1, 2}}, {1, 2, 5, {2, 1}, {2}}}}};
+  view.topics = {
+      {"orders", "id-orders", false, {{0, 1, 5, {1, 2}, {1, 2}}, {1, 2, 5, {2, 1}, {2}}}}};
   return view;
 }
 
@@ -71,8 +72,9 @@ TEST(CheckCleanup, OnlyWhatTheRunHasMade) {
   CleanUp asked = made;
   asked.topics.push_back({"orders", "id-orders"});
   asked.brokers = {2};
-  EXPECT_THAT(check_cleanup(view, asked, made),
-              ElementsAre(HasSubstr("broker 2"), HasSubstr("topic orders (id-orders) was not made")));
+  EXPECT_THAT(
+      check_cleanup(view, asked, made),
+      ElementsAre(HasSubstr("broker 2"), HasSubstr("topic orders (id-orders) was not made")));
 
   CleanUp renamed;
   renamed.topics = {{"orders", "id-drill"}};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,10 +40,16 @@ struct ClockBound {
   int rounds = 0;
 };
 
+// With one broker less, and its work on the others.
 struct Headroom {
-  std::optional<double> cpu_share;     // of the machine, as it is
-  std::optional<double> memory_share;  // likewise
-  std::string why_not;                 // where there is none
+  std::optional<double> cpu_share, memory_share;  // of what there is for brokers
+  std::string why_not;                            // where they cannot be seen
+};
+
+// How a fault was observed, and what is known of it (`added_ms` of a slow store).
+struct Effect {
+  std::string how;
+  std::map<std::string, evidence::Figure> figures = {};
 };
 
 // The cluster under the drill, whatever it is. Of one shard.
@@ -52,6 +59,8 @@ class Target {
 
   // `target` of run.json, but for brokers and sabotage.
   virtual evidence::Run::Target identity() const = 0;
+  // Whether topics of somebody's may be there that a drill has to leave alone unless it is told.
+  virtual bool production() const = 0;
   // Brokers own no data, so that whoever lives can lead.
   virtual bool any_broker_leads() const = 0;
   // unsupported: it cannot do this, with the reason.
@@ -64,8 +73,8 @@ class Target {
   // What has to be registered with a watchdog before inject().
   virtual Task<Result<std::vector<HealAction>>> ways_to_heal(Hit hit) = 0;
   virtual Task<Result<void>> inject(Hit hit) = 0;
-  // How it was observed; unavailable: not yet, with what was seen instead.
-  virtual Task<Result<std::string>> effective(Hit hit) = 0;
+  // unavailable: not yet, with what was seen instead.
+  virtual Task<Result<Effect>> effective(Hit hit) = 0;
   // Says how. Also after an inject() that has failed, and more than once.
   virtual Task<Result<std::string>> heal(Hit hit) = 0;
   // All brokers that were there before are there again and answer; unavailable: who is not.

@@ -50,9 +50,8 @@ Node node_of(const toml::node& from) {
     case toml::node_type::table:
       node.kind = Node::Kind::table;
       for (const auto& [key, value] : *from.as_table())
-        node.fields.emplace_back(std::string(key.str()), node_of(value));
-      std::ranges::stable_sort(node.fields, {},
-                               [](const auto& field) { return field.second.line; });
+        node.fields.push_back({std::string(key.str()), node_of(value)});
+      std::ranges::stable_sort(node.fields, {}, [](const Field& one) { return one.value.line; });
       break;
     case toml::node_type::date:
       node.kind = Node::Kind::text;
@@ -85,8 +84,9 @@ Result<Node> parse_toml(std::string_view text) {
     return fail(Code::invalid_argument, fmt::format("longer than {} bytes", kTextBytesMax));
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed)
-    return fail(Code::invalid_argument, fmt::format("line {}: {}", parsed.error().source().begin.line,
-                                                    parsed.error().description()));
+    return fail(Code::invalid_argument,
+                fmt::format("line {}: {}", parsed.error().source().begin.line,
+                            parsed.error().description()));
   return node_of(parsed.table());
 }
 

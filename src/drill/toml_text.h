@@ -10,6 +10,7 @@
 namespace paceline::drill {
 
 // A TOML document as a tree that knows its lines. Dates and times are text.
+struct Field;
 struct Node {
   enum class Kind { none, text, integer, real, flag, list, table };
   Kind kind = Kind::none;
@@ -18,10 +19,15 @@ struct Node {
   int64_t integer = 0;
   double real = 0;
   bool flag = false;
-  std::vector<Node> items;                           // of a list
-  std::vector<std::pair<std::string, Node>> fields;  // of a table, as written
+  std::vector<Node> items;    // of a list
+  std::vector<Field> fields;  // of a table, as written
 
   const Node* find(std::string_view name) const;
+};
+
+struct Field {
+  std::string name;
+  Node value;
 };
 
 // invalid_argument: one sentence with the line.

@@ -108,7 +108,7 @@ Task<Result<void>> Watchdog::guard(HealAction action) {
   co_return Result<void>{};
 }
 
-void Watchdog::release(const std::string& name) {
+void Watchdog::release(std::string name) {
   (void)state_->say("release " + name);
 }
 

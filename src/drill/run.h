@@ -1,0 +1,24 @@
+#pragma once
+
+#include "drill/course.h"
+#include "drill/hooks.h"
+
+namespace paceline::drill {
+
+// All phases of a run that has a target, a watchdog, a keeper and a load to start; on return its
+// evidence is whole. The judge is not asked.
+Task<void> run_phases(Course& course);
+
+// What of run.json is known before anything is looked at.
+evidence::Run run_of(const Plan& plan, const std::string& plan_text, const RunOptions& options,
+                     const std::string& run_id);
+
+// A plan by its name or its path, with what the options change in it. invalid_argument: all that is
+// wrong, one sentence a line.
+Result<std::pair<Plan, std::string>> load_plan(env::Disk& disk, const RunOptions& options);
+
+// The cluster that the options mean.
+Task<Result<std::unique_ptr<Target>>> open_target(env::Shard& shard, const RunOptions& options,
+                                                  HookLog log);
+
+}  // namespace paceline::drill

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "probe/stage.h"
+
+namespace paceline::probe {
+
+// Reads all topics of the load from their start to their end as of now, for the ledger. An error:
+// not to the end, and how far.
+Task<Result<void>> read_all_back(Stage& stage, env::Instant deadline);
+
+}  // namespace paceline::probe
