@@ -31,6 +31,11 @@ class KafkaTarget(KafkaCluster, Target):
         with open(os.path.join(self.folder, "log4j2.properties"), "w", encoding="ascii") as file:
             file.write(LOGGING)
 
+    @staticmethod
+    def prepare():
+        """The jars, if they are not here yet."""
+        kafka_jars.broker(), kafka_jars.logging()
+
     def command(self, number):
         return [*self.hosts[number][1], *kafka_jars.java(f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties", "kafka.Kafka",
                                                          self.properties(number), beside=(kafka_jars.logging(),))]
