@@ -53,9 +53,6 @@ class HookTarget : public Target {
   bool by_hook(Fault fault) const;
   env::Shard& shard() { return shard_; }
   Kafka& kafka() { return kafka_; }
-  const std::string& bootstrap() const { return bootstrap_; }
-  const Hooks* hooks() const { return hooks_.get(); }
-  const std::function<void(evidence::Event)>& tell() const { return tell_; }
 
  private:
   static Placeholders words_of(const Hit& hit);

@@ -34,7 +34,7 @@ struct World {
 
 class FakeTarget final : public Target {
  public:
-  FakeTarget(env::Shard& shard, World& world) : shard_(shard), world_(world) {}
+  explicit FakeTarget(World& world) : world_(world) {}
   evidence::Run::Target identity() const override {
     evidence::Run::Target target;
     target.profile = "generic";
@@ -118,7 +118,6 @@ class FakeTarget final : public Target {
   }
 
  private:
-  env::Shard& shard_;
   World& world_;
 };
 
@@ -194,7 +193,7 @@ class PhasesTest : public testing::Test {
     ASSERT_TRUE(plan) << plan.error().front();
     shards_.run(0, body(&shards_.shard(0), this, *plan));
     std::ifstream in(folder() + "/timeline.ndjson");
-    timeline_ = evidence::parse_timeline({std::istreambuf_iterator<char>(in), {}});
+    timeline_ = evidence::parse_timeline(std::string{std::istreambuf_iterator<char>(in), {}});
     std::ifstream described(folder() + "/run.json");
     run_ = *evidence::parse_run(std::string{std::istreambuf_iterator<char>(described), {}});
   }
@@ -204,7 +203,7 @@ class PhasesTest : public testing::Test {
     options.interrupted = test->world_.interrupted;
     Course course(*shard, options, plan);
     World* world = &test->world_;
-    course.target = std::make_unique<FakeTarget>(*shard, *world);
+    course.target = std::make_unique<FakeTarget>(*world);
     course.watchdog = std::make_unique<FakeWatchdog>(*world);
     course.progress = std::make_unique<Progress>(*shard, Progress::Kind::quiet);
     course.patience = milliseconds(300);
