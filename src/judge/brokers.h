@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "judge/dossier.h"
+
+namespace paceline::judge {
+
+// Who is there in the end, as against before the first fault.
+struct BrokersAfter {
+  bool known = false;  // there is evidence of it
+  std::vector<std::string> missing;
+  std::optional<double> leaderless;
+  std::vector<std::string> events;
+};
+BrokersAfter brokers_after(const Dossier& dossier);
+
+// Its fault has to be taken back, and nobody saw that it was.
+bool stays_faulty(const Dossier& dossier, const StepView& step);
+
+// The names in the JSON object `leaders` of a metadata.snapshot.
+std::vector<std::string> brokers_of(std::string_view leaders);
+
+}  // namespace paceline::judge

@@ -1,0 +1,50 @@
+#include "judge/clock.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace paceline::judge {
+namespace {
+
+constexpr size_t kContradictionsMax = 50;
+
+}  // namespace
+
+Clock judge_clocks(const Dossier& dossier, const std::vector<Edge>& edges) {
+  Clock clock;
+  std::map<std::string, ClockRow> sources;
+  for (const evidence::Event* event : dossier.all("clock.measured")) {
+    const std::string of(event->word("of"));
+    const auto err = event->number("err_ns");
+    if (of.empty() || !err) continue;
+    ClockRow& row = sources[of];
+    row.source = of;
+    row.offset_ms = event->number("offset_ns").value_or(0) / 1e6;
+    row.err_ms = std::max(row.err_ms, *err / 1e6);
+  }
+  for (const auto& [of, row] : sources) clock.sources.push_back(row);
+  // An event may be known worse than its source was measured.
+  for (const ClockRow& row : clock.sources)
+    clock.bound_ms = std::max(clock.bound_ms.value_or(0), row.err_ms);
+  for (const evidence::Event& event : dossier.events)
+    if (event.clock_err_ns)
+      clock.bound_ms =
+          std::max(clock.bound_ms.value_or(0), static_cast<double>(*event.clock_err_ns) / 1e6);
+  for (const Edge& edge : edges) {
+    if (by_clock(*edge.cause, *edge.effect) != Relation::after) continue;
+    if (clock.contradictions.size() == kContradictionsMax) break;
+    // What a broker tells in a row may have happened earlier than it is told.
+    if (edge.cause->source == edge.effect->source && edge.cause->source.starts_with("paceline:"))
+      continue;
+    clock.contradictions.push_back(
+        {{edge.cause->event_id, edge.effect->event_id},
+         fmt::format("{}, but {} stands {:.3f} ms after {}", edge.why, edge.cause->event_id,
+                     static_cast<double>(edge.cause->t_mono_ns - edge.effect->t_mono_ns) / 1e6,
+                     edge.effect->event_id)});
+  }
+  return clock;
+}
+
+}  // namespace paceline::judge

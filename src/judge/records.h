@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "judge/dossier.h"
+
+namespace paceline::judge {
+
+// What the ledger says of one record, from all its rows.
+struct Record {
+  enum class Outcome : uint8_t { unknown, acked, failed };
+  uint16_t client = 0;
+  uint64_t seq = 0;
+  Outcome outcome = Outcome::unknown;
+  bool told = false;  // its outcome, even if that is unknown
+  bool sent = false;
+  bool damaged = false;
+  int64_t intended_ns = 0, sent_ns = 0, told_ns = 0;
+  int32_t broker = -1, epoch = -1, error = 0;
+  int64_t offset = -1;
+  int64_t amount = 0;
+  uint32_t reads = 0;         // by consumers
+  uint32_t read_back = 0;     // at different offsets
+  int64_t read_back_at = -1;  // the first of them
+
+  bool acked() const { return outcome == Outcome::acked; }
+};
+
+// A row of a reader.
+struct Read {
+  uint16_t client = 0;
+  uint16_t reader = 0;
+  uint64_t seq = 0;
+  int64_t offset = -1;
+  int32_t epoch = -1;
+  int64_t at_ns = 0;
+};
+
+// What one client sent to one partition, by seq.
+struct Stream {
+  uint16_t client = 0;
+  std::vector<Record> records;
+  std::vector<const Record*> by_ack;  // the acknowledged ones in the order of time
+};
+
+struct PartitionLog {
+  uint16_t topic = 0;
+  int32_t partition = 0;
+  std::map<uint16_t, Stream> streams;  // by client
+  std::vector<Read> reads;             // by consumers, in the order of time
+  std::vector<Read> read_back;         // by offset
+  int64_t read_back_end = -1;          // the highest offset of them
+};
+
+using LogKey = std::pair<uint16_t, int32_t>;  // topic, partition
+using Logs = std::map<LogKey, PartitionLog>;
+
+// Rows of clients or topics that run.json does not name are left out: `strangers` counts them.
+Logs logs_of(const Dossier& dossier, uint64_t& strangers);
+
+}  // namespace paceline::judge

@@ -1,0 +1,156 @@
+#include "judge/recovery.h"
+
+#include <algorithm>
+#include <map>
+
+namespace paceline::judge {
+namespace {
+
+using evidence::Event;
+
+// What one object store charges: the defaults of docs/prices.properties.
+constexpr const char* kPrices = "docs/prices.properties";
+constexpr double kUsdPerPut = 0.005 / 1000;
+constexpr double kUsdPerGet = 0.0004 / 1000;
+constexpr double kUsdPerList = 0.005 / 1000;
+
+// A tail grows between when it is measured and when it ends.
+constexpr double kTailSlack = 1.2;
+// Groups of a log are padded to blocks; below it no ratio says anything.
+constexpr int64_t kTailLeast = 1 << 20;
+
+void add(std::optional<int64_t>& sum, std::optional<int64_t> more) {
+  if (more) sum = sum.value_or(0) + *more;
+}
+
+// Of a fault's lane, not of brokers that restarted for other reasons.
+bool of_a_fault(const Dossier& dossier, const Event& event) {
+  const auto broker = broker_of_lane(event.lane.empty() ? event.cause_id : event.lane);
+  for (const StepView& step : dossier.steps)
+    if (step.effective && event.t_mono_ns >= step.effective->t_mono_ns - 1'000'000'000 &&
+        (!broker || step.about(*broker)))
+      return true;
+  return false;
+}
+
+std::optional<int64_t> growth(const Event* before, const Event* after, const char* name) {
+  if (!before || !after) return std::nullopt;
+  const auto from = before->integer(name);
+  const auto to = after->integer(name);
+  return from && to ? std::optional(*to - *from) : std::nullopt;
+}
+
+const Event* snapshot(const Dossier& dossier, std::string_view when) {
+  const Event* found = nullptr;
+  for (const Event* event : dossier.all("storage.snapshot"))
+    if (event->word("when") == when && (!found || when == "after")) found = event;
+  return found;
+}
+
+class RecoveryWork {
+ public:
+  explicit RecoveryWork(const Dossier& dossier)
+      : dossier_(dossier),
+        before_(snapshot(dossier, "before")),
+        after_(snapshot(dossier, "after")) {}
+
+  Recovery all() {
+    tails();
+    for (const Event* event : dossier_.all("lane.recovered")) recovered(*event);
+    for (const char* type : {"lane.uploaded", "move.adopted"})
+      for (const Event* event : dossier_.all(type)) written(*event);
+    replicas();
+    if (after_) {
+      work_.orphans = after_->integer("orphans");
+      work_.events.push_back(after_->event_id);
+    }
+    if (!work_.requests_list) work_.requests_list = growth(before_, after_, "requests_list");
+    price();
+    return work_;
+  }
+
+ private:
+  // What of each lane was in no object yet when it was sealed; else what the target told before.
+  void tails() {
+    for (const Event* event : dossier_.all("lane.sealed")) {
+      if (!of_a_fault(dossier_, *event)) continue;
+      const auto end = event->integer("end_position");
+      const auto uploaded = event->integer("uploaded_position");
+      if (end && uploaded && *end >= *uploaded)
+        tail_of_[event->lane] = std::max(tail_of_[event->lane], *end - *uploaded);
+    }
+    for (const auto& [lane, tail] : tail_of_) add(work_.unuploaded_bytes, tail);
+    if (!work_.unuploaded_bytes && before_)
+      work_.unuploaded_bytes = before_->integer("unuploaded_bytes");
+  }
+
+  void recovered(const Event& event) {
+    if (!of_a_fault(dossier_, event)) return;
+    const auto bytes = event.integer("bytes");
+    const auto log = event.integer("log_bytes");
+    add(work_.bytes_read, bytes);
+    add(work_.log_bytes_read, log ? log : bytes);
+    add(work_.requests_get, event.integer("requests"));
+    work_.events.push_back(event.event_id);
+    const auto tail = tail_of_.find(event.lane);
+    const auto known =
+        tail != tail_of_.end() ? std::optional(tail->second) : work_.unuploaded_bytes;
+    if (bytes && known) beyond(log.value_or(*bytes), *known);
+  }
+
+  void written(const Event& event) {
+    const bool move = event.type == "move.adopted";
+    if (!move && !of_a_fault(dossier_, event)) return;
+    const auto bytes = event.integer("bytes");
+    add(work_.bytes_written, bytes);
+    add(work_.requests_put, event.integer("requests"));
+    work_.events.push_back(event.event_id);
+    // A move gives its tail along, and nothing that is in objects already.
+    if (move) add(work_.historical_bytes_copied, 0);
+    const auto tail = tail_of_.find(event.lane);
+    if (bytes && tail != tail_of_.end()) beyond(*bytes, tail->second);
+  }
+
+  void beyond(int64_t bytes, int64_t tail) {
+    const double allowed = static_cast<double>(std::max(tail, kTailLeast)) * kTailSlack;
+    const double more = static_cast<double>(bytes) - allowed;
+    add(work_.historical_bytes_copied, more > 0 ? static_cast<int64_t>(more) : 0);
+  }
+
+  // Elsewhere: logs grew by more than what was produced.
+  void replicas() {
+    const auto grown = growth(before_, after_, "log_bytes");
+    const auto produced = growth(before_, after_, "produced_bytes");
+    if (grown && produced) beyond(*grown, *produced);
+  }
+
+  void price() {
+    work_.prices = kPrices;
+    if (!work_.requests_get && !work_.requests_put && !work_.requests_list) return;
+    work_.usd = static_cast<double>(work_.requests_get.value_or(0)) * kUsdPerGet +
+                static_cast<double>(work_.requests_put.value_or(0)) * kUsdPerPut +
+                static_cast<double>(work_.requests_list.value_or(0)) * kUsdPerList;
+  }
+
+  const Dossier& dossier_;
+  const Event* before_;
+  const Event* after_;
+  std::map<std::string, int64_t> tail_of_;  // bytes, by lane
+  Recovery work_;
+};
+
+}  // namespace
+
+Recovery judge_recovery(const Dossier& dossier, const std::vector<PartitionRow>& partitions) {
+  Recovery work = RecoveryWork(dossier).all();
+  for (const PartitionRow& row : partitions) {
+    const Milestone& first = row.milestones[8];
+    const Milestone& tail = row.milestones[13];
+    if (first.known() && tail.known())
+      work.left_over_ms =
+          std::max(work.left_over_ms.value_or(0), std::max(0.0, *tail.ms - *first.ms));
+  }
+  return work;
+}
+
+}  // namespace paceline::judge

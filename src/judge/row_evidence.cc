@@ -1,0 +1,85 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "judge/scorecard.h"
+
+namespace paceline::judge {
+namespace {
+
+struct Seen {
+  uint64_t known = 0, hidden = 0, never = 0;  // kinds of milestones
+  std::string which;
+};
+
+// A kind is known if each partition that was concerned has it; hidden if nobody can observe it.
+Seen milestones_seen(const Report& report) {
+  Seen seen;
+  for (size_t kind = 0; kind < kMilestones; ++kind) {
+    bool hidden = false, never = false, any = false;
+    for (const PartitionRow& partition : report.partitions) {
+      if (!partition.concerned) continue;
+      any = true;
+      hidden |= partition.milestones[kind].state == Milestone::State::not_observable;
+      never |= partition.milestones[kind].state == Milestone::State::never;
+    }
+    if (!any) continue;
+    if (!hidden && !never) {
+      ++seen.known;
+      continue;
+    }
+    (never ? seen.never : seen.hidden) += 1;
+    seen.which += fmt::format("{}t{}", seen.which.empty() ? "" : ", ", kind);
+  }
+  return seen;
+}
+
+Figure milestones(const Score& score) {
+  const Seen seen = milestones_seen(score.report);
+  const uint64_t all = seen.known + seen.hidden + seen.never;
+  std::optional<double> missing;
+  if (all > 0) missing = static_cast<double>(seen.hidden + seen.never);
+  Figure figure = score.limits.judge("milestones_missing", missing, all);
+  // Of a cluster that is seen from outside, what it cannot tell is a known limit of the evidence:
+  // it is never green, and says nothing against the cluster.
+  if (score.dossier.run.target.external_only && seen.hidden > 0 && seen.never <= 2 && missing)
+    figure.state = State::amber;
+  if (!seen.which.empty()) figure.name += fmt::format(" ({})", seen.which);
+  return figure;
+}
+
+}  // namespace
+
+Row evidence_row(const Score& score) {
+  const Report& report = score.report;
+  Row row;
+  row.id = "evidence";
+  row.question = "Is the evidence complete?";
+  row.figures.push_back(milestones(score));
+  row.figures.push_back(
+      score.limits.judge("clock_ms", report.clock.bound_ms, report.clock.sources.size()));
+  row.figures.push_back(score.limits.judge(
+      "contradictions", static_cast<double>(report.clock.contradictions.size())));
+  for (const Contradiction& one : report.clock.contradictions)
+    row.figures.back().events.insert(row.figures.back().events.end(), one.events.begin(),
+                                     one.events.end());
+  double missing = 0;
+  for (const auto& [source, count] : report.evidence.holes) missing += static_cast<double>(count);
+  row.figures.push_back(score.limits.judge("holes", missing, score.dossier.events.size()));
+  row.figures.push_back(
+      score.limits.judge("damage",
+                         static_cast<double>(report.evidence.damaged_lines +
+                                             report.evidence.damaged_rows + report.evidence.cut),
+                         score.dossier.ledger.rows.size() + score.dossier.events.size()));
+  const std::string& told = score.dossier.run.plan.sha256;
+  const std::string& found = score.dossier.plan_sha256;
+  row.figures.push_back(score.limits.judge(
+      "plan_differs",
+      told.empty() || found.empty() ? std::nullopt : std::optional(told == found ? 0.0 : 1.0)));
+  row.figures.back().required = false;
+  settle(row);
+  return row;
+}
+
+}  // namespace paceline::judge

@@ -1,0 +1,126 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "judge/brokers.h"
+#include "judge/groups.h"
+#include "judge/scorecard.h"
+
+namespace paceline::judge {
+namespace {
+
+// Held against the p99's limit: the p99, or the max of too few samples.
+Figure gap_figure(const Limits& limits, const char* name, const Quantiles& gap) {
+  Figure figure = limits.judge(name, gap.worst(), gap.samples);
+  figure.name += gap.p99 ? ", p99" : ", max";
+  return figure;
+}
+
+Figure optional(Figure figure) {
+  figure.required = false;
+  return figure;
+}
+
+std::optional<double> number(std::optional<uint64_t> count) {
+  return count ? std::optional(static_cast<double>(*count)) : std::nullopt;
+}
+
+Figure counted(const Limits& limits, const char* name, std::optional<uint64_t> count,
+               uint64_t samples) {
+  return limits.judge(name, number(count), samples);
+}
+
+void add_gaps(const Score& score, Row& row) {
+  const Report& report = score.report;
+  bool planned = false, unplanned = false;
+  for (const StepRow& step : report.steps)
+    (step.planned ? planned : unplanned) |= step.test != "N7";
+  if (planned)
+    row.figures.push_back(gap_figure(score.limits, "gap_planned_ms", report.gap_planned));
+  if (unplanned) {
+    row.figures.push_back(gap_figure(score.limits, "gap_unplanned_ms", report.gap_unplanned));
+    row.figures.push_back(
+        score.limits.judge("gap_max_ms", report.gap_unplanned.max, report.gap_unplanned.samples));
+  }
+  if (!planned && !unplanned) {
+    Figure none;
+    none.name = "a fault that took effect";
+    row.figures.push_back(none);
+  }
+  row.figures.push_back(
+      optional(score.limits.judge("wait_elsewhere_ms", report.wait_elsewhere_ms)));
+}
+
+void add_records(const Score& score, Row& row) {
+  const Counts& counts = score.report.counts;
+  const Limits& limits = score.limits;
+  const auto sent = [&](uint64_t count) {
+    return counts.sent > 0 ? std::optional(count) : std::nullopt;
+  };
+  row.figures.push_back(counted(limits, "errors", sent(counts.errors), counts.sent));
+  row.figures.push_back(counted(limits, "lost", counts.lost, counts.acked));
+  const bool read_back = counts.lost.has_value();
+  const auto if_read = [&](uint64_t count) { return read_back ? sent(count) : std::nullopt; };
+  row.figures.push_back(counted(limits, "duplicated", if_read(counts.duplicated), counts.acked));
+  row.figures.push_back(counted(limits, "reordered", if_read(counts.reordered), counts.acked));
+  row.figures.push_back(counted(limits, "damaged", if_read(counts.damaged), counts.acked));
+  row.figures.push_back(optional(counted(limits, "never_read", counts.never_read, counts.acked)));
+  row.figures.push_back(
+      counted(limits, "anomalies", if_read(score.report.anomalies.size()), counts.acked));
+}
+
+void add_groups(const Score& score, Row& row) {
+  const GroupLosses losses = group_losses(score.dossier);
+  if (!losses.any) return;
+  Figure rebalances =
+      score.limits.judge("rebalances", static_cast<double>(losses.rebalances_max), losses.groups);
+  rebalances.events = losses.events;
+  row.figures.push_back(std::move(rebalances));
+  row.figures.push_back(
+      score.limits.judge("groups_lost", static_cast<double>(losses.lost.size()), losses.groups));
+}
+
+void add_cluster(const Score& score, Row& row) {
+  const BrokersAfter brokers = brokers_after(score.dossier);
+  Figure missing = score.limits.judge(
+      "brokers_missing",
+      brokers.known ? std::optional(static_cast<double>(brokers.missing.size())) : std::nullopt);
+  missing.events = brokers.events;
+  row.figures.push_back(std::move(missing));
+  row.figures.push_back(optional(score.limits.judge("leaderless", brokers.leaderless)));
+  uint64_t unsettled = 0, told = 0;
+  for (const PartitionRow& partition : score.report.partitions) {
+    unsettled += partition.milestones[11].state == Milestone::State::never;
+    told += partition.milestones[11].known();
+  }
+  if (unsettled + told > 0)
+    row.figures.push_back(
+        score.limits.judge("unsettled", static_cast<double>(unsettled), unsettled + told));
+}
+
+}  // namespace
+
+Row leaders_row(const Score& score) {
+  Row row;
+  row.id = "leaders";
+  row.question = "Did leaders move with no hidden client cost?";
+  add_gaps(score, row);
+  add_records(score, row);
+  add_groups(score, row);
+  add_cluster(score, row);
+  for (const evidence::Event* event : score.dossier.all("guard.tripped")) {
+    Figure guard;
+    guard.name = fmt::format("guard {}", event->word("rule"));
+    guard.value = event->number("measured");
+    guard.green = "not tripped";
+    guard.state = State::red;
+    guard.events = {event->event_id};
+    row.figures.push_back(std::move(guard));
+  }
+  settle(row);
+  return row;
+}
+
+}  // namespace paceline::judge

@@ -1,0 +1,62 @@
+#include "judge/scorecard.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace paceline::judge {
+namespace {
+
+constexpr std::string_view kRequired[] = {"leaders", "storage", "rollback", "evidence", "business"};
+
+Row without_evidence(const char* id, const char* question, const char* why) {
+  Row row;
+  row.id = id;
+  row.question = question;
+  row.why = why;
+  return row;
+}
+
+}  // namespace
+
+bool is_required(const evidence::Run& run, const std::string& row) {
+  const auto& set = run.plan.requires_rows;
+  if (!set.empty()) return std::ranges::find(set, row) != set.end();
+  return std::ranges::find(kRequired, row) != std::end(kRequired);
+}
+
+void settle(Row& row) {
+  row.state = State::green;
+  const Figure* worst = nullptr;
+  bool any = false;
+  for (const Figure& figure : row.figures) {
+    if (figure.state == State::grey && !figure.required) continue;
+    any = true;
+    if (!worst || worse(figure.state, row.state) != row.state) worst = &figure;
+    row.state = worse(row.state, figure.state);
+  }
+  if (!any) row.state = State::grey;
+  if (!worst || row.state == State::green) {
+    if (row.why.empty()) row.why = any ? "all within their limits" : "no evidence";
+  } else if (row.state == State::grey) {
+    row.why = fmt::format("no evidence: {}", worst->name);
+  } else {
+    row.why = fmt::format("{}: {}", worst->name,
+                          worst->value ? in_words(*worst->value, worst->unit) : "none");
+    if (!worst->green.empty()) row.why += fmt::format(" (green: {})", worst->green);
+  }
+}
+
+std::vector<Row> scorecard(const Score& score) {
+  return {leaders_row(score),
+          storage_row(score),
+          without_evidence("capacity", "Did added capacity help soon?",
+                           "no broker was added under load in this run"),
+          without_evidence("governance", "Did governance hold?",
+                           "no matrix of rights was tried in this run"),
+          rollback_row(score),
+          evidence_row(score),
+          business_row(score)};
+}
+
+}  // namespace paceline::judge

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "judge/limits.h"
+#include "judge/model.h"
+#include "judge/records.h"
+
+namespace paceline::judge {
+
+// What the rows are made of besides the report so far.
+struct Score {
+  const Dossier& dossier;
+  const Logs& logs;
+  const Report& report;
+  const Limits& limits;
+};
+
+// `leaders`, `storage`, `capacity`, `governance`, `rollback`, `evidence`, `business`, in this
+// order.
+std::vector<Row> scorecard(const Score& score);
+
+// Does the verdict need this row?
+bool is_required(const evidence::Run& run, const std::string& row);
+
+// The worst of the figures: red before all, then grey where evidence is required.
+void settle(Row& row);
+
+Row leaders_row(const Score& score);
+Row storage_row(const Score& score);
+Row rollback_row(const Score& score);
+Row evidence_row(const Score& score);
+Row business_row(const Score& score);
+
+}  // namespace paceline::judge

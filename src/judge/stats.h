@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "judge/model.h"
+
+namespace paceline::judge {
+
+// Below this many samples nobody can say what the worst of a hundred is.
+inline constexpr uint64_t kSamplesForP99 = 299;
+
+// The smallest sample that `share` of all are not above. REQUIRES: sorted, not empty.
+double nearest_rank(const std::vector<double>& sorted, double share);
+
+Quantiles quantiles_of(std::vector<double> samples);
+
+}  // namespace paceline::judge
