@@ -16,8 +16,8 @@ import netns_hooks
 LOG_ERROR_NS = 1_000_000
 LINE = re.compile(r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) \w+ (?P<said>.*)")
 GONE = (re.compile(r"Fencing broker (?P<broker>\d+)\b.*session has timed out"),
-        re.compile(r"The request from broker (?P<broker>\d+) to (?:unfence|shut down) "),
-        re.compile(r"Broker (?P<broker>\d+) .*controlled shutdown"))
+        re.compile(r"The request from broker (?P<broker>\d+) to shut ?down"),
+        re.compile(r"Unfenced broker (?P<broker>\d+) has requested and been granted a controlled shutdown"))
 MOVED = re.compile(r"partition change for (?P<topic>\S+)-(?P<partition>\d+) with topic ID \S+: .*leader: (?P<old>-?\d+) -> (?P<new>-?\d+)"
                    r".*leaderEpoch: \d+ -> (?P<epoch>\d+)")
 LEADS = re.compile(r"Leader (?P<topic>\S+)-(?P<partition>\d+) with topic id .* starts at leader epoch (?P<epoch>\d+)")

@@ -16,6 +16,8 @@ appender.out.layout.type = PatternLayout
 appender.out.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS}{UTC}Z %p %m (%c)%n
 rootLogger.level = INFO
 rootLogger.appenderRef.out.ref = out
+logger.leaders.name = org.apache.kafka.controller.ReplicationControlManager
+logger.leaders.level = DEBUG
 """
 
 
