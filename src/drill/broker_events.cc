@@ -1,7 +1,5 @@
 #include "drill/broker_events.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
 
 namespace paceline::drill {
@@ -91,12 +89,12 @@ std::optional<evidence::Event> adopt_broker_event(
   uint64_t& last = seen[event->source];
   if (event->source_seq <= last) return std::nullopt;
   last = event->source_seq;
-  const auto broker = broker_of(event->source);
-  event->source = fmt::format("paceline:{}", event->source);
-  event->event_id = fmt::format("{}-{}", event->source, event->source_seq);
+  constexpr std::string_view kPrefix = "paceline:";
+  std::string_view lane = event->source;
+  if (lane.starts_with(kPrefix)) lane.remove_prefix(kPrefix.size());
+  const auto broker = broker_of(lane);
   event->run_id.clear();
   event->clock_err_ns = broker ? clock_err_ns(*broker) : std::nullopt;
-  event->figures["own_t_mono_ns"] = event->t_mono_ns;
   return std::move(*event);
 }
 

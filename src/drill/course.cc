@@ -11,6 +11,9 @@ namespace {
 constexpr env::Duration kLook = std::chrono::milliseconds(50);
 constexpr env::Duration kShareOf = std::chrono::seconds(10);  // what errors_share_10s looks at
 
+// What a record takes besides its value: without lingering each is a batch of its own.
+constexpr int64_t kFraming = 80;
+
 double seconds_of(env::Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -90,6 +93,10 @@ void Course::note_storage(std::string_view when, const StorageFigures& figures) 
   set("replicas_out_of_sync", figures.replicas_out_of_sync);
   set("reassigning", figures.reassigning);
   set("log_bytes", figures.log_bytes);
+  if (figures.log_bytes && load)
+    snapshot.figures["produced_bytes"] = static_cast<int64_t>(load->glance().acked) *
+                                         (static_cast<int64_t>(plan.load.value_bytes) + kFraming) *
+                                         replicas;
   add(std::move(snapshot));
 }
 
@@ -107,12 +114,14 @@ Phase::Phase(Course& course, std::string_view phase, std::string_view name, std:
              env::Duration lasts)
     : course_(course), phase_(phase), name_(name), step_(std::move(step)) {
   course.add(about("phase.began"));
+  course.keeper->write_soon();
   course.progress->phase(fmt::format("{} {}{}", phase_, name_, step_.empty() ? "" : " of " + step_),
                          lasts);
 }
 
 Phase::~Phase() {
   course_.add(about("phase.ended"));
+  course_.keeper->write_soon();
 }
 
 evidence::Event Phase::about(std::string_view type) const {

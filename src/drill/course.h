@@ -41,6 +41,9 @@ struct Course {
   std::unique_ptr<Progress> progress;
   StartLoad start_load;
   env::Duration patience = std::chrono::seconds(60);  // with what has to become whole again
+  env::Duration warm = std::chrono::seconds(3);       // of a load that has begun
+  env::Duration canary = std::chrono::seconds(3);     // after its move
+  env::Duration after_heal = std::chrono::seconds(10);
 
   std::unique_ptr<Saboteur> saboteur;
   std::unique_ptr<probe::Load> load;
@@ -51,6 +54,7 @@ struct Course {
   std::vector<int32_t> brokers;               // who was there
   std::vector<std::string> events_of_canary;  // types that were seen while it moved
   std::optional<double> clock_bound_ms;
+  int64_t replicas = 1;         // of the load's topics
   env::Instant tolerant_until;  // errors until then are what we came for
   Halt halt = Halt::none;
   std::string reason;

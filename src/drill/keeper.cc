@@ -126,6 +126,14 @@ Task<Result<void>> Keeper::flush() {
   co_return co_await write_all(state_);
 }
 
+void Keeper::write_soon() {
+  if (!state_->folder.empty()) state_->shard.spawn(write_once(state_));
+}
+
+Task<void> Keeper::write_once(std::shared_ptr<State> state) {
+  (void)co_await write_all(std::move(state));
+}
+
 Task<void> Keeper::write_on(std::shared_ptr<State> state) {
   while (!state->ended) {
     (void)co_await write_all(state);

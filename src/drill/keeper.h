@@ -32,6 +32,8 @@ class Keeper {
   void describe(evidence::Run run);
   // All of it is written, but not synced. An error stays.
   Task<Result<void>> flush();
+  // The same, and nobody waits for it.
+  void write_soon();
   // Why evidence is lost; empty: none is.
   const std::string& failure() const;
 
@@ -46,6 +48,7 @@ class Keeper {
   struct State;
   explicit Keeper(std::shared_ptr<State> state) : state_(std::move(state)) {}
   static Task<void> write_on(std::shared_ptr<State> state);
+  static Task<void> write_once(std::shared_ptr<State> state);
   static Task<Result<void>> write_all(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };

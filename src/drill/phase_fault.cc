@@ -13,7 +13,6 @@ constexpr env::Duration kEffectiveWithin = std::chrono::seconds(10);
 constexpr env::Duration kLookForFault = std::chrono::milliseconds(1);
 constexpr env::Duration kLookForOthers = std::chrono::milliseconds(100);
 constexpr env::Duration kStorageEach = std::chrono::seconds(5);
-constexpr env::Duration kAfterHeal = std::chrono::seconds(10);
 constexpr int64_t kRulesAt[] = {30, 60, 120};
 
 env::Duration seconds(double count) {
@@ -262,7 +261,8 @@ Task<void> fault_phases(Course& course, Hit hit, const Plan::Step& step) {
   if (course.stopped()) co_return;
   // What wakes up is looked at for a while; the rest has been.
   const double observed = look.needs_heal ? std::max(course.plan.observe_s - step.hold_s, 0.0) : 0;
-  co_await run.observe(std::max(seconds(observed), look.needs_heal ? kAfterHeal : kAfterHeal / 4));
+  co_await run.observe(
+      std::max(seconds(observed), look.needs_heal ? course.after_heal : course.after_heal / 4));
   if (!course.stopped()) co_await roll_back(course);
 }
 

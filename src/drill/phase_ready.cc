@@ -11,8 +11,6 @@ namespace paceline::drill {
 namespace {
 
 constexpr env::Duration kLedWithin = std::chrono::seconds(20);
-constexpr env::Duration kWarm = std::chrono::seconds(3);
-constexpr env::Duration kCanary = std::chrono::seconds(3);
 constexpr env::Duration kPause = std::chrono::milliseconds(100);
 constexpr int64_t kUnuploadedBytesMax = 256ll << 20;  // of a broker
 constexpr double kIdempotentShare = 0.95;
@@ -59,7 +57,11 @@ Task<Result<void>> wait_led(Course& course) {
             std::ranges::all_of(topic->partitions, [](const auto& one) { return one.leader >= 0; });
         if (!led) lacking = made.name;
       }
-      if (lacking.empty()) co_return Result<void>{};
+      if (lacking.empty()) {
+        const auto* first = view->find_topic(course.run.topics.front().name);
+        course.replicas = static_cast<int64_t>(first->partitions.front().replicas.size());
+        co_return Result<void>{};
+      }
     }
     co_await env::sleep_for(course.shard, kPause);
   }
@@ -137,11 +139,11 @@ Task<Result<void>> move_canary(Course& course) {
   const auto moved = co_await course.target->move({there});
   course.act("leader.move", what, moved ? "done" : moved.error().message);
   if (!moved) co_return fail(moved.error());
-  (void)co_await course.wait(kCanary);
+  (void)co_await course.wait(course.canary);
   const auto returned = co_await course.target->move({back});
   course.act("leader.move", fmt::format("{}-{} back", topic->name, partition.index),
              returned ? "done" : returned.error().message);
-  (void)co_await course.wait(kCanary / 2);
+  (void)co_await course.wait(course.canary / 2);
   co_return returned;
 }
 
@@ -258,7 +260,7 @@ Task<void> readiness_phase(Course& course) {
     course.stop(Halt::failed, fmt::format("no load: {}", ready.error().message));
     co_return;
   }
-  if (!co_await course.wait(kWarm)) co_return;
+  if (!co_await course.wait(course.warm)) co_return;
   const Readiness clients = co_await check_clients(course);
   note(course, clients);
   const Readiness storage = co_await check_storage(course);

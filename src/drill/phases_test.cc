@@ -184,7 +184,7 @@ constexpr const char* kHead =
 class PhasesTest : public testing::Test {
  protected:
   PhasesTest() {
-    world_.view.brokers = {{1, "a", 1, "x"}, {2, "b", 1, "y"}};
+    world_.view.brokers = {{1, "a", 1, "x"}, {2, "b", 1, "x"}};
     world_.view.topics = {{"paceline-drill-old", "id-old", false, {{0, 1, 1, {1}, {1}}}}};
   }
 
@@ -201,7 +201,9 @@ class PhasesTest : public testing::Test {
     RunOptions options;
     options.quick = true;
     options.interrupted = test->world_.interrupted;
+    plan.baseline_s = plan.observe_s = 0.05;
     Course course(*shard, options, plan);
+    course.warm = course.canary = course.after_heal = milliseconds(10);
     World* world = &test->world_;
     course.target = std::make_unique<FakeTarget>(*world);
     course.watchdog = std::make_unique<FakeWatchdog>(*world);

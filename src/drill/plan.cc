@@ -116,8 +116,8 @@ Plan::Step step_of(const Node& table, size_t index, Problems& problems) {
   step.owner = reader.word("owner");
   step.broker = broker_of(reader);
   check_broker(reader, step, table.line);
-  if (step.broker.empty() && look.one_broker) step.broker = "leader-of-most";
   step.zone = reader.word("zone");
+  if (step.broker.empty() && step.zone.empty() && look.one_broker) step.broker = "leader-of-most";
   step.direction = reader.word("direction", step.direction);
   if (step.direction != "both" && step.direction != "in" && step.direction != "out")
     reader.complain(table.line, "'direction' is to be both, in or out");

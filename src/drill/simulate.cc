@@ -76,7 +76,9 @@ Outlook simulate_step(const ClusterView& view, const Plan::Step& step,
     outlook.why = fmt::format("nobody could lead {}", listed(outlook.leaderless));
   } else if (!outlook.zones_empty.empty() && step.zone.empty()) {
     // Who asks for a zone's end knows that it is empty then.
-    outlook.why = fmt::format("no broker would be left in zone {}", listed(outlook.zones_empty));
+    outlook.why = fmt::format(
+        "no broker would be left in zone {}; a step with this zone as its target may do it",
+        listed(outlook.zones_empty));
   }
   return outlook;
 }
