@@ -125,6 +125,14 @@ class Drill:
             check(time.monotonic() < end, f"no {kind} {figures} within {within} s: {self.said()[-1500:]}")
             time.sleep(0.02)
 
+    def wait_said(self, words, within=120):
+        """Until it has printed them: at once, while evidence is written now and then."""
+        end = time.monotonic() + within
+        while words not in self.said():
+            check(self.child.poll() is None, f"the drill ended with {self.child.returncode} before '{words}': {self.said()[-1500:]}")
+            check(time.monotonic() < end, f"'{words}' is not said within {within} s: {self.said()[-1500:]}")
+            time.sleep(0.01)
+
     def processes(self):
         """Whoever has our mark in its environment, but for the target's: id -> command line."""
         found = {}

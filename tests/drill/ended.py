@@ -69,10 +69,7 @@ def interrupted(target, options):
     plan = plans.write(target, "interrupted", plans.step("freeze", hold_s=8), baseline_s=3, observe_s=8)
     for phase in PHASES:
         with Drill(target, plan) as run:
-            if phase == "P0":
-                time.sleep(0.15)
-            else:
-                run.wait_event("phase.began", phase=phase)
+            run.wait_said(f"{phase} ")
             asked = time.monotonic()
             run.interrupt()
             run.ends(INTERRUPTED, within=60)
