@@ -33,7 +33,9 @@ BrokersAfter brokers_after(const Dossier& dossier) {
   std::set<std::string> missing;
   if (before && after) {
     const auto there = brokers_of(after->word("leaders"));
-    for (const std::string& name : brokers_of(before->word("leaders")))
+    const auto were = brokers_of(before->word("leaders"));
+    result.before = were.size();
+    for (const std::string& name : were)
       if (std::ranges::find(there, name) == there.end()) missing.insert(name);
     result.events = {before->event_id, after->event_id};
   }

@@ -11,6 +11,7 @@ namespace paceline::judge {
 // Who is there in the end, as against before the first fault.
 struct BrokersAfter {
   bool known = false;  // there is evidence of it
+  uint64_t before = 0;
   std::vector<std::string> missing;
   std::optional<double> leaderless;
   std::vector<std::string> events;

@@ -10,6 +10,17 @@ namespace {
 
 constexpr size_t kContradictionsMax = 50;
 
+// A source may tell a little later what happened before something that it told already, and a
+// broker a long time later: that says nothing of its clock.
+constexpr int64_t kToldLateNs = 100'000'000;
+
+bool told_late(const Edge& edge) {
+  if (edge.cause->source != edge.effect->source) return false;
+  if (edge.cause->source.starts_with("paceline:")) return true;
+  return static_cast<double>(edge.cause->t_mono_ns) - static_cast<double>(edge.effect->t_mono_ns) <=
+         kToldLateNs;
+}
+
 }  // namespace
 
 Clock judge_clocks(const Dossier& dossier, const std::vector<Edge>& edges) {
@@ -35,9 +46,7 @@ Clock judge_clocks(const Dossier& dossier, const std::vector<Edge>& edges) {
   for (const Edge& edge : edges) {
     if (by_clock(*edge.cause, *edge.effect) != Relation::after) continue;
     if (clock.contradictions.size() == kContradictionsMax) break;
-    // What a broker tells in a row may have happened earlier than it is told.
-    if (edge.cause->source == edge.effect->source && edge.cause->source.starts_with("paceline:"))
-      continue;
+    if (told_late(edge)) continue;
     clock.contradictions.push_back(
         {{edge.cause->event_id, edge.effect->event_id},
          fmt::format("{}, but {} stands {:.3f} ms after {}", edge.why, edge.cause->event_id,

@@ -19,6 +19,30 @@ Result<std::string_view> file_of(const Files& files, const char* name) {
   return std::string_view(found->second);
 }
 
+// Files may say anything; what is beyond all times and counts of a drill is cut there, so that sums
+// and differences of what was read are numbers.
+constexpr int64_t kTimeMax = int64_t{1} << 60;  // ns: 36 years
+constexpr int64_t kCountMax = int64_t{1} << 50;
+
+void bound(int64_t& value, int64_t most) {
+  value = std::clamp(value, -most, most);
+}
+
+void bound(Event& event) {
+  bound(event.t_mono_ns, kTimeMax);
+  if (event.clock_err_ns)
+    event.clock_err_ns = std::clamp<int64_t>(*event.clock_err_ns, 0, kTimeMax);
+  for (auto& [name, figure] : event.figures)
+    if (auto* number = std::get_if<int64_t>(&figure)) bound(*number, kCountMax);
+}
+
+void bound(evidence::LedgerRow& row) {
+  bound(row.at_ns, kTimeMax);
+  bound(row.intended_ns, kTimeMax);
+  bound(row.offset, kTimeMax);
+  bound(row.amount, kCountMax);
+}
+
 // What a broker said may come twice.
 void drop_repeated(std::vector<Event>& events) {
   std::set<std::pair<std::string_view, uint64_t>> seen;
@@ -142,6 +166,9 @@ Result<Dossier> open_dossier(const Files& evidence) {
   dossier.events = std::move(timeline.events);
   dossier.damaged_lines = std::move(timeline.damaged_lines);
   drop_repeated(dossier.events);
+  for (Event& event : dossier.events) bound(event);
+  for (auto& row : dossier.ledger.rows) bound(row);
+  bound(dossier.run.began_ns, kTimeMax);
   if (const auto plan = evidence.find("plan.toml"); plan != evidence.end())
     dossier.plan_sha256 = sha256_of(plan->second);
   for (const Event& event : dossier.events) {

@@ -40,15 +40,16 @@ constexpr Limit kLimits[] = {
     {"orphans", "orphaned objects", "objects", 0, 1e9},
     // Was rollback decided, not improvised?
     {"rollback_ms", "rollback", "ms", 60'000, 300'000},
-    {"rollback_undecided", "times at which the rule was not evaluated", "times", 0, 3},
+    {"rollback_undecided", "evaluations of the rule missed", "evaluations", 0, 3},
     {"rollback_differs", "rollbacks that left another state", "rollbacks", 0, 0},
-    {"rollback_missing", "of point, command, owner, rule: missing", "fields", 0, 0},
+    {"rollback_missing", "missing of point, command, owner and rule", "fields", 0, 0},
     // Is the evidence complete?
     {"milestones_missing", "milestones missing of 14", "milestones", 0, 2},
     {"clock_ms", "clock bound", "ms", 5, 10},
     {"contradictions", "causes that clocks contradict", "pairs", 0, 1e9},
     {"holes", "events missing", "events", 0, 0},
     {"damage", "damaged or cut lines and rows", "pieces", 0, 0},
+    {"overhead", "bystanders' p99 beside the probes, to that without them", "ratio", 1.05, 1e9},
     {"plan_differs", "plans with another hash", "plans", 0, 0},
     // Business outcome
     {"sum_differs", "sum of the transfers, off by", "units", 0, 0},

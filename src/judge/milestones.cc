@@ -30,7 +30,7 @@ class PartitionMilestones {
     }
     // Of few partitions that moved, each is told; the cause joins it with the rest of its move.
     for (const Event* event : own_)
-      if (in_window(*event) && !event->cause_id.empty() &&
+      if (cause_.empty() && in_step(*event) && !event->cause_id.empty() &&
           (event->type == "leader.moved" || event->type == "partition.first_served"))
         cause_ = event->cause_id;
   }
@@ -103,7 +103,8 @@ class PartitionMilestones {
       return broker && step_.about(*broker);
     }
     if (const auto broker = broker_of_lane(event.cause_id)) return step_.about(*broker);
-    if (event.cause_id.starts_with("move-")) return cause_.empty();
+    // What goes back after a fault was healed is another thing.
+    if (event.cause_id.starts_with("move-")) return step_.plan->planned && cause_.empty();
     return event.source == "hook";
   }
   // The new leader's own word is better than that of another successor.

@@ -1,6 +1,7 @@
 #include "judge/recovery.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace paceline::judge {
@@ -20,7 +21,8 @@ constexpr double kTailSlack = 1.2;
 constexpr int64_t kTailLeast = 1 << 20;
 
 void add(std::optional<int64_t>& sum, std::optional<int64_t> more) {
-  if (more) sum = sum.value_or(0) + *more;
+  constexpr int64_t kMost = int64_t{1} << 60;
+  if (more) sum = std::clamp(sum.value_or(0) + *more, -kMost, kMost);
 }
 
 // Of a fault's lane, not of brokers that restarted for other reasons.
@@ -100,15 +102,26 @@ class RecoveryWork {
 
   void written(const Event& event) {
     const bool move = event.type == "move.adopted";
-    if (!move && !of_a_fault(dossier_, event)) return;
+    if (move ? !in_a_step(event) : !of_a_fault(dossier_, event)) return;
     const auto bytes = event.integer("bytes");
     add(work_.bytes_written, bytes);
     add(work_.requests_put, event.integer("requests"));
     work_.events.push_back(event.event_id);
     // A move gives its tail along, and nothing that is in objects already.
-    if (move) add(work_.historical_bytes_copied, 0);
+    if (move && all_planned()) add(work_.historical_bytes_copied, 0);
     const auto tail = tail_of_.find(event.lane);
     if (bytes && tail != tail_of_.end()) beyond(*bytes, tail->second);
+  }
+
+  // Not the canary's.
+  bool in_a_step(const Event& event) const {
+    return std::ranges::any_of(dossier_.steps, [&](const StepView& step) {
+      return step.began_ns && event.t_mono_ns >= *step.began_ns && event.t_mono_ns <= step.last_ns;
+    });
+  }
+  bool all_planned() const {
+    return std::ranges::all_of(dossier_.steps,
+                               [](const StepView& step) { return step.plan->planned; });
   }
 
   void beyond(int64_t bytes, int64_t tail) {
@@ -127,9 +140,10 @@ class RecoveryWork {
   void price() {
     work_.prices = kPrices;
     if (!work_.requests_get && !work_.requests_put && !work_.requests_list) return;
-    work_.usd = static_cast<double>(work_.requests_get.value_or(0)) * kUsdPerGet +
-                static_cast<double>(work_.requests_put.value_or(0)) * kUsdPerPut +
-                static_cast<double>(work_.requests_list.value_or(0)) * kUsdPerList;
+    const double usd = static_cast<double>(work_.requests_get.value_or(0)) * kUsdPerGet +
+                       static_cast<double>(work_.requests_put.value_or(0)) * kUsdPerPut +
+                       static_cast<double>(work_.requests_list.value_or(0)) * kUsdPerList;
+    work_.usd = std::round(usd * 1e9) / 1e9;
   }
 
   const Dossier& dossier_;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "judge/scorecard.h"
+#include "judge/stats.h"
 
 namespace paceline::judge {
 namespace {
@@ -49,6 +50,23 @@ Figure milestones(const Score& score) {
   return figure;
 }
 
+// Of few samples the ratio of two p99 is noise: told, and not judged.
+Figure overhead(const Score& score) {
+  std::optional<double> ratio;
+  std::optional<uint64_t> samples;
+  std::vector<std::string> events;
+  for (const evidence::Event* event : score.dossier.all("overhead.measured")) {
+    ratio = event->value;
+    samples = static_cast<uint64_t>(std::max<int64_t>(0, event->integer("samples").value_or(0)));
+    events = {event->event_id};
+  }
+  Figure figure = score.limits.judge("overhead", ratio, samples);
+  if (samples.value_or(0) < kSamplesForP99) figure.state = State::grey;
+  figure.required = false;
+  figure.events = std::move(events);
+  return figure;
+}
+
 }  // namespace
 
 Row evidence_row(const Score& score) {
@@ -78,6 +96,7 @@ Row evidence_row(const Score& score) {
       "plan_differs",
       told.empty() || found.empty() ? std::nullopt : std::optional(told == found ? 0.0 : 1.0)));
   row.figures.back().required = false;
+  row.figures.push_back(overhead(score));
   settle(row);
   return row;
 }

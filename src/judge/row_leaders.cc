@@ -86,7 +86,8 @@ void add_cluster(const Score& score, Row& row) {
   const BrokersAfter brokers = brokers_after(score.dossier);
   Figure missing = score.limits.judge(
       "brokers_missing",
-      brokers.known ? std::optional(static_cast<double>(brokers.missing.size())) : std::nullopt);
+      brokers.known ? std::optional(static_cast<double>(brokers.missing.size())) : std::nullopt,
+      brokers.before);
   missing.events = brokers.events;
   row.figures.push_back(std::move(missing));
   row.figures.push_back(optional(score.limits.judge("leaderless", brokers.leaderless)));

@@ -48,6 +48,8 @@ class TestEvidence {
     made.clients();
     made.outcome();
     made.records(load);
+    std::ranges::stable_sort(made.events, {}, &Event::t_mono_ns);
+    made.renumber();
     return made;
   }
 
@@ -77,8 +79,7 @@ class TestEvidence {
   // Without a hole in the numbers of its source.
   void erase(std::string_view type) {
     std::erase_if(events, [&](const Event& event) { return event.type == type; });
-    std::map<std::string, uint64_t> seqs;
-    for (Event& event : events) event.source_seq = ++seqs[event.source];
+    renumber();
   }
 
   Files files() const {
@@ -99,6 +100,14 @@ class TestEvidence {
   }
 
  private:
+  void renumber() {
+    seqs_.clear();
+    for (Event& event : events) {
+      event.source_seq = ++seqs_[event.source];
+      event.event_id = fmt::format("{}-{}", event.source, event.source_seq);
+    }
+  }
+
   void describe() {
     run.run_id = "r7";
     run.seed = 42;
@@ -178,12 +187,10 @@ class TestEvidence {
     effective.clock_err_ns = 100'000;
     about_fault(drill("fault.heal_commanded", kBegan + 52 * kSecond));
     about_fault(drill("fault.healed", kBegan + 54 * kSecond));
-    for (const int64_t at : {30, 31}) {
-      if (at != 30) continue;
-      Event& rule = drill("rollback.evaluated", kT0 + at * kSecond);
-      rule.figures = {
-          {"at_s", at}, {"rule", std::string("leaderless")}, {"decision", std::string("go_on")}};
-    }
+    Event& rule = drill("rollback.evaluated", kT0 + 30 * kSecond);
+    rule.figures = {{"at_s", int64_t{30}},
+                    {"rule", std::string("leaderless")},
+                    {"decision", std::string("go_on")}};
     Event& rollback = drill("rollback.done", kBegan + 58 * kSecond);
     rollback.value = 640;
     rollback.unit = "ms";
@@ -233,10 +240,13 @@ class TestEvidence {
                        {"partitions", int64_t{kPartitions}}};
     };
     rebalanced(kBegan + 3 * kSecond);
-    for (int32_t partition = 0; partition < kPartitions; ++partition) {
+    for (int32_t i = 0; i < kPartitions + 2; ++i) {
+      const bool transfers = i >= kPartitions;
+      const int32_t partition = transfers ? i - kPartitions : i;
+      const std::string topic = run.topics[transfers ? 1 : 0].name;
       const auto seen = [&](int64_t at, int64_t leader, int32_t epoch) {
         Event& event = add("watcher", "client", "leader.seen", at);
-        event.topic = "drill-probe";
+        event.topic = topic;
         event.partition = partition;
         event.leader_epoch = epoch;
         event.figures = {{"leader", leader}, {"by", std::string("watcher:2")}, {"hinted", false}};
@@ -246,7 +256,7 @@ class TestEvidence {
       if (leader != 1) continue;
       seen(kT0 + 600 * kMs, 2, 5);
       Event& answers = add("watcher", "client", "broker.answers", kT0 + 610 * kMs);
-      answers.topic = "drill-probe";
+      answers.topic = topic;
       answers.partition = partition;
       answers.figures["broker"] = int64_t{2};
     }
