@@ -75,7 +75,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--long", action="store_true", help="plans in their full length")
-    parser.add_argument("--only", default="", help="cases whose title has all of these words")
+    parser.add_argument("--only", default="", help="cases whose title has all of these words; several such, with commas between them")
     parser.add_argument("--kills", type=int, default=3, help="how often a drill is killed in each fault")
     parser.add_argument("--kafka", action="store_true")
     parser.add_argument("--planted", action="store_true")
@@ -84,7 +84,7 @@ def main():
     cases = cases_of(options)
     if not (options.quick or options.kafka or options.planted):
         cases.append(("refused: a production topic", lambda _, given: production(given), False))
-    wanted = [case for case in cases if all(word in case[0] for word in options.only.split())]
+    wanted = [case for case in cases if any(all(word in case[0] for word in group.split()) for group in options.only.split(","))]
     if options.list:
         print("\n".join(title for title, _, _ in wanted))
         return 0
