@@ -41,7 +41,7 @@ class Drill:
         self.mark = uuid.uuid4().hex
         self.environment = {**os.environ, **target.environment, MARK: self.mark, **(environment or {})}
         hooks = hooks or target.hooks
-        self.words = ["drill", "run", plan, *target.words(), "--out", self.folder,
+        self.words = ["drill", "run", plan, *target.where(), "--out", self.folder,
                       *(["--owner", owner] if owner else []), *(["--hooks", hooks] if hooks else []), *words]
         self.out = os.path.join(target.home, f"drill-{self.mark[:8]}.out")
         self.child = None

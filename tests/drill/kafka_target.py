@@ -70,7 +70,7 @@ class KafkaTarget(KafkaCluster, Target):
     def owns(self, pid):
         return any(one["process"]["pid"] == pid for one in self.brokers().values())
 
-    def words(self):
+    def where(self):
         return ["--bootstrap", self.bootstrap, "--profile", "kafka"]
 
     def services(self):

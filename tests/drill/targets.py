@@ -33,7 +33,7 @@ class Target:
         """(name, role, process id or None) of all that belongs to it."""
         raise NotImplementedError
 
-    def words(self):
+    def where(self):
         """Which tell the drill where it is."""
         raise NotImplementedError
 
@@ -95,7 +95,7 @@ class DevTarget(Dev, Target):
         self.wait_whole(30)
         return self
 
-    def words(self):
+    def where(self):
         return []
 
     def services(self):
@@ -128,7 +128,7 @@ class ByAddress(Target):
         # Where it finds no `paceline dev`.
         self.environment = {**target.environment, "TMPDIR": nowhere, **environment}
 
-    def words(self):
+    def where(self):
         return ["--bootstrap", self.bootstrap]
 
     def services(self):
@@ -222,7 +222,7 @@ class OwnTarget(Brokers, Target):
     def bootstrap(self):
         return self.addresses
 
-    def words(self):
+    def where(self):
         return ["--dev-dir", self.folder]
 
     def services(self):
