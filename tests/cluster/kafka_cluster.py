@@ -27,10 +27,13 @@ ELECT_LEADERS, PREFERRED = 43, 0
 
 
 class KafkaCluster:
-    """`with KafkaCluster() as cluster:`. Brokers are by node id, from 1; each is a controller too."""
+    """`with KafkaCluster() as cluster:`. Brokers are by node id, from 1; each is a controller too.
 
-    def __init__(self, count=3, base=None):
+    `hosts`: for each broker its address, and the words before its command that bring it there."""
+
+    def __init__(self, count=3, base=None, hosts=None):
         self.numbers = tuple(range(1, count + 1))
+        self.hosts = hosts or {number: ("127.0.0.1", ()) for number in self.numbers}
         self.folder = tempfile.mkdtemp(prefix="paceline-kafka-", dir=base)
         self.ports = {number: free_port() for number in self.numbers}
         self.controllers = {number: free_port() for number in self.numbers}
@@ -38,10 +41,11 @@ class KafkaCluster:
 
     def properties(self, number):
         path = os.path.join(self.folder, f"{number}.properties")
-        voters = ",".join(f"{one}@127.0.0.1:{port}" for one, port in self.controllers.items())
+        voters = ",".join(f"{one}@{self.hosts[one][0]}:{port}" for one, port in self.controllers.items())
+        host = self.hosts[number][0]
         with open(path, "w", encoding="ascii") as file:
             file.write(f"process.roles=broker,controller\nnode.id={number}\ncontroller.quorum.voters={voters}\n"
-                       f"listeners=PLAINTEXT://127.0.0.1:{self.ports[number]},CONTROLLER://127.0.0.1:{self.controllers[number]}\n"
+                       f"listeners=PLAINTEXT://{host}:{self.ports[number]},CONTROLLER://{host}:{self.controllers[number]}\n"
                        f"controller.listener.names=CONTROLLER\nlog.dirs={self.folder}/{number}\n"
                        f"default.replication.factor={len(self.numbers)}\noffsets.topic.replication.factor={len(self.numbers)}\n"
                        "auto.leader.rebalance.enable=false\n")
@@ -72,16 +76,18 @@ class KafkaCluster:
         return ",".join(self.address(number) for number in self.numbers)
 
     def address(self, number):
-        return f"127.0.0.1:{self.ports[number]}"
+        return f"{self.hosts[number][0]}:{self.ports[number]}"
 
     def admin(self, asked=None):
         return AdminClient({"bootstrap.servers": self.address(asked) if asked else self.addresses, "log_level": 0})
 
+    def command(self, number):
+        return [*self.hosts[number][1], *kafka_jars.java("kafka.Kafka", self.properties(number))]
+
     def launch(self, number):
         log = open(os.path.join(self.folder, f"{number}.log"), "ab")
         with log:
-            self.children[number] = subprocess.Popen(kafka_jars.java("kafka.Kafka", self.properties(number)), stdout=log,
-                                                     stderr=subprocess.STDOUT)
+            self.children[number] = subprocess.Popen(self.command(number), stdout=log, stderr=subprocess.STDOUT)
 
     def start(self, number):
         """Again, until everything is replicated on it."""
@@ -98,9 +104,9 @@ class KafkaCluster:
 
     def whole(self):
         """All brokers are there, and in sync."""
-        for port in self.ports.values():
+        for number, port in self.ports.items():
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) != 0:
+                if probe.connect_ex((self.hosts[number][0], port)) != 0:
                     return False
         listed = self.admin().list_topics(timeout=READY_WITHIN_S)
         return len(listed.brokers) == len(self.numbers) and all(

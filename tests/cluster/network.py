@@ -45,6 +45,16 @@ class Network:
         self._lost = []  # (from, to)
         self._cut = []
 
+    @classmethod
+    def of(cls, hosts, cut=(), lost=()):
+        """The network of another process, whose hosts() they are, with what somebody has done to it."""
+        network = cls()
+        network._addresses, network._cut, network._lost = dict(hosts), list(cut), [tuple(one) for one in lost]
+        return network
+
+    def hosts(self):
+        return dict(self._addresses)
+
     def __enter__(self):
         if not os.environ.get(_OURS):
             raise Skipped("no network namespaces: this takes root, unshare and ip (util-linux, iproute2)")

@@ -1,0 +1,117 @@
+"""Drills that must not be green, each for a reason of its own."""
+import os
+import signal
+
+import bad_hooks
+import hooking
+import plans
+from drilling import HERE, Drill
+from harness import check, check_equal
+from playing import expect_fault, play, told
+from targets import ByAddress, DevTarget, entered
+
+
+def with_rig(target):
+    """So that hooks find the brokers of a `paceline dev`."""
+    path = os.path.join(target.home, "rig.json")
+    with hooking.changing_rig(path) as rig:
+        rig.update({"dev_state": os.path.join(target.status()["folder"], "dev.json"), "bootstrap": target.bootstrap})
+    return {"PACELINE_RIG": path}
+
+
+def sabotage(target, options):
+    """N8: the drill drops an acknowledged record from its own ledger and doubles another one, and has to say so."""
+    evidence = play(target, "sabotage", "--quick", verdicts=("red",))
+    counts = evidence.report["counts"]
+    check(counts["lost"] >= 1 and counts["duplicated"] >= 1, f"lost and duplicated: {counts}")
+    check_equal(evidence.state_of("N8"), "green", "N8")
+    names = {one["name"] for one in evidence.report["anomalies"]}
+    check(names, "no anomaly is named")
+    return told(evidence, ", ".join(sorted(names)))
+
+
+def sabotage_one(what, count):
+    def case(target, options):
+        evidence = play(target, "drain", "--quick", "--sabotage", what, verdicts=("red",))
+        check(evidence.report["counts"][count] >= 1, f"{count}: {evidence.report['counts']}")
+        return told(evidence)
+    return case
+
+
+def stays_dead(_, options):
+    """The brokers are not started again, and a hook says that it has healed what it has not."""
+    with entered(DevTarget("--no-restart")) as target:
+        hooks = bad_hooks.hook_file(target.home, "stays-dead", "kill")
+        evidence = play(target, "kill", "--quick", verdicts=("red",), whole=False, hooks=hooks, environment=with_rig(target))
+        expect_fault(evidence, "kill", healed=False)
+        check(evidence.events("fault.heal_failed"), "the drill believes that it is healed")
+        check(any("does not run" in wrong for wrong in target.faults()), f"it is back: {target.faults()}")
+        return told(evidence)
+
+
+def wrong_cleanup(target, options):
+    """A clean-up that is only to be planned deletes what the drill reads."""
+    hooks = bad_hooks.hook_file(target.home, "cleans-up")
+    evidence = play(target, "cleanup", "--quick", verdicts=("red", "grey"), hooks=hooks, environment=with_rig(target))
+    check(evidence.verdict == "red", f"what was acknowledged is gone, and the verdict is {evidence.verdict}: "
+          f"{evidence.report['sentence']}; {evidence.reasons()}; outcome {evidence.run['outcome']}: {evidence.run['reason']}")
+    return told(evidence)
+
+
+def restless_group(target, options):
+    """A client outside whose group loses a member, and gets it back, all the time."""
+    plan = plans.write(target, "restless", plans.step("drain"), baseline_s=4, observe_s=10,
+                       load={"external": [["/usr/bin/python3", os.path.join(HERE, "restless_member.py")]]})
+    evidence = play(target, plan, verdicts=("red",))
+    counts = evidence.report["counts"]
+    check(counts["rebalances_extra"] > 0, f"the counts are {counts}")
+    check_equal(evidence.state_of("leaders"), "red", "the row of the leaders")
+    check("rebalance" in evidence.why("leaders") or "rebalance" in evidence.reasons(), f"its reason: {evidence.why('leaders')}")
+    clients = [one for one in evidence.run["clients"] if one["kind"] == "external"]
+    check_equal([one["library"] for one in clients], ["confluent-kafka-python"], "the clients outside")
+    return told(evidence, f"{counts['rebalances_extra']} rebalances too many")
+
+
+def no_evidence(target, options):
+    """By its address alone nothing is known of the storage; a plan that requires that row gets no verdict."""
+    plan = plans.write(target, "blind", plans.step("drain"), requires={"rows": ["leaders", "storage"]})
+    evidence = play(ByAddress(target), plan, verdicts=("grey",))
+    check_equal(evidence.state_of("storage"), "grey", "the row of the storage")
+    check(evidence.report["external_only"], "it is not said that this is evidence from outside")
+    return told(evidence, evidence.why("storage"))
+
+
+def guard(target, options):
+    """A hook that says "one broker" stops all of them: the guard heals, and the verdict is red, long before the step's time is over."""
+    hooks = bad_hooks.hook_file(target.home, "cuts-all", "freeze")
+    plan = plans.write(target, "guarded", plans.step("freeze", hold_s=90), observe_s=90,
+                       guard={"window_s": 1, "staleness_s": 5, "errors_share": 0.01})
+    evidence = play(target, plan, verdicts=("red",), within=120, hooks=hooks, environment=with_rig(target))
+    tripped = evidence.events("guard.tripped")
+    check(tripped, "no guard has tripped")
+    check_equal(evidence.run["outcome"], "guarded", "the outcome")
+    expect_fault(evidence, "freeze")
+    figures = tripped[0]["figures"]
+    return told(evidence, f"{figures['rule']} {figures['measured']:.2f} is over {figures['limit']}")
+
+
+def frozen_drill(target, options):
+    """The drill itself stands still in the middle of a fault: the watchdog heals after five seconds, and the run says so."""
+    plan = plans.write(target, "still", plans.step("freeze", hold_s=60), observe_s=60)
+    with Drill(target, plan) as run:
+        run.wait_event("fault.effective")
+        run.child.send_signal(signal.SIGSTOP)
+        took = target.wait_whole(within=12)
+        run.child.send_signal(signal.SIGCONT)
+        code = run.ends(4, 7, within=90)
+        evidence = run.evidence().sound()
+        check(evidence.verdict in ("red", "grey"), f"the verdict is {evidence.verdict}")
+        target.wait_whole()
+        return f"healed after {took:.1f} s by the watchdog; the drill ended with {code}: {evidence.run['reason']}"
+
+
+CASES = {"sabotage": sabotage, "sabotage: one ack is dropped": sabotage_one("drop-ack", "lost"),
+         "sabotage: one record is doubled": sabotage_one("double-record", "duplicated"),
+         "a clean-up is done instead of planned": wrong_cleanup, "a group that is never at rest": restless_group,
+         "a row without evidence": no_evidence, "a guard trips": guard, "the drill stands still": frozen_drill}
+ALONE = {"a broker stays dead": stays_dead}

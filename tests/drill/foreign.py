@@ -1,0 +1,211 @@
+"""The same drill on Paceline and on Apache Kafka; and clusters that hooks break: network namespaces, a slow store."""
+import os
+import shutil
+
+import plans
+from ceph import Ceph
+from drilling import HERE, ROOT, Drill, drill
+from evidence import Evidence
+from fault_proxy import Proxy
+from harness import check, check_equal
+from kafka_target import VERSION, KafkaTarget
+from network import Network
+from playing import expect_fault, play, told
+from targets import DevTarget, OwnTarget, entered
+
+EXAMPLE = os.path.join(ROOT, "docs", "drill-example")
+PAGE_BYTES_MAX = 400_000
+COMMAND = "tests/drill/run.py --kafka"
+# What both can be asked: a foreign cluster says nothing of its storage.
+ROWS = {"rows": ["leaders", "business", "rollback"]}
+FOREIGN_VERDICTS = ("green", "amber", "red")
+
+
+def same_plan(target, options):
+    seconds = {"baseline_s": 5, "observe_s": 15} if options.quick else {"baseline_s": 15, "observe_s": 30}
+    return plans.write(target, "drain-and-kill", plans.step("drain"), plans.step("kill"), requires=ROWS, load={"value_bytes": 256},
+                       **seconds)
+
+
+def compared(_, options):
+    """Whatever Kafka's verdict is: it is not ours to be green there, but all has to be told, and to be healed."""
+    folders = {}
+    with entered(DevTarget()) as target:
+        ours = play(target, same_plan(target, options), "--seed", "1", verdicts=FOREIGN_VERDICTS, within=300)
+        folders["paceline"] = keep(target, ours)
+        with entered(KafkaTarget()) as kafka:
+            theirs = play(kafka, same_plan(kafka, options), "--seed", "1", verdicts=FOREIGN_VERDICTS, within=300, whole=False)
+            kafka.wait_whole()
+            check(not kafka.own_topics(), f"topics are left: {kafka.own_topics()}")
+            folders["kafka"] = keep(target, theirs)
+            expect_told(theirs)
+        check_equal(ours.run["plan"]["sha256"], theirs.run["plan"]["sha256"], "the hash of the plan")
+        page = os.path.join(target.home, "compare.html")
+        code, said = drill("compare", folders["paceline"], folders["kafka"], "--page", page)
+        check_equal(code, 0, f"the code of compare, which said {said[-500:]}")
+        check("kafka" in said.lower() and "paceline" in said.lower(), f"compare names neither: {said[-500:]}")
+        if options.kafka:
+            write_example(folders, page, said)
+    return f"Paceline: {ours.report['sentence']}; Kafka {VERSION}: {theirs.report['sentence']}"
+
+
+def keep(target, evidence):
+    """The run, where it outlives its cluster."""
+    kept = os.path.join(target.home, "kept", evidence.run["run_id"])
+    shutil.copytree(evidence.folder, kept, dirs_exist_ok=True)
+    return kept
+
+
+def expect_told(evidence):
+    """Of the death of a broker of Kafka: all that a foreign cluster can be asked, and what its own log knows."""
+    check(evidence.report["external_only"], "it is not said that this is evidence from outside")
+    expect_fault(evidence, "kill")
+    moved = [one for one in evidence.report["partitions"] if one["step"] == "kill"]
+    check(moved, "no partition has moved")
+    for milestone, states in (("t1", ("observed",)), ("t2", ("observed",)), ("t3", ("observed", "upper_bound")), ("t6", ("observed",)),
+                              ("t8", ("observed",)), ("t4", ("not_observable", "never")), ("t5", ("not_observable", "never"))):
+        seen = {one["milestones"][milestone]["state"] for one in moved}
+        check(seen <= set(states), f"{milestone} is {seen}")
+
+
+def write_example(folders, page, said):
+    """Fixtures for the docs: what the drill said, and its pages."""
+    shutil.rmtree(EXAMPLE, ignore_errors=True)
+    for name, folder in folders.items():
+        where = os.path.join(EXAMPLE, name)
+        os.makedirs(where)
+        with open(os.path.join(where, "verdict.txt"), "w", encoding="utf-8") as file:
+            file.write(drill("report", folder)[1])
+        for wanted in ("report.json", "plan.toml", "report.html"):
+            if os.path.getsize(os.path.join(folder, wanted)) <= PAGE_BYTES_MAX:
+                shutil.copy(os.path.join(folder, wanted), where)
+    if os.path.getsize(page) <= PAGE_BYTES_MAX:
+        shutil.copy(page, EXAMPLE)
+    with open(os.path.join(EXAMPLE, "compare.txt"), "w", encoding="utf-8") as file:
+        file.write(said)
+    with open(os.path.join(EXAMPLE, "README.md"), "w", encoding="utf-8") as file:
+        file.write(f"""# An example
+
+One plan, a drain and then the kill of a broker, played on three brokers of Paceline and on three of Apache Kafka {VERSION}, one after
+the other, on the same machine of {os.cpu_count()} cores:
+
+    {COMMAND}
+
+| File | |
+|---|---|
+| `paceline/`, `kafka/` | `plan.toml`, `report.json`, the verdict as `paceline drill report` prints it, the page |
+| `compare.txt`, `compare.html` | what `paceline drill compare` says of the two |
+""")
+
+
+def kafka_fault(fault, **more):
+    def case(_, options):
+        with entered(KafkaTarget()) as target:
+            plan = plans.write(target, f"kafka-{fault}", plans.step(fault, **more), observe_s=15, requires=ROWS)
+            evidence = play(target, plan, verdicts=FOREIGN_VERDICTS, within=240, whole=False)
+            expect_fault(evidence, fault)
+            target.wait_whole()
+            return told(evidence)
+    return case
+
+
+def kafka_orphan(_, options):
+    """The drill is killed while a broker of Kafka stands still: the watchdog runs the hook's heal."""
+    with entered(KafkaTarget()) as target:
+        for fault in ("freeze", "kill"):
+            plan = plans.write(target, f"killed-{fault}", plans.step(fault, **({"hold_s": 60} if fault == "freeze" else {})), observe_s=60)
+            with Drill(target, plan) as run:
+                run.wait_event("fault.effective")
+                run.kill()
+                run.nobody_left(10)
+                target.wait_whole()
+                check("the watchdog has healed" in run.evidence().text("hooks.log"), "it is not written down")
+        return "a frozen broker goes on, a dead one is started again"
+
+
+def kafka_cut(_, options):
+    with Network() as network, entered(KafkaTarget(network)) as target:
+        plan = plans.write(target, "kafka-cut", plans.step("cut", hold_s=20), observe_s=25, requires=ROWS, guard={"window_s": 60})
+        evidence = play(target, plan, verdicts=FOREIGN_VERDICTS, within=240, whole=False)
+        expect_fault(evidence, "cut")
+        target.wait_whole()
+        return told(evidence)
+
+
+def netns_target(network):
+    return OwnTarget(network=network, hooks=os.path.join(HERE, "netns_hooks.toml"))
+
+
+def cut(_, options):
+    """N2: a broker is cut off from all; then only what it sends is lost, then only what it is sent; then a zone."""
+    verdicts = []
+    with Network() as network, entered(netns_target(network)) as target:
+        ways = [("both", {}), ("out", {"direction": "out"}), ("in", {"direction": "in"}), ("zone", {"zone": "b"})]
+        for name, more in ways[:1] if options.quick else ways:
+            plan = plans.write(target, f"cut-{name}", plans.step("cut", id=f"cut-{name}", hold_s=15, **more), observe_s=20,
+                               guard={"window_s": 60})
+            evidence = play(target, plan, within=240, whole=False)
+            effect = expect_fault(evidence, "cut")
+            target.wait_whole(20)
+            check("answers nobody" in effect["figures"]["how"], f"how it was observed: {effect['figures']['how']}")
+            check(evidence.state_of("N2") in ("green", "amber"), f"N2 is {evidence.state_of('N2')}")
+            verdicts.append(f"{name}: {evidence.report['sentence']}")
+        orphaned(target, plans.write(target, "cut-killed", plans.step("cut", hold_s=60), observe_s=60))
+    return "; ".join(verdicts) + "; mended when the drill is killed"
+
+
+def orphaned(target, plan):
+    """kill -9 of the drill: what its hooks have done is undone by the watchdog."""
+    with Drill(target, plan) as run:
+        run.wait_event("fault.effective")
+        run.kill()
+        run.nobody_left(10)
+        target.wait_whole(20)
+        check("the watchdog has healed" in Evidence(run.run_folder).text("hooks.log"), "it is not written down")
+
+
+class Behind:
+    """A store as a broker is told of it: through the proxy."""
+
+    def __init__(self, store, proxy):
+        self.store, self.proxy = store, proxy
+
+    def url(self, prefix):
+        return self.store.url(prefix, port=self.proxy.port)
+
+    def environment(self):
+        return self.store.environment()
+
+
+STORE_FAULTS = {"+200 ms": {"latency_ms": 200}, "10 % 503": {"errors_percent": 10}, "a tail of 2 s": {"tail_ms": 2000, "tail_percent": 1}}
+
+
+def slow_store(_, options):
+    """N3: the store answers late, is overloaded, has a tail. Nothing that was acknowledged is lost."""
+    verdicts = []
+    with Ceph() as store, Proxy(store) as proxy:
+        target = OwnTarget(store=Behind(store, proxy), hooks=os.path.join(HERE, "store_hooks.toml"),
+                           rig={"proxy_admin": proxy.admin, "store": "Ceph RGW"})
+        with entered(target):
+            for name, settings in list(STORE_FAULTS.items())[:1 if options.quick else None]:
+                plan = plans.write(target, "slow-store", plans.step("slow-store", broker=None, hold_s=15, settings=settings), observe_s=20)
+                # How slow it may get is the plan's to say; that nothing is lost is not.
+                evidence = play(target, plan, verdicts=FOREIGN_VERDICTS, within=240)
+                expect_fault(evidence, "slow-store")
+                counts = evidence.report["counts"]
+                check(counts["acked"] and not counts["lost"] and not counts["duplicated"], f"the counts are {counts}")
+                check(evidence.state_of("N3") != "grey", "N3 has no evidence")
+                verdicts.append(f"{name}: {evidence.report['sentence']}")
+            check_equal(proxy.fired(), [], "rules that are left in the proxy")
+            orphaned(target, plans.write(target, "slow-killed", plans.step("slow-store", broker=None, hold_s=60,
+                                                                           settings={"latency_ms": 200}), observe_s=60))
+            check_equal(proxy.fired(), [], "rules that are left in the proxy when the drill was killed")
+    return "; ".join(verdicts)
+
+
+CASES = {"N2: cut in network namespaces": cut, "N3: a slow store": slow_store}
+KAFKA = {"Kafka beside Paceline: drain and kill": compared}
+KAFKA_MORE = {**{f"Kafka: {fault}": kafka_fault(fault, **more) for fault, more in
+                 (("stop", {}), ("freeze", {"hold_s": 15}), ("zombie", {"hold_s": 15}))},
+              "Kafka: the drill is killed": kafka_orphan, "Kafka: cut in network namespaces": kafka_cut}
+NEED_NETWORK = ("N2: cut in network namespaces", "Kafka: cut in network namespaces")
