@@ -40,6 +40,14 @@ TEST(Tally, TheShareOfErrorsIsThatOfTheLastTenSeconds) {
   EXPECT_EQ(tally.errors_share(13 * kSecond), 0) << "told too late for its second";
 }
 
+TEST(Tally, WhatWeGiveUpOurselvesIsNoErrorOfTheCluster) {
+  Tally tally;
+  tally.count(answer(Row::Kind::acked, kSecond));
+  tally.given_up();
+  EXPECT_EQ(tally.errors_share(kSecond), 0);
+  EXPECT_EQ(tally.failed(), 1u);
+}
+
 TEST(LagBook, IsWhatIsAcknowledgedAndNotRead) {
   LagBook book;
   book.expect("group", {{0, 0}, {0, 1}});

@@ -60,11 +60,22 @@ Result<void> Sender::start() {
 }
 
 void Sender::stop() {
+  end(true);
+}
+
+void Sender::end(bool by_us) {
   revival_.reset();
   if (!alive()) return;
   client_.reset();
-  settle(Kind::unknown);
-  for (const auto& row : outbox_->abandon(stage_.teller.now_ns())) told(row);
+  auto left = std::exchange(held_, {});
+  for (const auto& row : outbox_->abandon(stage_.teller.now_ns())) left.push_back(row);
+  for (auto& row : left) {
+    row.kind = Kind::unknown;
+    row.offset = -1;
+    row.at_ns = stage_.teller.now_ns();
+    by_us ? stage_.row_given_up(row) : stage_.row(row);
+    hear_(row);
+  }
   outbox_.reset();
   stage_.roster.ended(index_);
 }
@@ -77,7 +88,7 @@ void Sender::poll() {
   if (!alive()) return;
   client_->poll(kAnswersOfOneTurn);
   if (!dead_) return;
-  stop();
+  end(false);
   revival_ = stage_.shard.now() + kRevival;
 }
 

@@ -31,10 +31,11 @@ class Sender {
 
   // `hear` is told of every row, after the ledger.
   Sender(Stage& stage, Role role, Hear hear);
-  ~Sender() { stop(); }
+  ~Sender() { end(true); }
 
-  Result<void> start();             // the next life. REQUIRES: !alive()
-  void stop();                      // what is not answered may be there
+  Result<void> start();  // the next life. REQUIRES: !alive()
+  // What is not answered may be there; that is no error, since it is our doing.
+  void stop();
   void give_up() { dead_ = true; }  // this life ends with the next poll
   bool alive() const { return client_ != nullptr; }
   // Hears of what was delivered; begins the next life when that is due.
@@ -56,6 +57,7 @@ class Sender {
  private:
   void delivered(const rd_kafka_message_t& message);
   void told(const evidence::LedgerRow& row);
+  void end(bool by_us);
   void error(rd_kafka_resp_err_t code, const char* text, bool fatal);
 
   Stage& stage_;

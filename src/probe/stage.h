@@ -31,6 +31,11 @@ struct Stage {
       lag.acknowledged({row.topic, row.partition}, row.offset);
     teller.row(row);
   }
+  // Of a record that we have given up ourselves.
+  void row_given_up(const evidence::LedgerRow& row) {
+    tally.given_up();
+    teller.row(row);
+  }
   // What a library says went wrong.
   void complain(const std::string& source, const std::string& client, const std::string& error,
                 const std::string& text, bool fatal) {

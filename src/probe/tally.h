@@ -12,6 +12,8 @@ namespace paceline::probe {
 class Tally {
  public:
   void count(const evidence::LedgerRow& row);
+  // It was given up by ourselves, which is no error of the cluster's.
+  void given_up() { ++failed_; }
   uint64_t sent() const { return sent_; }
   uint64_t acked() const { return acked_; }
   uint64_t failed() const { return failed_; }  // and those of which nothing is known
