@@ -95,6 +95,15 @@ TEST(Page, TimesOfAPartitionAreSinceItsOwnFault) {
   EXPECT_TRUE(has(markup, R"(title="event far-9, in timeline.ndjson">10.2</span>)"));
 }
 
+TEST(Page, WhatAFaultDidNotConcernIsNotCounted) {
+  Json report = test_report(3);
+  for (auto& [name, milestone] : report["partitions"][1]["milestones"].items())
+    milestone = {{"state", "not_concerned"}, {"ms", nullptr}};
+  const std::string markup = markup_of(report);
+  EXPECT_TRUE(has(markup, "<b>t6</b> new leader answers</th><td class=\"n\">"));
+  EXPECT_TRUE(has(markup, "<td class=\"n\">2 of 2</td>"));
+}
+
 TEST(Page, ManyPartitionsAreFoldedAndThenPlainText) {
   EXPECT_FALSE(has(markup_of(test_report(50)), "<details"));
   EXPECT_TRUE(has(markup_of(test_report(60)), "<summary>10 more</summary>"));

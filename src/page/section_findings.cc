@@ -11,6 +11,10 @@ std::string cell(const Json& value) {
   return html(value_words(value, ""));
 }
 
+std::string limit(const Json& value) {
+  return value.is_null() ? "–" : html(limit_words(value));
+}
+
 // What an item of evidence is called: a file of the folder, mostly.
 std::string evidence_cell(const Json& evidence) {
   return evidence.is_string() ? fmt::format("<code>{}</code>", cell(evidence)) : "–";
@@ -29,7 +33,7 @@ void put_negative_tests(std::string& out, const Source& source) {
         "scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
         html(text(test, "id")), html(text(test, "name")), state_mark(text(test, "state")),
         linked(cell(field(test, "measured")), field(test, "events"), source.places),
-        cell(field(test, "green")), cell(field(test, "red")));
+        limit(field(test, "green")), limit(field(test, "red")));
   }
   close_table(out);
   out += "</section>\n";
@@ -47,7 +51,7 @@ void put_readiness(std::string& out, const Source& source) {
         "scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
         html(name_words(text(item, "item"))), state_mark(text(item, "state")),
         linked(cell(field(item, "measured")), field(item, "event"), source.places),
-        cell(field(item, "limit")), evidence_cell(field(item, "evidence")),
+        limit(field(item, "limit")), evidence_cell(field(item, "evidence")),
         expires.empty() ? "–" : fmt::format("<time datetime=\"{0}\">{0}</time>", expires));
   }
   close_table(out);

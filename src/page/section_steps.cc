@@ -23,7 +23,7 @@ std::string quantiles(const Json& one) {
 
 void put_spread_times(std::string& out, int index, const Spread& spread, double zero_ms,
                       const EventPlaces& places) {
-  out += fmt::format("<tr><th scope=\"row\">{} <span>{}</span></th>", milestone_key(index),
+  out += fmt::format("<tr><th scope=\"row\"><b>{}</b> {}</th>", milestone_key(index),
                      milestone_name(index));
   if (spread.seen == 0) {
     out += fmt::format("<td class=\"n\" colspan=\"4\"><em>{}</em></td>",

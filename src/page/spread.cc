@@ -48,7 +48,8 @@ Spread spread_of(const std::vector<const Json*>& partitions, int index) {
 std::vector<std::vector<const Json*>> partitions_by_step(const Json& report) {
   std::vector<std::vector<const Json*>> steps(list(report, "steps").size());
   for (const Json& partition : list(report, "partitions"))
-    if (const auto step = step_of(report, partition)) steps[*step].push_back(&partition);
+    if (const auto step = step_of(report, partition); step && is_concerned(partition))
+      steps[*step].push_back(&partition);
   return steps;
 }
 

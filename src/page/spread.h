@@ -18,7 +18,7 @@ struct Spread {
   Json events = Json::array();                   // those of the first, the median and the last
 };
 
-// The partitions of each step, in the order of the report; then all spreads of a step.
+// The partitions that each step concerned, in the order of the report; then all spreads of a step.
 std::vector<std::vector<const Json*>> partitions_by_step(const Json& report);
 std::vector<Spread> spreads(const std::vector<const Json*>& partitions);
 
