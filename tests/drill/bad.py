@@ -110,7 +110,17 @@ def frozen_drill(target, options):
         return f"healed after {took:.1f} s by the watchdog; the drill ended with {code}: {evidence.run['reason']}"
 
 
-CASES = {"sabotage": sabotage, "sabotage: one ack is dropped": sabotage_one("drop-ack", "lost"),
+def patient_clients(target, options):
+    """The defaults of librdkafka wait for a broker that stands still until it goes on: nothing is lost, and the gap is as long as that."""
+    evidence = play(target, "freeze", "--quick", verdicts=("red",))
+    effect, counts = expect_fault(evidence, "freeze"), evidence.report["counts"]
+    check(not counts["lost"] and not counts["duplicated"], f"the counts are {counts}")
+    gaps = [one["gap_ms"] for one in evidence.report["partitions"] if one["from"] == effect["figures"]["broker"] and one["gap_ms"]]
+    check(gaps and max(gaps) > 10000, f"the gaps are {gaps}")
+    return told(evidence)
+
+
+CASES = {"sabotage": sabotage, "freeze under patient clients": patient_clients, "sabotage: one ack is dropped": sabotage_one("drop-ack", "lost"),
          "sabotage: one record is doubled": sabotage_one("double-record", "duplicated"),
          "a clean-up is done instead of planned": wrong_cleanup, "a group that is never at rest": restless_group,
          "a row without evidence": no_evidence, "a guard trips": guard, "the drill stands still": frozen_drill}

@@ -1,6 +1,7 @@
 """What a sound cluster passes: each fault that a `paceline dev` can play, at its end green or amber."""
 import os
 
+import plans
 from drilling import GREEN, drill, verify
 from evidence import Evidence, expect_same_load, load_of, planned_part
 from harness import Failed, check, check_equal
@@ -139,5 +140,14 @@ def other_commands(target, options):
     return "each says what it should, and a report made anew has the same bytes"
 
 
-CASES = {"kill": kill, **{fault: of_broker(fault) for fault in ("drain", "stop", "freeze")}, "storm": storm, "zombie": zombie,
+def freeze(target, options):
+    """Clients that do not wait a minute for somebody who stands still: librdkafka's default, and then nobody's fault but theirs."""
+    plan = plans.write(target, "freeze-impatient", plans.step("freeze", hold_s=15), baseline_s=6, observe_s=25,
+                       load={"clients": {"socket.timeout.ms": 2000}})
+    evidence = play(target, plan)
+    expect_fault(evidence, "freeze")
+    return told(evidence)
+
+
+CASES = {"kill": kill, **{fault: of_broker(fault) for fault in ("drain", "stop")}, "freeze": freeze, "storm": storm, "zombie": zombie,
          "a clean-up is refused": cleanup, "the same seed": same_seed, "list, plan, report, compare": other_commands}

@@ -129,7 +129,7 @@ class ByAddress(Target):
         self.environment = {**target.environment, "TMPDIR": nowhere, **environment}
 
     def where(self):
-        return ["--bootstrap", self.bootstrap]
+        return ["--bootstrap", self.bootstrap, "--profile", "paceline"]
 
     def services(self):
         return self.target.services()
