@@ -13,7 +13,6 @@ namespace paceline::app {
 namespace {
 
 using drill::RunOptions;
-using Environment = std::map<std::string, std::string>;
 
 // The first signal asks; the second one is the end, and the watchdog heals.
 struct Interrupt {
@@ -84,9 +83,8 @@ int start_run(Words& words) {
   return run_on_shard([&](env::Shard& shard) { return drill::run(shard, options); }, &interrupt);
 }
 
-void add_run(CLI::App& drill, int& exit_code, const Environment& environment) {
+void add_run(CLI::App& drill, int& exit_code) {
   auto words = std::make_shared<Words>();
-  words->options.environment = environment;
   CLI::App& command = *drill.add_subcommand("run", "real faults under load, and a verdict");
   add_target(command, words);
   command.add_option("--out", words->options.folder, "the folder of all runs; `drills` without");
@@ -98,9 +96,8 @@ void add_run(CLI::App& drill, int& exit_code, const Environment& environment) {
   });
 }
 
-void add_plan(CLI::App& drill, int& exit_code, const Environment& environment) {
+void add_plan(CLI::App& drill, int& exit_code) {
   auto words = std::make_shared<Words>();
-  words->options.environment = environment;
   CLI::App& command = *drill.add_subcommand("plan", "what would happen; changes nothing");
   add_target(command, words);
   command.callback([words, &exit_code] {
@@ -177,13 +174,12 @@ void add_watchdog(CLI::App& app, int& exit_code) {
 
 }  // namespace
 
-void add_drill(CLI::App& app, int& exit_code,
-               const std::map<std::string, std::string>& environment) {
+void add_drill(CLI::App& app, int& exit_code) {
   CLI::App& drill = *app.add_subcommand(
       "drill", "rehearses a failover: run, plan, list, watch, report, compare, verify");
   drill.require_subcommand(1);
-  add_run(drill, exit_code, environment);
-  add_plan(drill, exit_code, environment);
+  add_run(drill, exit_code);
+  add_plan(drill, exit_code);
   add_list(drill, exit_code);
   add_reports(drill, exit_code);
   add_watchdog(app, exit_code);

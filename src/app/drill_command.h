@@ -1,17 +1,12 @@
 #pragma once
 
-#include <map>
-#include <string>
-
 namespace CLI {
 class App;
 }
 
 namespace paceline::app {
 
-// `paceline drill`, and the hidden `paceline drill-watchdog` that it starts. `environment`: of the
-// process.
-void add_drill(CLI::App& app, int& exit_code,
-               const std::map<std::string, std::string>& environment);
+// `paceline drill`, and the hidden `paceline drill-watchdog` that it starts.
+void add_drill(CLI::App& app, int& exit_code);
 
 }  // namespace paceline::app

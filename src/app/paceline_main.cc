@@ -358,7 +358,7 @@ int main(int argc, char** argv) {
   paceline::app::add_config(app, exit_code);
   paceline::app::add_check(app, exit_code);
   paceline::app::add_cost(app, exit_code);
-  paceline::app::add_drill(app, exit_code, paceline::app::environment());
+  paceline::app::add_drill(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -22,10 +22,9 @@ struct RunOptions {
   std::optional<uint64_t> seed = {};
   std::string owner;  // stronger than the plan's
   bool allow_production_topics = false;
-  bool quick = false;    // short phases: a trial of the machinery
-  bool strict = false;   // amber: exit 1
-  std::string sabotage;  // N8: what the drill falsifies on purpose: "drop-ack", "double-record"
-  std::map<std::string, std::string> environment;
+  bool quick = false;     // short phases: a trial of the machinery
+  bool strict = false;    // amber: exit 1
+  std::string sabotage;   // N8: what the drill falsifies on purpose: "drop-ack", "double-record"
   std::string dev_state;  // the path of the dev.json of a `paceline dev`; empty: none
   // Becomes true when the run is to heal, to judge what there is, and to end. On the run's shard.
   std::shared_ptr<const bool> interrupted;

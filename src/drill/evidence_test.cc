@@ -53,6 +53,7 @@ TEST(ProcStat, ANameMayHoldAnything) {
   EXPECT_EQ(look->process, (LocalProcess{42, 777}));
   EXPECT_EQ(look->state, 'T');
   EXPECT_EQ(look->cpu_ticks, 11u + 12u);
+  EXPECT_TRUE(look->exiting);
   EXPECT_EQ(look->resident_bytes, 5 * 4096);
   EXPECT_FALSE(parse_stat("42 (a", 4096));
   EXPECT_FALSE(parse_stat("", 4096));
@@ -64,6 +65,7 @@ TEST(ProcStat, WeLive) {
   const auto look = look_at_process(disk, ::getpid());
   ASSERT_TRUE(look);
   EXPECT_TRUE(lives(disk, look->process));
+  EXPECT_FALSE(look->exiting);
   EXPECT_FALSE(lives(disk, {::getpid(), look->process.start_ticks + 1}));
   EXPECT_TRUE(same_clock(::getpid(), ::getpid()));
   EXPECT_FALSE(signal_pending(disk, look->process, 15));

@@ -15,6 +15,7 @@ namespace paceline::drill {
 namespace {
 
 constexpr uint64_t kStatBytesMax = 8192;
+constexpr int64_t kExiting = 4;  // the kernel's PF_EXITING
 
 // What /proc holds has no size until it is read.
 Result<std::string> read_proc(env::Disk& disk, const std::string& path) {
@@ -48,7 +49,7 @@ std::optional<ProcessLook> parse_stat(std::string_view text, int64_t page_bytes)
   if (bracket == std::string_view::npos || bracket + 3 > rest.size()) return std::nullopt;
   look.state = rest[bracket + 2];
   rest.remove_prefix(bracket + 3);
-  // Field 4 comes next; those that are looked for are 14, 15, 22 and 24.
+  // Field 4 comes next; those that are looked for are 9, 14, 15, 22 and 24.
   int64_t user = 0, system = 0, pages = 0;
   for (int field = 4; field <= 24; ++field) {
     int64_t number = 0;
@@ -62,6 +63,7 @@ std::optional<ProcessLook> parse_stat(std::string_view text, int64_t page_bytes)
       continue;
     }
     if (!take_number(rest, number)) return std::nullopt;
+    if (field == 9) look.exiting = (number & kExiting) != 0;
     if (field == 14) user = number;
     if (field == 15) system = number;
     if (field == 24) pages = number;

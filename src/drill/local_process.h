@@ -23,7 +23,8 @@ struct LocalProcess {
 
 struct ProcessLook {
   LocalProcess process;
-  char state = '?';  // as in /proc: R, S, T (stopped), Z, …
+  char state = '?';      // as in /proc: R, S, T (stopped), Z, …
+  bool exiting = false;  // it runs none of its own code any more
   uint64_t cpu_ticks = 0;
   int64_t resident_bytes = 0;
 };

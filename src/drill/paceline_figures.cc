@@ -54,6 +54,9 @@ Task<StorageFigures> PacelineTarget::storage() {
   const std::vector<DevFile::Service> services = dev_.services;
   for (const auto& service : services) {
     if (service.role != "broker") continue;
+    // Who stands still would not answer, and everybody would wait.
+    const auto process = process_of(service);
+    if (!process || stopped(*process)) continue;
     const auto text = co_await fetch(service, "/metrics");
     if (!text) continue;
     if (const auto bytes = sum_of(*text, "paceline_unuploaded_bytes", ""))

@@ -107,6 +107,12 @@ bool PacelineTarget::stopped(const LocalProcess& process) {
   return look && look->process == process && look->state == 'T';
 }
 
+// Others hear of its end before the kernel has taken it apart.
+bool PacelineTarget::gone(const LocalProcess& process) {
+  const auto look = look_at_process(shard().disk(), process.pid);
+  return !look || look->process != process || look->state == 'Z' || look->exiting;
+}
+
 Task<Result<std::vector<HealAction>>> PacelineTarget::ways_to_heal(Hit hit) {
   if (!by_signal(hit)) co_return co_await HookTarget::ways_to_heal(hit);
   CO_TRY_VOID(co_await refresh());
@@ -144,7 +150,7 @@ Task<Result<Effect>> PacelineTarget::effective(Hit hit) {
       co_return fail(Code::unavailable, fmt::format("process {} does not stand still", one.pid));
   if (hit.fault == Fault::freeze || hit.fault == Fault::zombie)
     co_return Effect{fmt::format("process {} stands still", process.pid)};
-  if (!lives(shard().disk(), process))
+  if (gone(process))
     co_return Effect{
         fmt::format("process {} is gone{}", process.pid,
                     hit.fault == Fault::control_freeze ? ", and the quorum stands still" : "")};

@@ -46,6 +46,7 @@ class PacelineTarget final : public HookTarget {
   Result<LocalProcess> broker_process(int32_t id);
   Result<std::vector<LocalProcess>> quorum();
   bool stopped(const LocalProcess& process);
+  bool gone(const LocalProcess& process);
   Task<bool> ready(DevFile::Service service);
   Task<Result<std::string>> fetch(DevFile::Service service, std::string target);
 

@@ -259,11 +259,12 @@ Task<void> fault_phases(Course& course, Hit hit, const Plan::Step& step) {
   Phase phase(course, "P5", "heal", hit.step);
   co_await run.heal();
   if (course.stopped()) co_return;
+  // At once: a cluster that balances itself would leave nothing to be given back.
+  co_await roll_back(course);
   // What wakes up is looked at for a while; the rest has been.
   const double observed = look.needs_heal ? std::max(course.plan.observe_s - step.hold_s, 0.0) : 0;
   co_await run.observe(
       std::max(seconds(observed), look.needs_heal ? course.after_heal : course.after_heal / 4));
-  if (!course.stopped()) co_await roll_back(course);
 }
 
 }  // namespace paceline::drill

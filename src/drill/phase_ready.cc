@@ -168,7 +168,7 @@ Task<Readiness> check_clients(Course& course) {
   if (after.lag < static_cast<int64_t>(after.acked)) seen->emplace_back("read");
   size_t producers = 0, safe = 0;
   for (const auto& client : course.load->clients()) {
-    if (client.kind != "producer" && client.kind != "transfer") continue;
+    if (client.acks.empty()) continue;  // it does not produce
     ++producers;
     if (client.idempotent && (client.acks == "all" || client.acks == "-1")) ++safe;
   }
@@ -280,10 +280,11 @@ Task<void> readiness_phase(Course& course) {
 Task<void> baseline_phase(Course& course) {
   const auto length = std::chrono::duration_cast<env::Duration>(
       std::chrono::duration<double>(course.plan.baseline_s));
-  Phase phase(course, "P2", "baseline", {}, length);
-  if (course.plan.load.bystanders > 0)
-    co_await course.load->measure_overhead(course.options.quick ? std::chrono::seconds(2)
-                                                                : std::chrono::seconds(4));
+  // With the probes at rest, and beside them.
+  const env::Duration each = std::chrono::seconds(course.options.quick ? 2 : 4);
+  const bool overhead = course.plan.load.bystanders > 0;
+  Phase phase(course, "P2", "baseline", {}, length + (overhead ? 2 * each : env::Duration(0)));
+  if (overhead) co_await course.load->measure_overhead(each);
   if (!co_await course.wait(length)) co_return;
   const auto view = co_await course.target->look();
   if (!view) {

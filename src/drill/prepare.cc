@@ -1,4 +1,6 @@
 #include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
 
 #include "drill/digest.h"
 #include "drill/paceline_target.h"
@@ -20,17 +22,12 @@ std::string all_of(const std::vector<std::string>& problems, const std::string& 
   return text;
 }
 
-std::string variable(const RunOptions& options, const char* name) {
-  const auto found = options.environment.find(name);
-  return found == options.environment.end() ? std::string() : found->second;
-}
-
 // Whose machine it is owns what runs there for the time being.
 std::string owner_of(const Plan& plan, const RunOptions& options) {
   if (!options.owner.empty()) return options.owner;
   if (!plan.rollback.owner.empty() || options.dev_state.empty()) return plan.rollback.owner;
-  const std::string user = variable(options, "USER");
-  return user.empty() ? variable(options, "LOGNAME") : user;
+  const passwd* user = ::getpwuid(::geteuid());
+  return user ? user->pw_name : "";
 }
 
 Result<std::unique_ptr<Hooks>> open_hooks(env::Shard& shard, const std::string& path, HookLog log) {

@@ -84,9 +84,9 @@ void print_list(const std::vector<Listed>& runs) {
   for (const BuiltinPlan& plan : builtin_plans())
     std::printf("%-16s %s\n", std::string(plan.name).c_str(), std::string(plan.what).c_str());
   if (runs.empty()) return;
-  std::printf("\n%-22s %-14s %-12s %-8s %s\n", "RUN", "PLAN", "OUTCOME", "VERDICT", "TARGET");
+  std::printf("\n%-24s %-14s %-12s %-8s %s\n", "RUN", "PLAN", "OUTCOME", "VERDICT", "TARGET");
   for (const Listed& run : runs)
-    std::printf("%-22s %-14s %-12s %-8s %s\n", run.run.c_str(), run.plan.c_str(),
+    std::printf("%-24s %-14s %-12s %-8s %s\n", run.run.c_str(), run.plan.c_str(),
                 run.outcome.c_str(), run.verdict.empty() ? "-" : run.verdict.c_str(),
                 run.target.c_str());
 }

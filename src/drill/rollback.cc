@@ -66,9 +66,13 @@ Task<void> roll_back(Course& course) {
   auto event = course.event("rollback.done");
   event.value = std::chrono::duration<double, std::milli>(course.shard.now() - began).count();
   event.unit = "ms";
-  event.figures = {{"equal", differs.empty()}, {"differs", differs}};
-  course.run.rollback.rehearsed_ms = static_cast<int64_t>(*event.value);
-  course.run.rollback.rehearsed = rfc3339(course.shard.wall_ms());
+  event.figures = {
+      {"equal", differs.empty()}, {"differs", differs}, {"asked", static_cast<int64_t>(asked)}};
+  // Where the cluster has given all back by itself nothing was rehearsed.
+  if (asked > 0) {
+    course.run.rollback.rehearsed_ms = static_cast<int64_t>(*event.value);
+    course.run.rollback.rehearsed = rfc3339(course.shard.wall_ms());
+  }
   course.progress->say(
       differs.empty() ? fmt::format("   leaders are where they were, after {:.0f} ms", *event.value)
                       : fmt::format("   leaders are NOT where they were: {}", differs));

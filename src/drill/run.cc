@@ -29,7 +29,7 @@ std::string absolute(const std::string& path) {
 // The name is the time, so that names are in the order of runs.
 std::string new_run_id(env::Shard& shard) {
   std::string digits;
-  for (const char c : rfc3339(shard.wall_ms()).substr(0, 19))
+  for (const char c : rfc3339(shard.wall_ms()))
     if (c >= '0' && c <= '9') digits += c;
   return fmt::format("{}-{}-{:04x}", digits.substr(0, 8), digits.substr(8),
                      shard.random() & 0xffff);
