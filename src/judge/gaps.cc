@@ -19,11 +19,11 @@ int64_t sent_of(const Record& record) {
 // the order in which they were to be sent.
 class Unanswered {
  public:
-  explicit Unanswered(const std::vector<Record>& records) : records_(records) {}
+  explicit Unanswered(const std::vector<const Record*>& records) : records_(records) {}
   // REQUIRES: `at` never falls.
   const Record* at(int64_t at) {
-    while (next_ < records_.size() && answered(records_[next_], at)) ++next_;
-    return next_ < records_.size() ? &records_[next_] : nullptr;
+    while (next_ < records_.size() && answered(*records_[next_], at)) ++next_;
+    return next_ < records_.size() ? records_[next_] : nullptr;
   }
 
  private:
@@ -32,7 +32,7 @@ class Unanswered {
     if (!record.acked()) return record.told && record.told_ns <= at;
     return record.told_ns <= at;
   }
-  const std::vector<Record>& records_;
+  const std::vector<const Record*>& records_;
   size_t next_ = 0;
 };
 
@@ -40,7 +40,7 @@ struct Window {
   int64_t from_ns = 0, to_ns = 0;
 };
 
-std::optional<Wait> longest_wait(const Stream& stream, const Window& window) {
+std::optional<Wait> longest_wait(const Player& stream, const Window& window) {
   std::optional<Wait> longest;
   Unanswered unanswered(stream.records);
   const auto consider = [&](const Record* last, const Record* first, int64_t to) {
@@ -49,7 +49,7 @@ std::optional<Wait> longest_wait(const Stream& stream, const Window& window) {
     const int64_t from = last ? std::max(last->told_ns, sent_of(*open)) : sent_of(*open);
     if (to <= from || to < window.from_ns || from > window.to_ns) return;
     if (longest && to - from <= longest->to_ns - longest->from_ns) return;
-    longest = Wait{stream.client, from, to, last, first};
+    longest = Wait{&stream, from, to, last, first};
   };
   const Record* last = nullptr;
   for (const Record* record : stream.by_ack) {
@@ -119,10 +119,9 @@ void find_last_client(StepLog& step) {
   int64_t last = step.first_new->told_ns;
   for (const Wait& wait : step.waits) {
     if (wait.excepted) continue;
-    const Stream& stream = step.log->streams.at(wait.client);
-    const auto at =
-        std::ranges::lower_bound(stream.by_ack, step.first_new->told_ns, {}, &Record::told_ns);
-    if (at == stream.by_ack.end()) {
+    const auto& by_ack = wait.client->by_ack;
+    const auto at = std::ranges::lower_bound(by_ack, step.first_new->told_ns, {}, &Record::told_ns);
+    if (at == by_ack.end()) {
       if (!wait.first) return;
       continue;
     }
@@ -133,20 +132,18 @@ void find_last_client(StepLog& step) {
 
 void find_waits(const Dossier& dossier, const std::vector<Frozen>& frozen, const Window& window,
                 StepLog& step) {
-  for (const auto& [client, stream] : step.log->streams) {
-    const auto& kind = dossier.run.clients[client].kind;
-    if (kind == "bystander") continue;
-    if (auto wait = longest_wait(stream, window)) step.waits.push_back(*wait);
+  for (const Player& player : step.log->players) {
+    if (dossier.run.clients[player.client].kind == "bystander") continue;
+    if (auto wait = longest_wait(player, window)) step.waits.push_back(*wait);
   }
   for (const Frozen& time : frozen) {
     if (time.step != step.step) continue;
     // Of two producers of one partition, one was answered by somebody else meanwhile.
     const auto moved = [&](const Wait& wait) {
-      return std::ranges::any_of(step.log->streams.at(wait.client).by_ack,
-                                 [&](const Record* record) {
-                                   return record->told_ns >= time.from_ns &&
-                                          record->told_ns <= time.to_ns && is_new(step, *record);
-                                 });
+      return std::ranges::any_of(wait.client->by_ack, [&](const Record* record) {
+        return record->told_ns >= time.from_ns && record->told_ns <= time.to_ns &&
+               is_new(step, *record);
+      });
     };
     if (!std::ranges::any_of(step.waits, moved)) continue;
     for (Wait& wait : step.waits) wait.excepted = !moved(wait);

@@ -12,7 +12,7 @@ namespace paceline::judge {
 // before it, or from when its first unanswered record was to be sent, whatever came later, to the
 // first acknowledgement after.
 struct Wait {
-  uint16_t client = 0;
+  const Player* client = nullptr;
   int64_t from_ns = 0, to_ns = 0;
   const Record* last = nullptr;   // acknowledged before; nullptr: none
   const Record* first = nullptr;  // after; nullptr: none has come

@@ -24,14 +24,14 @@ namespace paceline::judge {
 
 Result<Derived> judge(const Files& evidence) {
   TRY(const Dossier dossier, open_dossier(evidence));
-  uint64_t strangers = 0;
-  const Logs logs = logs_of(dossier, strangers);
+  Strays strays;
+  const Logs logs = logs_of(dossier, strays);
   const std::vector<Edge> edges = causal_edges(dossier);
   const Limits limits(dossier.run.limits);
   Report report;
-  report.evidence = evidence_of(dossier, evidence, strangers);
+  report.evidence = evidence_of(dossier, evidence, strays.strangers);
   report.clock = judge_clocks(dossier, edges);
-  check_ledger(dossier, logs, report);
+  check_ledger(dossier, logs, strays, report);
   report.counts.rebalances_extra = group_losses(dossier).extra;
   judge_steps(dossier, logs, step_logs(dossier, logs), report);
   report.recovery = judge_recovery(dossier, report.partitions);

@@ -16,9 +16,10 @@ constexpr size_t kOfEachName = 20;
 
 class LedgerCheck {
  public:
-  LedgerCheck(const Dossier& dossier, const Logs& logs, Report& report)
+  LedgerCheck(const Dossier& dossier, const Logs& logs, const Strays& strays, Report& report)
       : dossier_(dossier),
         logs_(logs),
+        strays_(strays),
         report_(report),
         complete_(read_back_complete(dossier)),
         frozen_(frozen_times(dossier)) {}
@@ -30,6 +31,7 @@ class LedgerCheck {
       count_reordered(key, log);
       check_offset_order(key, log);
     }
+    count_strays();
     count_never_read();
     check_history();
     if (report_.anomalies.size() > kAnomaliesMax) report_.anomalies.resize(kAnomaliesMax);
@@ -72,24 +74,52 @@ class LedgerCheck {
     }
   }
 
+  void count_strays() {
+    if (strays_.damaged == 0) return;
+    report_.counts.damaged += strays_.damaged;
+    report_.anomalies.push_back(
+        {"damaged-record",
+         "",
+         {},
+         {},
+         {},
+         fmt::format("{} records came back so that nobody knows whose they were", strays_.damaged),
+         {}});
+  }
+
+  // Its client was ended while it was on its way.
+  bool ended_by_storm(const Record& record) const {
+    constexpr int64_t kGoneNs = 1'000'000'000;
+    return std::ranges::any_of(dossier_.steps, [&](const StepView& step) {
+      if (step.plan->test != "N4" || !step.effective) return false;
+      const int64_t t0 = step.effective->t_mono_ns;
+      return record.sent_ns <= t0 + kGoneNs && (!record.told || record.told_ns >= t0) &&
+             (!record.told || record.told_ns <= step.last_ns);
+    });
+  }
+
   void count_error(const Record& record) {
     const bool unknown = record.outcome == Record::Outcome::unknown &&
                          (record.told || (record.sent && dossier_.run.outcome == "completed"));
-    if (unknown && std::ranges::any_of(frozen_, [&](const Frozen& frozen) {
-          return record.sent_ns <= frozen.to_ns &&
-                 (!record.told || record.told_ns >= frozen.from_ns);
-        })) {
-      ++report_.counts.errors_excepted;
-    } else if (unknown || record.outcome == Record::Outcome::failed) {
-      ++report_.counts.errors;
-    }
+    const bool failed = record.outcome == Record::Outcome::failed;
+    if (!unknown && !failed) return;
+    const bool frozen =
+        unknown && std::ranges::any_of(frozen_, [&](const Frozen& time) {
+          return record.sent_ns <= time.to_ns && (!record.told || record.told_ns >= time.from_ns);
+        });
+    ++(frozen || ended_by_storm(record) ? report_.counts.errors_excepted : report_.counts.errors);
   }
 
   // As read back: a client's records are in the order of its numbers.
   void count_reordered(const LogKey&, const PartitionLog& log) {
     std::map<std::pair<uint16_t, uint16_t>, uint64_t> next;  // by reader, client
     std::set<std::pair<uint16_t, uint64_t>> counted;
+    const Read* before = nullptr;
     for (const Read& read : log.read_back) {
+      const bool again = before && before->reader == read.reader && before->offset == read.offset &&
+                         before->client == read.client && before->seq == read.seq;
+      before = &read;
+      if (again) continue;
       uint64_t& least = next[{read.reader, read.client}];
       if (read.seq < least) {
         const auto stream = log.streams.find(read.client);
@@ -173,6 +203,7 @@ class LedgerCheck {
 
   const Dossier& dossier_;
   const Logs& logs_;
+  const Strays& strays_;
   Report& report_;
   const bool complete_;
   const std::vector<Frozen> frozen_;
@@ -196,8 +227,8 @@ bool read_back_complete(const Dossier& dossier) {
   return dossier.phase_ns("phase.ended", "P7").has_value();
 }
 
-void check_ledger(const Dossier& dossier, const Logs& logs, Report& report) {
-  LedgerCheck(dossier, logs, report).run();
+void check_ledger(const Dossier& dossier, const Logs& logs, const Strays& strays, Report& report) {
+  LedgerCheck(dossier, logs, strays, report).run();
 }
 
 }  // namespace paceline::judge

@@ -7,9 +7,9 @@ namespace paceline::judge {
 
 // Whether the cluster kept what it had acknowledged, and in order. Fills `counts` and `anomalies`.
 //
-// A record that no application was told of, since its client was attached to the frozen leader of a
-// zombie step alone, is no error.
-void check_ledger(const Dossier& dossier, const Logs& logs, Report& report);
+// What nobody could answer is no error: a record on its way to the frozen leader of a zombie step,
+// or of a client that the drill itself ended in a storm.
+void check_ledger(const Dossier& dossier, const Logs& logs, const Strays& strays, Report& report);
 
 // While its leader was frozen on purpose (a zombie), nobody could answer: from, to.
 struct Frozen {

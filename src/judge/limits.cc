@@ -58,6 +58,7 @@ constexpr Limit kLimits[] = {
     {"zone_leaders_ms", "leaders in the zone, for", "ms", 15'000, 30'000},
     {"zone_gap_ms", "gap", "ms", 10'000, 20'000},
     {"refresh_ms", "refresh", "ms", 2'000, 10'000},
+    {"clients_lost", "clients that did not come back", "clients", 0, 0},
     {"alert_ms", "noticed after", "ms", 15'000, 60'000},
     {"takeover_ms", "taken over after", "ms", 60'000, 120'000},
     {"slow_ratio", "p99 beyond what was added, to the baseline's", "ratio", 2, 4},

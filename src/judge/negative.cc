@@ -53,13 +53,16 @@ class NegativeTests {
         "> 10 s, or a lost group", [this](const StepView& step, NegativeTest& test) {
           std::optional<double> took;
           uint64_t clients = 0;
+          double lost = 0;
           for (const Event* event : within("refresh.done", step)) {
             if (event->value) took = std::max(took.value_or(0), *event->value);
             clients +=
                 static_cast<uint64_t>(std::max<int64_t>(0, event->integer("clients").value_or(0)));
+            lost += event->number("lost").value_or(0);
             test.events.push_back(event->event_id);
           }
           add(score_.limits.judge("refresh_ms", took, clients), test);
+          if (took) add(score_.limits.judge("clients_lost", lost, clients), test);
           const GroupLosses losses = group_losses(score_.dossier);
           if (!losses.any) return;
           add(score_.limits.judge("rebalances", static_cast<double>(losses.rebalances_max)), test);

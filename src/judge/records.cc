@@ -86,9 +86,37 @@ void settle(PartitionLog& log) {
   }
 }
 
+std::string first_life_of(const std::string& name) {
+  const size_t bar = name.rfind('/');
+  if (bar == std::string::npos || bar + 1 == name.size()) return name;
+  return name.find_first_not_of("0123456789", bar + 1) == std::string::npos ? name.substr(0, bar)
+                                                                            : name;
+}
+
+// By the name before the bar; lives begin one after the other, and so their indexes grow.
+void gather_players(const evidence::Run& run, PartitionLog& log) {
+  std::map<std::string, Player> by_name;
+  for (const auto& [client, stream] : log.streams) {
+    const std::string first = first_life_of(run.clients[client].name);
+    Player& player = by_name[first];
+    player.name = first;
+    player.client = client;
+    // Streams of what was only read are of records that nobody saw sent.
+    for (const Record& record : stream.records)
+      if (record.sent || record.told) player.records.push_back(&record);
+    player.by_ack.insert(player.by_ack.end(), stream.by_ack.begin(), stream.by_ack.end());
+  }
+  for (auto& [name, player] : by_name) {
+    std::ranges::stable_sort(player.by_ack, {}, [](const Record* record) {
+      return std::tuple(record->told_ns, record->client, record->seq);
+    });
+    if (!player.records.empty()) log.players.push_back(std::move(player));
+  }
+}
+
 }  // namespace
 
-Logs logs_of(const Dossier& dossier, uint64_t& strangers) {
+Logs logs_of(const Dossier& dossier, Strays& strays) {
   const auto& run = dossier.run;
   std::vector<const LedgerRow*> rows;
   rows.reserve(dossier.ledger.rows.size());
@@ -97,8 +125,10 @@ Logs logs_of(const Dossier& dossier, uint64_t& strangers) {
                        (row.reader == LedgerRow::kNone || row.reader < run.clients.size());
     if (known) {
       rows.push_back(&row);
+    } else if (row.damaged && row.client == LedgerRow::kNone) {
+      ++strays.damaged;
     } else {
-      ++strangers;
+      ++strays.strangers;
     }
   }
   Logs logs;
@@ -118,7 +148,10 @@ Logs logs_of(const Dossier& dossier, uint64_t& strangers) {
     logs[{first.topic, first.partition}].topic = first.topic;
     logs[{first.topic, first.partition}].partition = first.partition;
   }
-  for (auto& [key, log] : logs) settle(log);
+  for (auto& [key, log] : logs) {
+    settle(log);
+    gather_players(run, log);
+  }
   return logs;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "judge/dossier.h"
@@ -46,6 +47,15 @@ struct Stream {
   std::vector<const Record*> by_ack;  // the acknowledged ones in the order of time
 };
 
+// A client that ends and begins again is another one, `producer-1/2` after `producer-1`: all lives
+// of one together, as who waits for an answer sees it. In the order of lives.
+struct Player {
+  std::string name;     // of the first life
+  uint16_t client = 0;  // the last life
+  std::vector<const Record*> records;
+  std::vector<const Record*> by_ack;
+};
+
 struct PartitionLog {
   uint16_t topic = 0;
   int32_t partition = 0;
@@ -53,12 +63,17 @@ struct PartitionLog {
   std::vector<Read> reads;             // by consumers, in the order of time
   std::vector<Read> read_back;         // by offset
   int64_t read_back_end = -1;          // the highest offset of them
+  std::vector<Player> players;         // who sent
 };
 
 using LogKey = std::pair<uint16_t, int32_t>;  // topic, partition
 using Logs = std::map<LogKey, PartitionLog>;
 
-// Rows of clients or topics that run.json does not name are left out: `strangers` counts them.
-Logs logs_of(const Dossier& dossier, uint64_t& strangers);
+// What of the ledger belongs to no record.
+struct Strays {
+  uint64_t strangers = 0;  // rows of clients or topics that run.json does not name
+  uint64_t damaged = 0;    // records that came back so that nobody knows whose they were
+};
+Logs logs_of(const Dossier& dossier, Strays& strays);
 
 }  // namespace paceline::judge

@@ -46,6 +46,11 @@ Figure milestones(const Score& score) {
   // it is never green, and says nothing against the cluster.
   if (score.dossier.run.target.external_only && seen.hidden > 0 && seen.never <= 2 && missing)
     figure.state = State::amber;
+  // A storm of clients, a slow store or a clean-up moves no leader: there is nothing to be seen.
+  const bool all_took_effect = std::ranges::all_of(score.report.steps, [](const StepRow& step) {
+    return step.effective_ms || step.test == "N7";
+  });
+  figure.required = leaders_moved(score.report) || !all_took_effect;
   if (!seen.which.empty()) figure.name += fmt::format(" ({})", seen.which);
   return figure;
 }

@@ -44,7 +44,8 @@ void add_gaps(const Score& score, Row& row) {
     row.figures.push_back(
         score.limits.judge("gap_max_ms", report.gap_unplanned.max, report.gap_unplanned.samples));
   }
-  if (!planned && !unplanned) {
+  // A plan of a clean-up alone has no gap.
+  if (report.steps.empty()) {
     Figure none;
     none.name = "a fault that took effect";
     row.figures.push_back(none);

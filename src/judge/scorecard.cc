@@ -19,9 +19,14 @@ Row without_evidence(const char* id, const char* question, const char* why) {
 
 }  // namespace
 
-bool is_required(const evidence::Run& run, const std::string& row) {
+bool leaders_moved(const Report& report) {
+  return std::ranges::any_of(report.partitions, &PartitionRow::concerned);
+}
+
+bool is_required(const evidence::Run& run, const Report& report, const std::string& row) {
   const auto& set = run.plan.requires_rows;
   if (!set.empty()) return std::ranges::find(set, row) != set.end();
+  if (row == "storage" && !report.steps.empty() && !leaders_moved(report)) return false;
   return std::ranges::find(kRequired, row) != std::end(kRequired);
 }
 

@@ -75,7 +75,7 @@ std::string screen(const Dossier& dossier, const Report& report) {
   for (const Row& row : report.scorecard)
     text +=
         wrapped(printable(fmt::format("  {:<5} {:<11} {}{}", name_of(row.state), row.id, row.why,
-                                      is_required(run, row.id) ? "" : " (not required)")),
+                                      is_required(run, report, row.id) ? "" : " (not required)")),
                 20);
   text += "\nnegative tests\n";
   for (const NegativeTest& test : report.negative)

@@ -81,7 +81,9 @@ class Binner {
     for (const evidence::Event* event : dossier_.all("consumer.lag")) {
       const auto bin = bin_of(event->t_mono_ns);
       const auto behind = event->number("lag");
-      const std::string group(event->word("group"));
+      // Who reads by assignment is no group, and has a line of its own.
+      const auto named = event->word("group");
+      const std::string group(named.empty() ? event->word("consumer") : named);
       if (bin && behind && !group.empty())
         lag[group][{*bin, std::string(event->word("consumer"))}] = *behind;
     }

@@ -34,7 +34,8 @@ std::string why(const Score& score, const Report& report) {
                           : fmt::format("the run was {}{}{}", run.outcome,
                                         run.reason.empty() ? "" : ": ", run.reason));
   for (const Row& row : report.scorecard)
-    if (row.state == report.verdict && row.state != State::green && is_required(run, row.id))
+    if (row.state == report.verdict && row.state != State::green &&
+        is_required(run, report, row.id))
       add(fmt::format("{}: {}", row.id, row.why));
   for (const NegativeTest& test : report.negative)
     if (test.state == report.verdict && test.state != State::green && ran(test))
@@ -71,7 +72,7 @@ std::string sentence(const Score& score, const Report& report) {
 State worst_of(const Score& score, const std::vector<NegativeTest>& tests) {
   State worst = State::green;
   for (const Row& row : score.report.scorecard)
-    if (is_required(score.dossier.run, row.id)) worst = worse(worst, row.state);
+    if (is_required(score.dossier.run, score.report, row.id)) worst = worse(worst, row.state);
   for (const NegativeTest& test : tests)
     if (test.id != "N8" && ran(test)) worst = worse(worst, test.state);
   // A guard healed and gave up, whatever was measured until then.
