@@ -33,8 +33,12 @@ void Course::expect_errors() {
   tolerant_until = std::max(tolerant_until, shard.now() + window + kShareOf);
 }
 
-void Course::look_after() {
+void Course::heed_interrupt() {
   if (options.interrupted && *options.interrupted) stop(Halt::interrupted, "interrupted");
+}
+
+void Course::look_after() {
+  heed_interrupt();
   if (watchdog && watchdog->lost())
     stop(Halt::failed, "the watchdog is gone: what it watched is healed, and nothing more is done");
   if (!keeper->failure().empty())

@@ -66,6 +66,8 @@ struct Course {
   // interrupts, all the time.
   Task<bool> wait(env::Duration duration);
   void look_after();
+  // Where nothing is waited for.
+  void heed_interrupt();
   // Errors are expected from now on, for the guard's window.
   void expect_errors();
 

@@ -147,6 +147,7 @@ Task<void> cleanup_phase(Course& course) {
 
 Task<void> read_back_phase(Course& course) {
   Phase phase(course, "P7", "read-back");
+  course.heed_interrupt();
   if (course.load) {
     const bool hurry = course.halt == Halt::interrupted;
     const auto read =

@@ -28,7 +28,7 @@ struct World {
   bool watched = false, ended = false;
   std::vector<std::string> guarded, released;
   std::shared_ptr<bool> interrupted = std::make_shared<bool>(false);
-  std::function<void()> on_inject = [] {};
+  std::function<void()> on_inject = [] {}, on_read_back = [] {};
   int topics_made = 0;
 };
 
@@ -147,6 +147,7 @@ class FakeLoad final : public probe::Load {
   }
   Task<Result<void>> read_back(env::Instant) override {
     world_.done.emplace_back("read back");
+    world_.on_read_back();
     evidence::LedgerRow row;
     row.kind = evidence::LedgerRow::Kind::read_back;
     witness_.row(row);
@@ -328,6 +329,13 @@ TEST_F(PhasesTest, AnInterruptHealsAndCleansUp) {
   EXPECT_EQ(run_.outcome, "interrupted");
   EXPECT_THAT(world_.done, Contains("heal freeze"));
   EXPECT_THAT(world_.done, Contains("read back"));
+  EXPECT_EQ(world_.view.topics.size(), 1u);
+}
+
+TEST_F(PhasesTest, AnInterruptOfTheReadBackIsOneAsWell) {
+  world_.on_read_back = [this] { *world_.interrupted = true; };
+  run("[[step]]\nid = \"kill\"\nfault = \"kill\"\nbroker = 1\n");
+  EXPECT_EQ(run_.outcome, "interrupted");
   EXPECT_EQ(world_.view.topics.size(), 1u);
 }
 

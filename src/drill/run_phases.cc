@@ -36,6 +36,7 @@ Task<void> do_phases(Course& course) {
   // Whatever has happened: what we made goes, and what was acknowledged is looked for.
   co_await cleanup_phase(course);
   co_await read_back_phase(course);
+  course.heed_interrupt();
 }
 
 }  // namespace

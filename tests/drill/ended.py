@@ -63,11 +63,10 @@ def nonsense(target, options):
     return said.strip().splitlines()[-1][:160]
 
 
-def interrupted(target, options):
-    """Ctrl-C in each phase."""
-    codes = []
-    plan = plans.write(target, "interrupted", plans.step("freeze", hold_s=8), baseline_s=3, observe_s=8)
-    for phase in PHASES:
+def interrupted(phase):
+    def case(target, options):
+        """Ctrl-C, as soon as the phase has begun."""
+        plan = plans.write(target, "interrupted", plans.step("freeze", hold_s=8), baseline_s=3, observe_s=8)
         with Drill(target, plan) as run:
             run.wait_said(f"{phase} ")
             asked = time.monotonic()
@@ -76,13 +75,13 @@ def interrupted(target, options):
             took = time.monotonic() - asked
             target.wait_whole()
             evidence = run.evidence()
-            check_equal(evidence.run["outcome"], "interrupted", f"the outcome in {phase}")
-            check(evidence.run["ended"], f"{phase}: the run has no end")
+            check_equal(evidence.run["outcome"], "interrupted", "the outcome")
+            check(evidence.run["ended"], "the run has no end")
             evidence.sound()
             evidence.expect("grey", "red")
-            check(not target.own_topics(), f"{phase}: topics are left: {target.own_topics()}")
-            codes.append(f"{phase} {evidence.verdict} {took:.1f} s")
-    return ", ".join(codes)
+            check(not target.own_topics(), f"topics are left: {target.own_topics()}")
+            return f"{evidence.verdict} after {took:.1f} s"
+    return case
 
 
 def killed(count):
@@ -134,7 +133,7 @@ def leave_no_topics(target):
 
 
 REFUSED_CASES = {"refused: no owner": no_owner, "refused: nonsense": nonsense}
-CASES = {**REFUSED_CASES, "interrupted in each phase": interrupted, "kill -9 in the middle of a fault": killed(None)}
+CASES = {**REFUSED_CASES, **{f"interrupted in {phase}": interrupted(phase) for phase in PHASES}, "kill -9 in the middle of a fault": killed(None)}
 # They leave a topic of somebody's behind, or have a cluster of their own.
 ALONE = {"refused: one broker": one_broker, "refused: --no-restart": no_restart}
 QUICK = {"refused: no owner": no_owner, "kill -9 in the middle of a freeze": killed(1)}
