@@ -123,6 +123,11 @@ bool StepView::about(int32_t which) const {
   return std::ranges::find(brokers, which) != brokers.end();
 }
 
+int64_t StepView::from_ns() const {
+  const int64_t t0 = effective->t_mono_ns;
+  return commanded ? std::min(commanded->t_mono_ns, t0) : t0;
+}
+
 const std::vector<const Event*>& Dossier::all(std::string_view type) const {
   static const std::vector<const Event*> kNone;
   const auto found = by_type.find(type);

@@ -31,6 +31,9 @@ struct StepView {
   int64_t last_ns = 0;              // of all that belongs to the step
 
   bool about(int32_t which) const;
+  // From when on what happens may be the step's doing: its command, which is before it is observed.
+  // REQUIRES: it took effect.
+  int64_t from_ns() const;
 };
 
 // All the evidence, opened: what the phases of the verdict read.

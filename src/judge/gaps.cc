@@ -62,11 +62,10 @@ std::optional<Wait> longest_wait(const Player& stream, const Window& window) {
 }
 
 // Who acknowledged last before the step; nothing if the library does not tell.
-void find_before(StepLog& step, int64_t t0) {
+void find_before(StepLog& step, int64_t until) {
   const Record* latest = nullptr;
   for (const auto& [client, stream] : step.log->streams) {
-    const auto after =
-        std::ranges::upper_bound(stream.by_ack, t0 - kBeforeNs, {}, &Record::told_ns);
+    const auto after = std::ranges::upper_bound(stream.by_ack, until, {}, &Record::told_ns);
     if (after == stream.by_ack.begin()) continue;
     const Record* record = *std::prev(after);
     if (!latest || record->told_ns > latest->told_ns) latest = record;
@@ -182,13 +181,13 @@ std::vector<StepLog> step_logs(const Dossier& dossier, const Logs& logs) {
   for (const StepView& view : dossier.steps) {
     if (!view.effective) continue;
     const int64_t t0 = view.effective->t_mono_ns;
-    const Window window{t0 - kBeforeNs, std::max(view.last_ns, t0)};
+    const Window window{std::min(t0 - kBeforeNs, view.from_ns()), std::max(view.last_ns, t0)};
     for (const auto& [key, log] : logs) {
-      if (log.streams.empty()) continue;
+      if (log.players.empty() || dossier.run.topics[key.first].role == "bystander") continue;
       StepLog step;
       step.step = &view;
       step.log = &log;
-      find_before(step, t0);
+      find_before(step, window.from_ns);
       find_change(step, window);
       step.concerned = is_concerned(step) || seen_to_move(dossier, step, window);
       find_waits(dossier, frozen, window, step);

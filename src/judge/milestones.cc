@@ -24,13 +24,13 @@ class PartitionMilestones {
         dossier.of_partition.find({dossier.run.topics[log.log->topic].name, log.log->partition});
     if (events == dossier.of_partition.end()) return;
     for (const Event* event : events->second) {
-      if (event->type == "leader.seen" && event->t_mono_ns < t0() && event->leader_epoch)
+      if (event->type == "leader.seen" && event->t_mono_ns < step_.from_ns() && event->leader_epoch)
         epoch_before_ = std::max(epoch_before_.value_or(-1), *event->leader_epoch);
       own_.push_back(event);
     }
     // Of few partitions that moved, each is told; the cause joins it with the rest of its move.
     for (const Event* event : own_)
-      if (cause_.empty() && in_step(*event) && !event->cause_id.empty() &&
+      if (cause_.empty() && in_window(*event) && !event->cause_id.empty() &&
           (event->type == "leader.moved" || event->type == "partition.first_served"))
         cause_ = event->cause_id;
   }
@@ -61,16 +61,10 @@ class PartitionMilestones {
 
  private:
   int64_t t0() const { return step_.effective->t_mono_ns; }
+  // Others may notice before the drill does, and a planned step begins with its command.
   bool in_window(const Event& event) const {
     const int64_t err = event.clock_err_ns.value_or(0) + step_.effective->clock_err_ns.value_or(0);
-    return event.t_mono_ns >= t0() - err - kEarlyNs && event.t_mono_ns <= step_.last_ns;
-  }
-  // A planned step begins with the command; what it is told of may come before it is effective.
-  bool in_step(const Event& event) const {
-    if (step_.plan->planned && step_.commanded && event.t_mono_ns >= step_.commanded->t_mono_ns &&
-        event.t_mono_ns <= step_.last_ns)
-      return true;
-    return in_window(event);
+    return event.t_mono_ns >= step_.from_ns() - err - kEarlyNs && event.t_mono_ns <= step_.last_ns;
   }
 
   Milestone told(const Event& event, Milestone::State state) const {
@@ -118,7 +112,7 @@ class PartitionMilestones {
       const Event* best = nullptr;
       if (type.empty()) continue;
       for (const Event* event : dossier_.all(type)) {
-        if (!in_step(*event) || !is_ours(*event)) continue;
+        if (!in_window(*event) || !is_ours(*event)) continue;
         const bool better =
             !best || by_new_leader(*event) > by_new_leader(*best) ||
             (by_new_leader(*event) == by_new_leader(*best) && event->t_mono_ns < best->t_mono_ns);

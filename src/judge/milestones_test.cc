@@ -66,6 +66,14 @@ TEST(Milestones, WhatShouldHaveBeenToldAndWasNotIsNever) {
   EXPECT_EQ(milestone(report_of(evidence), 0, "t7")["state"], "not_observable");
 }
 
+TEST(Milestones, OthersMayNoticeBeforeTheDrillDoes) {
+  TestEvidence evidence = TestEvidence::kill();
+  evidence.find("broker.noticed").t_mono_ns = TestEvidence::kT0 - 8 * TestEvidence::kMs;
+  EXPECT_EQ(milestone(report_of(evidence), 0, "t2")["ms"], -8.0);
+  evidence.find("broker.noticed").t_mono_ns = TestEvidence::kT0 - TestEvidence::kSecond;
+  EXPECT_EQ(milestone(report_of(evidence), 0, "t2")["state"], "never") << "before the command";
+}
+
 TEST(Milestones, AHookTellsWhatATargetDoesNot) {
   TestEvidence evidence = TestEvidence::kill();
   std::erase_if(evidence.events,

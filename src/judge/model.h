@@ -101,6 +101,7 @@ struct ReadinessRow {
 struct Recovery {
   std::optional<int64_t> unuploaded_bytes, bytes_read, bytes_written;
   std::optional<int64_t> log_bytes_read;  // of them, those of logs: what is held against the tail
+  std::optional<int64_t> streams;         // that were recovered
   std::optional<int64_t> requests_get, requests_put, requests_list;
   std::optional<int64_t> historical_bytes_copied;  // nothing: nobody has observed it
   std::optional<double> left_over_ms;

@@ -61,6 +61,7 @@ class RecoveryWork {
     for (const Event* event : dossier_.all("lane.recovered")) recovered(*event);
     for (const char* type : {"lane.uploaded", "move.adopted"})
       for (const Event* event : dossier_.all(type)) written(*event);
+    leave_out_files();
     replicas();
     if (after_) {
       work_.orphans = after_->integer("orphans");
@@ -93,11 +94,21 @@ class RecoveryWork {
     add(work_.bytes_read, bytes);
     add(work_.log_bytes_read, log ? log : bytes);
     add(work_.requests_get, event.integer("requests"));
+    add(log_groups_, event.integer("log_groups"));
+    add(work_.streams, event.integer("streams"));
     work_.events.push_back(event.event_id);
     const auto tail = tail_of_.find(event.lane);
     const auto known =
         tail != tail_of_.end() ? std::optional(tail->second) : work_.unuploaded_bytes;
     if (bytes && known) beyond(log.value_or(*bytes), *known);
+  }
+
+  // A group of a log in files is no request of a store. Where the store was asked less in all, the
+  // logs lay in files.
+  void leave_out_files() {
+    const auto asked = growth(before_, after_, "requests_get");
+    if (!work_.requests_get || !asked || *work_.requests_get <= *asked) return;
+    work_.requests_get = std::max<int64_t>(0, *work_.requests_get - log_groups_.value_or(0));
   }
 
   void written(const Event& event) {
@@ -149,6 +160,7 @@ class RecoveryWork {
   const Dossier& dossier_;
   const Event* before_;
   const Event* after_;
+  std::optional<int64_t> log_groups_;
   std::map<std::string, int64_t> tail_of_;  // bytes, by lane
   Recovery work_;
 };

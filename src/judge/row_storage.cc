@@ -48,12 +48,15 @@ Row storage_row(const Score& score) {
 
   const auto concerned = static_cast<uint64_t>(
       std::ranges::count_if(score.report.partitions, &PartitionRow::concerned));
+  // More than the drill's own partitions may have moved.
+  const int64_t recovered = std::max(static_cast<int64_t>(concerned), recovery.streams.value_or(0));
   std::optional<double> requests;
   if ((recovery.requests_get || recovery.requests_put) && concerned > 0)
     requests =
         static_cast<double>(recovery.requests_get.value_or(0) + recovery.requests_put.value_or(0)) /
-        static_cast<double>(concerned);
-  Figure asked = score.limits.judge("requests_per_partition", requests, concerned);
+        static_cast<double>(recovered);
+  Figure asked =
+      score.limits.judge("requests_per_partition", requests, static_cast<uint64_t>(recovered));
   asked.required = false;
   row.figures.push_back(std::move(asked));
 

@@ -11,6 +11,7 @@ namespace {
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kSecondsMax = 86'400;
 constexpr size_t kStays = 10;   // seconds
+constexpr size_t kEnough = 30;  // seconds that say that it does not come back
 constexpr double kNear = 1.1;   // of the baseline
 constexpr double kNoiseMs = 1;  // below it, a tenth more is no difference
 
@@ -76,6 +77,11 @@ Milestone settled(const Dossier& dossier, const Logs& logs, const StepView& step
     milestone.ms = dossier.ms(t0 + static_cast<int64_t>(i + 1 - kStays) * kSecond);
     milestone.err_ms = 0.0;
     milestone.by = "ledger";
+    return milestone;
+  }
+  if (seconds.p99_ms.size() < kEnough) {
+    milestone.by =
+        "it was observed for less than 30 s, and latency was not as before for 10 of them";
     return milestone;
   }
   milestone.state = Milestone::State::never;
