@@ -73,7 +73,11 @@ direction = "both"
 hold_s = 30
 )";
 
+// No leader moves by itself: there is nothing to recover, and no partition has milestones.
 constexpr std::string_view kSlowStore = "name = \"slow-store\"\n" ROLLBACK R"(
+[requires]
+rows = ["leaders", "rollback", "business"]
+
 [[step]]
 id = "slow-store"
 fault = "slow-store"
@@ -83,6 +87,9 @@ settings = { latency_ms = 200, errors_percent = 10 }
 )";
 
 constexpr std::string_view kStorm = "name = \"storm\"\n" ROLLBACK R"(
+[requires]
+rows = ["leaders", "rollback", "business"]
+
 [[step]]
 id = "storm"
 fault = "storm"
@@ -117,6 +124,9 @@ hold_s = 30
 )";
 
 constexpr std::string_view kCleanup = "name = \"cleanup\"\n" ROLLBACK R"(
+[requires]
+rows = ["business"]
+
 [observe]
 seconds = 10
 

@@ -23,28 +23,37 @@ bool is_number(std::string_view text) {
          text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-std::map<std::string, std::string> settings_of(Reader& of, const char* name) {
-  std::map<std::string, std::string> all;
-  const Node* table = of.table(name);
-  if (!table) return all;
-  for (const auto& [key, value] : table->fields) {
+// `a.b = 1` without quotes is a table in a table, and means the same.
+void add_settings(Reader& of, const std::string& prefix, const Node& table,
+                  std::map<std::string, std::string>& all) {
+  for (const auto& [key, value] : table.fields) {
+    const std::string name = prefix.empty() ? key : prefix + "." + key;
     switch (value.kind) {
       case Node::Kind::text:
-        all[key] = value.text;
+        all[name] = value.text;
         break;
       case Node::Kind::integer:
-        all[key] = std::to_string(value.integer);
+        all[name] = std::to_string(value.integer);
         break;
       case Node::Kind::real:
-        all[key] = fmt::format("{}", value.real);
+        all[name] = fmt::format("{}", value.real);
         break;
       case Node::Kind::flag:
-        all[key] = value.flag ? "true" : "false";
+        all[name] = value.flag ? "true" : "false";
         break;
-      default:
-        of.complain(value.line, fmt::format("'{}.{}' is neither text nor a number", name, key));
+      case Node::Kind::table:
+        add_settings(of, name, value, all);
+        break;
+      case Node::Kind::list:
+      case Node::Kind::none:
+        of.complain(value.line, fmt::format("'{}' is neither text nor a number", name));
     }
   }
+}
+
+std::map<std::string, std::string> settings_of(Reader& of, const char* name) {
+  std::map<std::string, std::string> all;
+  if (const Node* table = of.table(name)) add_settings(of, "", *table, all);
   return all;
 }
 

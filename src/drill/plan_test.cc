@@ -27,7 +27,7 @@ topics = 2
 partitions = 6
 interval_ms = 5
 value_bytes = 512
-clients = { "linger.ms" = 5 }
+clients = { "linger.ms" = 5, socket.timeout.ms = 3000 }
 external = [["java", "-jar", "probe.jar"]]
 
 [baseline]
@@ -71,6 +71,7 @@ TEST(Plan, TellsAllThatIsWritten) {
   EXPECT_EQ(plan->load.topics, 2u);
   EXPECT_EQ(plan->load.interval_ms, 5);
   EXPECT_EQ(plan->load.clients.at("linger.ms"), "5");
+  EXPECT_EQ(plan->load.clients.at("socket.timeout.ms"), "3000");
   EXPECT_THAT(plan->load.external, ElementsAre(ElementsAre("java", "-jar", "probe.jar")));
   EXPECT_EQ(plan->baseline_s, 3);
   EXPECT_EQ(plan->observe_s, 4.5);
@@ -127,6 +128,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"sabotage = \"tea\"\n[[step]]\nfault = \"kill\"", "no sabotage 'tea'"},
         Wrong{"[load]\npartitions = 0\n[[step]]\nfault = \"kill\"", "line 2: [load] 'partitions'"},
         Wrong{"[load]\nexternal = [\"java\"]\n[[step]]\nfault = \"kill\"", "command lines"},
+        Wrong{"[load]\nclients = { a = [1] }\n[[step]]\nfault = \"kill\"", "'a' is neither"},
         Wrong{"[rollback]\nowner = 3\n[[step]]\nfault = \"kill\"", "text in quotes"},
         Wrong{"[requires]\nrows = [\"luck\"]\n[[step]]\nfault = \"kill\"", "no row 'luck'"},
         Wrong{"limits = { a = \"b\" }\n[[step]]\nfault = \"kill\"", "limit 'a'"},

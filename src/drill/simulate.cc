@@ -65,6 +65,11 @@ Outlook simulate_step(const ClusterView& view, const Plan::Step& step,
     }
     zones.insert(broker->rack);
   }
+  // Who is drained stays; what nobody else has stays with it.
+  if (step.fault == Fault::drain) {
+    if (view.brokers.size() < 2) outlook.why = "there is no other broker";
+    return outlook;
+  }
   // A zone is one failure domain, and so is a broker; several brokers are one only as a zone.
   if (gone.size() > 1 && (zones.size() > 1 || step.zone.empty())) {
     outlook.why = "more than one failure domain at a time";

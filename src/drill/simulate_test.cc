@@ -59,6 +59,16 @@ TEST(Simulate, OneFailureDomainAtATime) {
   EXPECT_TRUE(simulate_step(three_brokers(), zone, {1, 2}, true).refused());
 }
 
+TEST(Simulate, WhoIsDrainedStays) {
+  Plan::Step drain = kill_step();
+  drain.fault = Fault::drain;
+  EXPECT_FALSE(simulate_step(three_brokers(), drain, {2}, false).refused());
+  EXPECT_FALSE(simulate_step(three_brokers(), drain, {1}, false).refused());
+  ClusterView view = three_brokers();
+  view.brokers.resize(1);
+  EXPECT_TRUE(simulate_step(view, drain, {1}, true).refused());
+}
+
 TEST(Simulate, AnUnknownBrokerIsRefused) {
   EXPECT_THAT(simulate_step(three_brokers(), kill_step(), {7}, true).why, HasSubstr("no broker 7"));
 }

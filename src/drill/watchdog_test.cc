@@ -191,6 +191,10 @@ class DeadDrillTest : public testing::Test {
   }
   ~DeadDrillTest() override { std::filesystem::remove_all(folder_); }
   bool there(const char* name) const { return std::filesystem::exists(folder_ + "/" + name); }
+  // It heals first, and says so then.
+  bool told(const char* words) const {
+    return text_of(folder_ + "/hooks.log").find(words) != std::string::npos;
+  }
   pid_t watchdog_pid() const { return std::atoi(text_of(folder_ + "/watchdog").c_str()); }
   std::string folder_;
 };
@@ -206,7 +210,7 @@ TEST_F(DeadDrillTest, KillNineHealsAndLeavesNobody) {
     const auto look = look_at_process(disk, watchdog_pid());
     return !look || look->state == 'Z';
   }));
-  EXPECT_THAT(text_of(folder_ + "/hooks.log"), HasSubstr("the drill is gone"));
+  EXPECT_TRUE(comes_true([&] { return told("the drill is gone"); }));
 }
 
 TEST_F(DeadDrillTest, StandingStillForFiveSecondsHeals) {
@@ -216,7 +220,7 @@ TEST_F(DeadDrillTest, StandingStillForFiveSecondsHeals) {
   ::usleep(2'000'000);
   EXPECT_FALSE(there("healed"));
   EXPECT_TRUE(comes_true([&] { return there("healed"); }));
-  EXPECT_THAT(text_of(folder_ + "/hooks.log"), HasSubstr("has stood still"));
+  EXPECT_TRUE(comes_true([&] { return told("has stood still"); }));
 }
 
 }  // namespace
