@@ -60,7 +60,7 @@ def wrong_cleanup(target, options):
 
 def restless_group(target, options):
     """A client outside whose group loses a member, and gets it back, all the time."""
-    plan = plans.write(target, "restless", plans.step("drain"), baseline_s=4, observe_s=10,
+    plan = plans.write(target, "restless", plans.step("drain"), baseline_s=4, observe_s=20,
                        load={"external": [["/usr/bin/python3", os.path.join(HERE, "restless_member.py")]]})
     evidence = play(target, plan, verdicts=("red",))
     counts = evidence.report["counts"]
@@ -73,12 +73,12 @@ def restless_group(target, options):
 
 
 def no_evidence(target, options):
-    """By its address alone nothing is known of the storage; a plan that requires that row gets no verdict."""
-    plan = plans.write(target, "blind", plans.step("drain"), requires={"rows": ["leaders", "storage"]})
+    """A plan that requires a row of which a run can know nothing gets no verdict."""
+    plan = plans.write(target, "blind", plans.step("drain"), requires={"rows": ["leaders", "capacity"]})
     evidence = play(ByAddress(target), plan, verdicts=("grey",))
-    check_equal(evidence.state_of("storage"), "grey", "the row of the storage")
+    check_equal(evidence.state_of("capacity"), "grey", "the row of the capacity")
     check(evidence.report["external_only"], "it is not said that this is evidence from outside")
-    return told(evidence, evidence.why("storage"))
+    return told(evidence, evidence.why("capacity"))
 
 
 def guard(target, options):

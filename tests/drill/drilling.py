@@ -31,6 +31,16 @@ def drill(*words, environment=None, seconds=60):
     return done.returncode, done.stdout
 
 
+def keep(target):
+    """The runs on a cluster, and what was printed, where they outlive it."""
+    base = os.environ.get("PACELINE_DRILL_KEPT", "/tmp/paceline-drill-kept")
+    os.makedirs(base, exist_ok=True)
+    kept = tempfile.mkdtemp(prefix=time.strftime("%H%M%S-"), dir=base)
+    for path in [os.path.join(target.home, "drills"), *glob.glob(os.path.join(target.home, "drill-*.out")), *target.logs()]:
+        subprocess.run(["cp", "-r", path, kept], check=False, stderr=subprocess.DEVNULL)
+    return kept
+
+
 class Drill:
     """`with Drill(target, "kill") as run: run.ends(GREEN)`. Its folder of runs is the target's: one chain of manifests."""
 
@@ -63,18 +73,9 @@ class Drill:
                 self.child.kill()
                 self.child.wait()
         if kind is not None:
-            kept = self.keep()
-            print(f"      {' '.join(self.words)}\n      its evidence: {kept}", flush=True)
-
-    def keep(self):
-        """The folder of the run, and what it printed, where they outlive the target."""
-        base = os.environ.get("PACELINE_DRILL_KEPT", "/tmp/paceline-drill-kept")
-        os.makedirs(base, exist_ok=True)
-        kept = tempfile.mkdtemp(prefix=os.path.basename(self.plan).split(".")[0] + "-", dir=base)
-        mine = sorted(set(self.runs()) - self.before)
-        for path in [os.path.join(self.folder, name) for name in mine] + [self.out, *self.target.logs()]:
-            subprocess.run(["cp", "-r", path, kept], check=False, stderr=subprocess.DEVNULL)
-        return kept
+            print(f"      {' '.join(self.words)}", flush=True)
+            if not self.target.shared:
+                print(f"      its evidence: {keep(self.target)}", flush=True)
 
     def runs(self):
         if not os.path.isdir(self.folder):

@@ -76,14 +76,14 @@ def write_example(folders, page, said):
         where = os.path.join(EXAMPLE, name)
         os.makedirs(where)
         with open(os.path.join(where, "verdict.txt"), "w", encoding="utf-8") as file:
-            file.write(drill("report", folder)[1])
+            file.write(drill("report", folder)[1].replace(folder + "/", ""))
         for wanted in ("report.json", "plan.toml", "report.html"):
             if os.path.getsize(os.path.join(folder, wanted)) <= PAGE_BYTES_MAX:
                 shutil.copy(os.path.join(folder, wanted), where)
     if os.path.getsize(page) <= PAGE_BYTES_MAX:
         shutil.copy(page, EXAMPLE)
     with open(os.path.join(EXAMPLE, "compare.txt"), "w", encoding="utf-8") as file:
-        file.write(said)
+        file.write(said.replace(page, os.path.basename(page)))
     with open(os.path.join(EXAMPLE, "README.md"), "w", encoding="utf-8") as file:
         file.write(f"""# An example
 

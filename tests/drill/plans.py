@@ -19,7 +19,7 @@ def step(fault, broker="leader-of-most", **more):
 
 def word(value):
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {word(one)}" for name, one in value.items()) + " }"
+        return "{ " + ", ".join(f'"{name}" = {word(one)}' for name, one in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(word(one) for one in value) + "]"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""A client outside (src/probe/README.md): two members of a group read the topic, and one of them leaves and comes back every two
+"""A client outside (src/probe/README.md): two members of a group read the topic, and one of them leaves and comes back every three
 seconds: the group is never at rest. It sends nothing."""
 import json
 import sys
@@ -7,7 +7,7 @@ import time
 
 from confluent_kafka import Consumer, libversion
 
-REST_S = 2.0
+REST_S = 3.0
 writing, stopping = threading.Lock(), threading.Event()
 
 
@@ -33,7 +33,7 @@ class Member(threading.Thread):
 
     def read_until(self, until):
         consumer = Consumer({"bootstrap.servers": self.told["bootstrap"], "group.id": self.told["group"], "log_level": 0,
-                             "auto.offset.reset": "earliest", "error_cb": self.complain})
+                             "auto.offset.reset": "earliest", "heartbeat.interval.ms": 300, "error_cb": self.complain})
         consumer.subscribe([self.told["topic"]], on_assign=lambda _, given: self.tell("assigned", given),
                            on_revoke=lambda _, lost: self.tell("revoked", lost))
         while time.monotonic() < until and not stopping.is_set():

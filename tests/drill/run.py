@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from drilling import binary  # first: it says where other modules are
+from drilling import binary, keep  # first: it says where other modules are
 
 import bad
 import ended
@@ -34,9 +34,12 @@ class Shared:
         if self.target is None:
             self.around = entered(DevTarget())
             self.target = self.around.__enter__()
+            self.target.shared = True
         try:
             return body(self.target, options)
         except BaseException:
+            kept = keep(self.target)
+            print(f"      all runs on this cluster: {kept}", flush=True)
             self.give_up()
             raise
 

@@ -27,6 +27,7 @@ class Target:
     """What cases ask of a cluster, whatever it is."""
 
     hooks = None  # a file
+    shared = False  # by several cases, and kept by who shares it out
     home = environment = None
 
     def services(self):
@@ -123,6 +124,7 @@ class ByAddress(Target):
 
     def __init__(self, target, hooks=None, **environment):
         self.target, self.home, self.hooks, self.bootstrap = target, target.home, hooks, target.bootstrap
+        self.shared = target.shared
         nowhere = os.path.join(target.home, "nowhere")
         os.makedirs(nowhere, exist_ok=True)
         # Where it finds no `paceline dev`.
