@@ -111,7 +111,10 @@ TEST_P(WrongPlan, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     All, WrongPlan,
     testing::Values(
-        Wrong{"name = ", "line 1: "}, Wrong{"", "no [[step]]"}, Wrong{"step = []", "no [[step]]"},
+        Wrong{"name = ", "line 1: "}, Wrong{"[[step]ault=\"e\"", "line 1: "},
+        Wrong{"# \xc3\xa4\nname = \"\xc3\xa4\"\n\xc3\xa4 = 1", "line 3: only comments"},
+        Wrong{"name = \"\"\"\xc3\xa4\"\"\"", "line 1: only comments"}, Wrong{"", "no [[step]]"},
+        Wrong{"step = []", "no [[step]]"},
         Wrong{"nonsense = 1\n[[step]]\nfault = \"kill\"", "line 1: the plan knows no 'nonsense'"},
         Wrong{"[[step]]\nfault = \"explode\"", "knows no fault 'explode'"},
         Wrong{"[[step]]\nfault = \"kill\"\nbroker = \"the-red-one\"", "neither a number nor"},
