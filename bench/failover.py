@@ -3,11 +3,11 @@
 librdkafka sees of it.
 
   bench/failover.py [--rounds 20] [--brokers 3] [--dead 1] [--partitions 1000] [--tail-mib 8] [--retained-mib 0]
-                    [--silent] [--store] [--clients 0] [--librdkafka debian|2.15]
+                    [--resident-mib 0] [--silent] [--store] [--clients 0] [--librdkafka debian|2.15]
 
 Each round makes a topic that is spread over the brokers, with PARTITIONS on each and records in all of them that are uploaded, of
-RETAINED MiB together; then the tail is written to what the victims lead, and they are killed at once: by SIGKILL, or with --silent
-stopped. Two probes, each a survivor, send a produce request to each of a few of the victims' partitions every 5 ms
+RETAINED MiB together; RESIDENT MiB go to each of the victims alone, which keeps them in its log cache; then the tail is written to what the victims lead, and they are killed at once: by SIGKILL, or with --silent
+stopped. Probes, one for each survivor, send a produce request to each of a few of the victims' partitions every 5 ms
 until it is acknowledged: that, minus the moment of the kill, is *our part*. Phases are told by the survivors' events, by the wall
 clock in milliseconds. --store: log and objects in Ceph RGW on this machine instead of folders.
 
@@ -41,7 +41,7 @@ from probes import GIVE_UP_S, OpenLoop, summary  # noqa: E402
 from rig import create_topic  # noqa: E402
 from wire import Silent, Wire  # noqa: E402
 
-SAMPLES = 8
+QUESTIONS = 16  # of all probes at a time
 UPLOAD_AGE_MS = 2000
 EVERY_S = 0.005  # a record of a client, a question of a probe: more would take a core from who is probed
 
@@ -98,6 +98,9 @@ def phases(brokers, survivors, since):
     while len(found("partition.serving")) < len(survivors) and time.monotonic() < end:
         time.sleep(0.05)
     told = {title: pick(at_ms(event) - since for event in events) for title, (name, pick) in names.items() if (events := found(name))}
+    opened = [at_ms(event) - since - event["value"] + event["figures"]["first_us"] / 1000 for event in found("partition.serving")]
+    if opened:
+        told["first open"] = round(min(opened))
     read = [event["figures"] for event in found("lane.recovered")]
     return told, sum(one["log_bytes"] for one in read), sum(one["directory_bytes"] for one in read)
 
@@ -111,8 +114,8 @@ def end_of(brokers, victims, silent):
 
 
 def our_part(brokers, survivors, victims, topic, led, options, _number):
-    sampled, served = random.sample(led, min(SAMPLES, len(led))), {}
-    probes = [Probe(brokers.address(other), topic, sampled, served) for other in survivors[:2]]
+    sampled, served = random.sample(led, min(QUESTIONS // len(survivors), len(led))), {}
+    probes = [Probe(brokers.address(other), topic, sampled, served) for other in survivors]
     for probe in probes:
         probe.start()
     write_tail(brokers, victims, topic, led, options)
@@ -176,6 +179,11 @@ def write_retained(brokers, topic, leaders, mib):
         produce(brokers.addresses, topic, leaders, os.urandom(max(100, min(bytes_each, 1000 << 10))))
 
 
+def resident_mib(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as pages:
+        return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
 def one_round(brokers, number, options):
     topic, count = f"round{number}", len(brokers.numbers)
     victims = [brokers.numbers[(number + i) % count] for i in range(options.dead)]
@@ -184,8 +192,12 @@ def one_round(brokers, number, options):
     leaders = brokers.leaders(topic, survivors[0])
     led = [partition for partition, leader in leaders.items() if leader in victims]
     write_retained(brokers, topic, leaders, options.retained_mib)
-    time.sleep(UPLOAD_AGE_MS / 1000 * 1.5)
+    if options.resident_mib:
+        write_retained(brokers, topic, led, options.resident_mib * len(victims))
+    # All is uploaded, and the disk has come to rest.
+    time.sleep(UPLOAD_AGE_MS / 1000 * 1.5 + (options.retained_mib + options.resident_mib * len(victims)) / 100)
     measure = seen_by_clients if options.clients else our_part
+    resident = max(resident_mib(brokers.houses[victim].child.pid) for victim in victims)
     name, took, since = measure(brokers, survivors, victims, topic, led, options, number)
     evidence = sorted({notice["evidence"] for notice in brokers.notices(survivors, since)})
     told, log_bytes, directory_bytes = phases(brokers, survivors, since)
@@ -195,7 +207,7 @@ def one_round(brokers, number, options):
         brokers.houses[victim].start()
     admin = AdminClient({"bootstrap.servers": brokers.addresses, "log_level": 0})
     admin.delete_topics([topic])[topic].result(30)
-    print(f"round {number:3}: {name}: first {took[0]:6.1f}  last {took[-1]:6.1f} ms of {len(took)} samples of {len(led)}   "
+    print(f"round {number:3}: {name}: first {took[0]:6.1f}  last {took[-1]:6.1f} ms of {len(took)} samples of {len(led)}, {resident} MiB resident   "
           + "  ".join(f"{title} {at}" for title, at in told.items()) + f"   {', '.join(evidence)}", flush=True)
     return name, took, {} if options.clients else told, log_bytes, directory_bytes
 
@@ -208,6 +220,7 @@ def main():
     parser.add_argument("--partitions", type=int, default=1000, help="on each broker")
     parser.add_argument("--tail-mib", type=int, default=8, help="of each victim, not uploaded at the moment of death")
     parser.add_argument("--retained-mib", type=int, default=0, help="of the topic, uploaded")
+    parser.add_argument("--resident-mib", type=int, default=0, help="in each victim's log cache at the moment of death")
     parser.add_argument("--silent", action="store_true", help="SIGSTOP instead of SIGKILL")
     parser.add_argument("--store", action="store_true", help="log and objects in Ceph RGW")
     parser.add_argument("--clients", type=int, default=0, help="producers that look on, instead of probes")
@@ -220,6 +233,8 @@ def main():
           f"{'Ceph RGW' if options.store else 'folders'}, librdkafka {libversion()[0]}", flush=True)
     took, told, read = {}, {}, []
     settings = {"paceline.upload.age.ms": UPLOAD_AGE_MS, "offsets.topic.num.partitions": 3, "paceline.balance.enabled": "false"}
+    if options.resident_mib:
+        settings["paceline.memory.bytes"] = options.resident_mib * 6 << 20  # the log cache has 3/16 of it
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Ceph()) if options.store else None
         brokers = stack.enter_context(

@@ -28,6 +28,10 @@ class File {
   // Reserves [0, size) so that later writes inside it need no new space: no_space is told here.
   // A shorter file grows to `size`, reading as zeros.
   virtual Result<void> allocate(uint64_t size) = 0;
+  // Gives up what [0, size()) holds but not its space: it reads as zeros, and next_data() passes over
+  // it. False: the file system cannot do that without writing, and nothing has changed. After a
+  // crash before sync() what was there may be there again.
+  virtual Result<bool> forget() { return false; }
   // The first position at or above `position` where anything but zeros may stand; nothing if only
   // zeros follow. Reserved space that was never written is skipped without reading it, where the
   // file system can tell; elsewhere `position` itself is the answer.

@@ -81,6 +81,21 @@ TEST_P(DiskContract, WhatMayHoldDataIsNeverSkipped) {
   EXPECT_EQ(file->next_data(at + 1).value(), at + 1);
 }
 
+TEST_P(DiskContract, WhatAFileForgetsCostsNoReading) {
+  auto file = create("a");
+  const std::string text(1 << 20, 'x');
+  ASSERT_TRUE(file->write_at(0, as_bytes(text)));
+  ASSERT_TRUE(file->sync());
+  const auto forgotten = file->forget();
+  ASSERT_TRUE(forgotten);
+  // Before it is read: zeros that the page cache holds count as data.
+  EXPECT_EQ(file->next_data(0)->has_value(), !*forgotten);
+  EXPECT_EQ(*file->size(), text.size());
+  EXPECT_EQ(content(*file, 0, text.size()), *forgotten ? std::string(text.size(), '\0') : text);
+  ASSERT_TRUE(file->write_at(4096, as_bytes("here")));
+  EXPECT_EQ(content(*file, 4096, 4), "here");
+}
+
 TEST_P(DiskContract, ANewFileHoldsExactlyItsPieces) {
   // Around the bounds of what passes the page cache by, of a chunk and of a page.
   const size_t sizes[] = {0, 1, 4096, (256u << 10) - 1, 256u << 10, (1u << 20) + 1, 3u << 20};

@@ -94,6 +94,24 @@ Result<void> RealFile::allocate(uint64_t size) {
   return {};
 }
 
+Result<bool> RealFile::forget() {
+  TRY(const uint64_t bytes, size());
+  if (bytes == 0) return true;
+  const auto all = [&](int mode) {
+    int done;
+    do {
+      done = ::fallocate(fd_, mode | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));
+    } while (done != 0 && errno == EINTR);
+    return done == 0;
+  };
+  if (all(FALLOC_FL_ZERO_RANGE)) return true;
+  if (errno != EOPNOTSUPP && errno != ENOSYS) return system_error(errno, "clear", path_);
+  // A file system in memory has holes only.
+  if (!all(FALLOC_FL_PUNCH_HOLE)) return false;
+  TRY_VOID(allocate(bytes));
+  return true;
+}
+
 Result<std::optional<uint64_t>> RealFile::next_data(uint64_t position) {
   const off_t at = ::lseek(fd_, static_cast<off_t>(position), SEEK_DATA);
   if (at >= 0) return static_cast<uint64_t>(at);

@@ -23,6 +23,7 @@ class RealFile final : public File {
   Result<uint64_t> size() override;
   Result<void> truncate(uint64_t size) override;
   Result<void> allocate(uint64_t size) override;
+  Result<bool> forget() override;
   Result<std::optional<uint64_t>> next_data(uint64_t position) override;
 
  private:

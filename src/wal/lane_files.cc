@@ -62,10 +62,17 @@ Result<LaneFiles::Prepared> LaneFiles::prepare_segment(uint64_t number, uint64_t
                                                        std::optional<uint64_t> spare) const {
   const std::string path = segment_path(number);
   // Whatever keeps it from being used, a new file does as well.
-  const bool written = spare && disk->rename_new(spare_path(*spare), path);
+  const bool reused = spare && disk->rename_new(spare_path(*spare), path);
   env::OpenMode mode{.create = env::OpenMode::Create::if_missing, .writable = true, .direct = true};
   TRY(std::shared_ptr<env::File> file, disk->open(path, mode));
+  bool written = reused;
   const auto reserve = [&]() -> Result<void> {
+    // Whoever seals the lane looks behind its end for what proves that nothing is missing: what is
+    // forgotten costs no reading there.
+    if (reused) {
+      TRY(const bool forgotten, file->forget());
+      written = !forgotten;
+    }
     TRY_VOID(file->allocate(bytes));
     TRY_VOID(file->sync());
     return disk->sync_dir(folder);

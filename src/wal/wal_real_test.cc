@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <map>
 
+#include "env/block_pool.h"
 #include "env/real_env.h"
+#include "wal/lane_files.h"
 #include "wal/wal.h"
 
 namespace paceline::wal {
@@ -115,6 +117,30 @@ TEST(wal_real, two_threads_append_and_everything_is_read_after_the_seal) {
   world.shard(0).spawn(live(world, folder.path, finished));
   world.run();
   EXPECT_TRUE(finished);
+}
+
+// Whoever seals a lane reads behind its end whatever might prove that something is missing: at 128
+// MiB a segment that was once half a second of each failover.
+TEST(wal_real, a_segment_that_serves_again_has_nothing_to_read) {
+  Folder folder;
+  env::RealEnv world({.shards = 1});
+  const LaneFiles files{&world.shard(0).disk(), Owner{Uuid{{4}}, kLane}, folder.path};
+  ASSERT_TRUE(files.claim());
+  const uint64_t bytes = 8 << 20;
+  auto first = files.prepare_segment(1, bytes, std::nullopt);
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(first->written);
+  const Buffer full = env::allocate_pages(bytes, true);
+  std::ranges::fill(full.writable(), std::byte{'x'});
+  ASSERT_TRUE(first->file->write_at(0, full.bytes()));
+  ASSERT_TRUE(first->file->sync());
+  first->file.reset();
+  ASSERT_TRUE(files.retire_segment(1));
+  const auto again = files.prepare_segment(2, bytes, 1);
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->written);
+  EXPECT_EQ(*again->file->size(), bytes);
+  EXPECT_EQ(*again->file->next_data(0), std::nullopt);
 }
 
 }  // namespace

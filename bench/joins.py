@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""A broker is added to three that are nearly busy: how soon it leads, how soon it carries its share, and what that does to clients.
+
+  bench/joins.py [--rounds 5] [--core-share 0.1] [--load 0.5]
+
+Each broker has CORE-SHARE of a core and no more, by a control group of its own (takes root), so that one broker more is that much
+more, although all share two cores with their clients. Three carry LOAD of what they acknowledge at most, from an open loop over 48
+partitions; then a fourth starts. Its share is a quarter of the partitions, by one at most. Prints figures, judges nothing.
+"""
+import argparse
+import os
+import statistics
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests", "cluster"))
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+
+from brokers import Brokers, now_ms  # noqa: E402
+from harness import check  # noqa: E402
+from rig import create_topic  # noqa: E402
+from servers import finish, json_of, start_json, tool  # noqa: E402
+
+TOPIC, PARTITIONS = "spread", 48
+RECORD, BATCH = 1024, 64 << 10
+PERIOD_US = 10_000
+LOOK_S = 0.02
+
+
+class Caps:
+    """Processes with a share of a core each. `with Caps(0.1) as caps: caps.put(pid)`."""
+
+    def __init__(self, share):
+        self.quota_us, self.made = int(share * PERIOD_US), []
+        self.root = "/sys/fs/cgroup/cpu" if os.path.isdir("/sys/fs/cgroup/cpu") else "/sys/fs/cgroup"
+
+    def put(self, pid):
+        group = os.path.join(self.root, f"paceline-{os.getpid()}-{len(self.made)}")
+        os.mkdir(group)
+        self.made.append(group)
+        limits = {"cpu.cfs_period_us": PERIOD_US, "cpu.cfs_quota_us": self.quota_us}
+        if os.path.exists(os.path.join(group, "cpu.max")):
+            limits = {"cpu.max": f"{self.quota_us} {PERIOD_US}"}
+        for name, value in {**limits, "cgroup.procs": pid}.items():
+            with open(os.path.join(group, name), "w", encoding="ascii") as file:
+                file.write(str(value))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        for group in self.made:
+            os.rmdir(group)
+
+
+def greatest(brokers, records):
+    return json_of([tool("load"), "produce", brokers.addresses, TOPIC, PARTITIONS, RECORD, BATCH, records, 1])["records_per_s"]
+
+
+def open_loop(brokers, rate, seconds):
+    return start_json([tool("load"), "paced", brokers.addresses, TOPIC, PARTITIONS, RECORD, BATCH, int(rate), seconds])
+
+
+def watch(brokers, began, seconds):
+    """Seconds after `began`: the new one leads something; it leads its share."""
+    first = share = None
+    while time.monotonic() < began + seconds and share is None:
+        led = list(brokers.leaders(TOPIC, 1).values()).count(4)
+        at = time.monotonic() - began
+        if led and first is None:
+            first = at
+        if abs(led - PARTITIONS / 4) <= 1:
+            share = at
+        time.sleep(LOOK_S)
+    check(share is not None, f"the fourth does not carry its share within {seconds} s")
+    return first, share
+
+
+def one_round(number, core_share, load):
+    settings = {"offsets.topic.num.partitions": 3}
+    with Caps(core_share) as caps, Brokers(settings=settings, base=os.environ.get("PACELINE_BENCH")) as brokers:
+        for house in brokers.houses.values():
+            caps.put(house.child.pid)
+        create_topic(brokers.address(1), TOPIC, PARTITIONS, 60)
+        rate = greatest(brokers, 200_000)
+        three = greatest(brokers, int(rate * 8))
+        before = finish(open_loop(brokers, load * three, 12))
+        meanwhile = open_loop(brokers, load * three, 20)
+        time.sleep(4)
+        began, since = time.monotonic(), now_ms()
+        brokers.add(4)
+        caps.put(brokers.houses[4].child.pid)
+        ready = time.monotonic() - began
+        first, share = watch(brokers, began, 60)
+        during = finish(meanwhile)
+        after = finish(open_loop(brokers, load * three, 12))
+        four = greatest(brokers, int(rate * 8))
+        adopted = [event["figures"] for event in brokers.events(4, "move.adopted", since)]
+    print(f"round {number}: ready after {ready:.2f} s, leads after {first:.2f}, its share after {share:.2f}; {three:.0f} records/s at most, "
+          f"with four {four:.0f} ({four / three:.2f}); at {load:.0%} of three p99 {before['p99_us'] / 1000:.1f} ms, while it joins "
+          f"{during['p99_us'] / 1000:.1f} (longest {during['max_us'] / 1000:.0f}), with four {after['p99_us'] / 1000:.1f}; "
+          f"{sum(one['partitions'] for one in adopted)} partitions came with {sum(one['bytes'] for one in adopted) / 2**20:.1f} MiB of "
+          f"passports, tails not uploaded among them", flush=True)
+    return first, share, four / three, after["p99_us"] / before["p99_us"], during["p99_us"] / before["p99_us"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="how soon an added broker carries its share")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--core-share", type=float, default=0.1, help="of one core, for each broker")
+    parser.add_argument("--load", type=float, default=0.5, help="of what three brokers acknowledge at most")
+    options = parser.parse_args()
+    rounds = [one_round(number, options.core_share, options.load) for number in range(options.rounds)]
+    names = ("leads after, s", "its share after, s", "four acknowledge / three", "p99 with four / with three", "p99 while it joins / before")
+    for name, values in zip(names, zip(*rounds)):
+        print(f"{name}: median {statistics.median(values):.2f}, from {min(values):.2f} to {max(values):.2f} ({len(values)} rounds)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
