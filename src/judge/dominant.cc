@@ -44,7 +44,8 @@ class Intervals {
     ms[wal] = std::max(0.0, between(3, 5) - ms[store_requests]);
     // Without the target's own word, who answers late may open, read or copy: it is not known.
     ms[cache] = between(5, 6);
-    ms[client_refresh] = between(6, 9);
+    // Who is answered through the old leader meanwhile does not wait.
+    ms[client_refresh] = std::min(between(6, 9), longest_waits_ms());
     if (report_.recovery.historical_bytes_copied.value_or(0) > 0)
       ms[retained_bytes] = between(8, 13);
     double sum = 0;
@@ -62,6 +63,12 @@ class Intervals {
       const Milestone& b = row->milestones[to];
       if (a.known() && b.known()) samples.push_back(std::max(0.0, *b.ms - *a.ms));
     }
+    return median(std::move(samples));
+  }
+  double longest_waits_ms() const {
+    std::vector<double> samples;
+    for (const PartitionRow* row : rows_)
+      if (row->gap_last_ms) samples.push_back(*row->gap_last_ms);
     return median(std::move(samples));
   }
   double directories_ms() const {
@@ -133,17 +140,21 @@ NextStep next_step(const Report& report) {
   if (state_of(report, "rollback") == State::red)
     return {"runbook",
             "Give the rollback a point, a command, an owner and a rule, and rehearse it."};
-  if (report.verdict == State::grey) {
-    const Row* grey = worst_row(report, State::grey);
-    return {"runbook", fmt::format("Gather the evidence that is missing, and run again{}{}.",
-                                   grey ? ": " : "", grey ? grey->why : "")};
-  }
+  if (report.verdict == State::grey)
+    return {"runbook", fmt::format("Gather what is missing, and run again: {}.", report.reason)};
   if (report.verdict == State::green)
     return {"none", "Nothing. Run it again when the cluster, its clients or its load change."};
   if (state_of(report, "leaders") != State::green && report.dominant) return by_dominant(report);
-  const Row* row = worst_row(report, report.verdict);
-  return {"runbook", row ? fmt::format("{} {}.", row->question, row->why)
-                         : "Look at the tests that are not green."};
+  if (state_of(report, "evidence") == report.verdict)
+    return {"runbook",
+            "Observe for longer, and let the target tell more: not all that happened was "
+            "seen."};
+  if (const Row* row = worst_row(report, report.verdict))
+    return {"runbook", fmt::format("Bring this within its limit: {}, {}.", row->id, row->why)};
+  for (const NegativeTest& test : report.negative)
+    if (test.state == report.verdict)
+      return {"runbook", fmt::format("Bring {} ({}) within its limits.", test.id, test.name)};
+  return {"runbook", "Look at the steps that are not green."};
 }
 
 }  // namespace paceline::judge

@@ -35,7 +35,8 @@ def one_broker(_, options):
 
 
 def no_owner(target, options):
-    return refusal(target, "kill", owner=None, names=["owner"])
+    """On whose cluster it is not known: whoever plays with a `paceline dev` owns it."""
+    return refusal(ByAddress(target), "drain", owner=None, names=["owner"])
 
 
 def production_topic(target, options):
