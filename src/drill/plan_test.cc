@@ -112,8 +112,10 @@ INSTANTIATE_TEST_SUITE_P(
     All, WrongPlan,
     testing::Values(
         Wrong{"name = ", "line 1: "}, Wrong{"[[step]ault=\"e\"", "line 1: "},
-        Wrong{"# \xc3\xa4\nname = \"\xc3\xa4\"\n\xc3\xa4 = 1", "line 3: only comments"},
-        Wrong{"name = \"\"\"\xc3\xa4\"\"\"", "line 1: only comments"}, Wrong{"", "no [[step]]"},
+        Wrong{"[[[step]]]\nfault = \"kill\"", "this is not TOML"},
+        Wrong{"name = '\xc3\xa4'", "line 1: text beyond ASCII"},
+        Wrong{"# \xc3", "line 1: this is not UTF-8"},
+        Wrong{"# \xc3\xa4\nname = \"a\"\n\xc3\xa4 = 1", "line 3: "}, Wrong{"", "no [[step]]"},
         Wrong{"step = []", "no [[step]]"},
         Wrong{"nonsense = 1\n[[step]]\nfault = \"kill\"", "line 1: the plan knows no 'nonsense'"},
         Wrong{"[[step]]\nfault = \"explode\"", "knows no fault 'explode'"},
@@ -137,6 +139,14 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"limits = { a = \"b\" }\n[[step]]\nfault = \"kill\"", "limit 'a'"},
         Wrong{"load = 3\n[[step]]\nfault = \"kill\"", "'load' is to be a table"},
         Wrong{"[guard]\nerrors_share = 2\n[[step]]\nfault = \"kill\"", "'errors_share'"}));
+
+TEST(Plan, MayHaveAnyLetters) {
+  const auto plan = parse_plan(
+      "# \xc3\xa4\nname = \"a \\\" \xc3\xa4 \xf0\x9f\x99\x82\"  # \xc3\xa4\n[[step]]\nfault = "
+      "\"kill\"");
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->name, "a \" \xc3\xa4 \xf0\x9f\x99\x82");
+}
 
 TEST(Plan, SaysAllThatIsWrongAtOnce) {
   const auto plan = parse_plan("[load]\npartitions = 0\ntopics = 0\n[[step]]\nfault = \"x\"");

@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <sstream>
+#include <stdexcept>
 
-// The one place that sees the library; nothing of it is in our headers. With exceptions, which end
-// here: without them its parser goes on behind some errors, into its own assertions ("[[a]b").
+// The one place that sees the library; nothing of it is in our headers. It throws, and that ends
+// here: without exceptions its parser goes on behind some errors. What it asserts of its input
+// ("[[[a") is an error of that, too.
 #define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
+#undef NDEBUG
+#define TOML_ASSERT(what) ((what) ? void() : throw std::invalid_argument("no key where one is due"))
 #include <toml++/toml.h>
 
 namespace paceline::drill {
@@ -16,39 +20,62 @@ namespace {
 
 constexpr size_t kTextBytesMax = 1u << 20;
 
-// The line of the first byte beyond ASCII that is neither in a comment nor in quotes on one line;
-// 0: there is none. Version 3.3 of the library asks of such a character whether it is a space, and
-// has no answer for most.
-unsigned line_beyond_ascii(std::string_view text) {
-  unsigned line = 1;
+// The code point of UTF-8 at the front of `text`, and how many bytes it takes; 0: it is none.
+std::pair<uint32_t, size_t> decode_utf8(std::string_view text) {
+  const auto byte = [&](size_t at) { return static_cast<uint8_t>(text[at]); };
+  const size_t count = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < count) return {0, 0};
+  uint32_t point = byte(0) & (0x7fu >> count);
+  for (size_t i = 1; i < count; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {0, 0};
+    point = point << 6 | (byte(i) & 0x3f);
+  }
+  return {point, count};
+}
+
+// The same document in ASCII: what is beyond it becomes an escape, which means the same in double
+// quotes and is an error of TOML elsewhere. Version 3.3 of the library asks of any other character
+// whether it is a space, and has no answer for most. An error where an escape would mean itself.
+Result<std::string> in_ascii(std::string_view text) {
+  std::string plain;
   std::string_view quote;  // that is to end it
+  unsigned line = 1;
   bool comment = false;
   for (size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
+    const auto rest = text.substr(at);
+    if (static_cast<uint8_t>(c) >= 0x80) {
+      const auto [point, count] = decode_utf8(rest);
+      if (count == 0)
+        return fail(Code::invalid_argument, fmt::format("line {}: this is not UTF-8", line));
+      if (quote.starts_with('\''))
+        return fail(Code::invalid_argument,
+                    fmt::format("line {}: text beyond ASCII has to be in double quotes", line));
+      plain += comment ? "?" : fmt::format("\\U{:08X}", point);
+      at += count - 1;
+      continue;
+    }
+    plain += c;
     if (c == '\n') {
       ++line;
       comment = false;
-      if (quote.size() == 1) quote = {};  // an error, which the parser tells
-    } else if (comment) {
-      continue;
-    } else if (static_cast<unsigned char>(c) >= 0x80 && quote.size() != 1) {
-      return line;
-    } else if (quote.empty()) {
+      if (quote.size() == 1) quote = {};  // an error, which the library tells
+    } else if (quote.empty() && !comment) {
       comment = c == '#';
-      if (c == '"' || c == '\'') {
-        const std::string_view three = c == '"' ? "\"\"\"" : "'''";
-        quote = text.substr(at).starts_with(three) ? three : three.substr(0, 1);
-        at += quote.size() - 1;
-      }
-    } else if (c == '\\' && quote.front() == '"') {
-      ++at;
-      if (at < text.size() && text[at] == '\n') ++line;
-    } else if (text.substr(at).starts_with(quote)) {
+      for (const std::string_view mark : {"\"\"\"", "'''", "\"", "'"})
+        if (quote.empty() && rest.starts_with(mark)) quote = mark;
+      if (!quote.empty()) plain += quote.substr(1);
+      at += quote.empty() ? 0 : quote.size() - 1;
+    } else if (c == '\\' && quote.starts_with('"') && at + 1 < text.size() &&
+               (text[at + 1] == '"' || text[at + 1] == '\\')) {
+      plain += text[++at];
+    } else if (!quote.empty() && rest.starts_with(quote)) {
+      plain += quote.substr(1);
       at += quote.size() - 1;
       quote = {};
     }
   }
-  return 0;
+  return plain;
 }
 
 template <class Value>
@@ -118,16 +145,14 @@ const Node* Node::find(std::string_view name) const {
 Result<Node> parse_toml(std::string_view text) {
   if (text.size() > kTextBytesMax)
     return fail(Code::invalid_argument, fmt::format("longer than {} bytes", kTextBytesMax));
-  if (const unsigned line = line_beyond_ascii(text); line > 0)
-    return fail(
-        Code::invalid_argument,
-        fmt::format("line {}: only comments and text in quotes, on one line, may be beyond ASCII",
-                    line));
+  TRY(const std::string plain, in_ascii(text));
   try {
-    return node_of(toml::parse(text));
+    return node_of(toml::parse(plain));
   } catch (const toml::parse_error& error) {
     return fail(Code::invalid_argument,
                 fmt::format("line {}: {}", error.source().begin.line, error.description()));
+  } catch (const std::invalid_argument& error) {
+    return fail(Code::invalid_argument, fmt::format("this is not TOML: {}", error.what()));
   }
 }
 
