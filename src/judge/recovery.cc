@@ -19,6 +19,8 @@ constexpr double kUsdPerList = 0.005 / 1000;
 constexpr double kTailSlack = 1.2;
 // Groups of a log are padded to blocks; below it no ratio says anything.
 constexpr int64_t kTailLeast = 1 << 20;
+constexpr int64_t kLogPageBytes = 4096;
+constexpr int64_t kGroupsMost = int64_t{1} << 40;
 
 void add(std::optional<int64_t>& sum, std::optional<int64_t> more) {
   constexpr int64_t kMost = int64_t{1} << 60;
@@ -61,7 +63,6 @@ class RecoveryWork {
     for (const Event* event : dossier_.all("lane.recovered")) recovered(*event);
     for (const char* type : {"lane.uploaded", "move.adopted"})
       for (const Event* event : dossier_.all(type)) written(*event);
-    leave_out_files();
     replicas();
     if (after_) {
       work_.orphans = after_->integer("orphans");
@@ -93,22 +94,20 @@ class RecoveryWork {
     const auto log = event.integer("log_bytes");
     add(work_.bytes_read, bytes);
     add(work_.log_bytes_read, log ? log : bytes);
-    add(work_.requests_get, event.integer("requests"));
-    add(log_groups_, event.integer("log_groups"));
+    const auto tail = tail_of_.find(event.lane);
+    // A group of a log in files is no request of a store. Positions there count bytes, a page for
+    // each group at least; those of a log in objects count its slots.
+    const int64_t groups =
+        std::clamp<int64_t>(event.integer("log_groups").value_or(0), 0, kGroupsMost);
+    const bool in_files = tail != tail_of_.end() && tail->second >= groups * kLogPageBytes;
+    const auto requests = event.integer("requests");
+    add(work_.requests_get,
+        requests && in_files ? std::max<int64_t>(0, *requests - groups) : requests);
     add(work_.streams, event.integer("streams"));
     work_.events.push_back(event.event_id);
-    const auto tail = tail_of_.find(event.lane);
     const auto known =
         tail != tail_of_.end() ? std::optional(tail->second) : work_.unuploaded_bytes;
     if (bytes && known) beyond(log.value_or(*bytes), *known);
-  }
-
-  // A group of a log in files is no request of a store. Where the store was asked less in all, the
-  // logs lay in files.
-  void leave_out_files() {
-    const auto asked = growth(before_, after_, "requests_get");
-    if (!work_.requests_get || !asked || *work_.requests_get <= *asked) return;
-    work_.requests_get = std::max<int64_t>(0, *work_.requests_get - log_groups_.value_or(0));
   }
 
   void written(const Event& event) {
@@ -160,7 +159,6 @@ class RecoveryWork {
   const Dossier& dossier_;
   const Event* before_;
   const Event* after_;
-  std::optional<int64_t> log_groups_;
   std::map<std::string, int64_t> tail_of_;  // bytes, by lane
   Recovery work_;
 };
