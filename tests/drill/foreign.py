@@ -94,7 +94,7 @@ the other, on the same machine of {os.cpu_count()} cores:
 
 | File | |
 |---|---|
-| `paceline/`, `kafka/` | `plan.toml`, `report.json`, the verdict as `paceline drill report` prints it, the page |
+| `paceline/`, `kafka/` | `plan.toml`, the verdict as `paceline drill report` prints it; `report.json` and the page if they are small enough |
 | `compare.txt`, `compare.html` | what `paceline drill compare` says of the two |
 """)
 
