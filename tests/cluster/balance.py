@@ -116,8 +116,9 @@ def dry_run_moves_nothing():
         time.sleep(1)
         check(cluster.leaders("idle", 1) == before, "a dry run has moved something")
         done = balance(cluster.address(3))
-        took = wait_for("the moves are made", 10,
-                        lambda: led_by(cluster, "idle", 1).get(4, 0) == len(done["moves"]))
+        # The partition of the events may be among them.
+        idle = sum(move["topic"] == "idle" for move in done["moves"])
+        took = wait_for("the moves are made", 10, lambda: led_by(cluster, "idle", 1).get(4, 0) == idle)
         check(not balance(cluster.address(2), "--dry-run")["moves"], "something is left to move")
         return f"{len(plan['moves'])} moves planned, none made; on demand in {took:.2f} s. {plan['moves'][0]['reason']}"
 
