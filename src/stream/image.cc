@@ -50,6 +50,12 @@ void trim(StreamImage& stream, Offset start) {
   drop_below_start(stream);
 }
 
+// Whether what is known up to this place is what another broker's lane has left to us as well:
+// telling of it once more, from before the stream went there, does not make it ours alone.
+bool is_left_too(const StreamImage& stream, Epoch epoch, Offset end) {
+  return (stream.inherited || stream.left_too) && !is_later(epoch, end, stream);
+}
+
 // A delta from before the stream went elsewhere, where more was added, or the same made objects.
 bool is_covered(const StreamImage& stream, const DirectoryRecord& record) {
   if (std::tie(record.epoch, record.end) < std::tie(stream.epoch, stream.end)) return true;
@@ -67,7 +73,8 @@ void apply_record(Image& image, DirectoryRecord record, const ObjectId& from, bo
     trim(stream, record.start);
     return;
   }
-  stream.inherited = stream.left_too = false;
+  stream.left_too = is_left_too(stream, record.epoch, record.end);
+  stream.inherited = false;
   Offset next = stream.uploaded_end;
   // A checkpoint starts where retention has left it; a delta goes on.
   if (checkpoint) next = record.extents.empty() ? record.end : record.extents.front().base;
@@ -112,8 +119,10 @@ void adopt(Image& image, wal::Entry entry, Lane from) {
     return;
   }
   const Offset start = stream.start;
+  const bool left_too = is_left_too(stream, passport->epoch, passport->end());
   forget_offline(image, stream);
   stream = image_of(std::move(*passport));
+  stream.left_too = left_too;
   trim(stream, start);
 }
 
