@@ -180,7 +180,10 @@ Task<Outcome> Mover::send(std::vector<Leaving>& leaving, std::vector<cluster::Mo
                                    .with("forward_ms", node_.settings().forward_ms));
     co_await on_shards(leaving, &Mover::close_on);
   } else {
-    if (verdict == Verdict::off) co_await on_shards(leaving, &Mover::resume_on);
+    if (verdict == Verdict::off)
+      co_await on_shards(leaving, &Mover::resume_on);
+    else
+      co_await on_shards(leaving, &Mover::turn_away);
     journey.over = shard_.now();
   }
   tell_end(journey, verdict, outcome);
@@ -263,6 +266,16 @@ Task<void> Mover::resume_on(Mover*, ShardHost* host, LeavingOfShard* mine) {
     if (!one->paused) continue;
     if (Relay* relay = host->find_relay(one->stream)) relay->moving = false;
     if (Hosted* hosted = host->find(one->stream)) hosted->partition->resume();
+  }
+  co_return;
+}
+
+// This life ends before the move is decided. Nothing of those who wait was sequenced, and whoever
+// stops us waits for them.
+Task<void> Mover::turn_away(Mover*, ShardHost* host, LeavingOfShard* mine) {
+  for (Leaving* one : *mine) {
+    Hosted* hosted = host->find(one->stream);
+    if (hosted && hosted->partition->epoch() == one->epoch) hosted->partition->moved();
   }
   co_return;
 }

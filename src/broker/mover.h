@@ -79,6 +79,7 @@ class Mover {
   static Task<void> pause_on(Mover* mover, ShardHost* host, LeavingOfShard* mine);
   static Task<void> pause_one(Mover* mover, ShardHost* host, Leaving* one, env::Gate::Pass pass);
   static Task<void> resume_on(Mover* mover, ShardHost* host, LeavingOfShard* mine);
+  static Task<void> turn_away(Mover* mover, ShardHost* host, LeavingOfShard* mine);
   static Task<void> part_with(Mover* mover, ShardHost* host, LeavingOfShard* mine, Lane target);
   static Task<void> close_on(Mover* mover, ShardHost* host, LeavingOfShard* mine);
   static Task<void> close_one(Mover* mover, ShardHost* host, StreamId stream, env::Gate::Pass pass);

@@ -129,6 +129,38 @@ TEST_P(WireMovesTest, WhatComesBackFromATargetThatDiedIsWholeAlthoughTheMoveIsUn
   EXPECT_EQ(values_at(1, "t", 0), numbers(kCount + 1));
 }
 
+TEST_P(WireMovesTest, AnEndDoesNotWaitForAMoveThatStaysUndecided) {
+  create("t", 1);
+  move("t", 0, 1);
+  expect_produced(1, "t", 0, 0);
+  EXPECT_EQ(name(reassign(3, "t", 0, {2, 1, 3})), "NONE");
+  protocol::ElectLeadersRequest request;
+  auto& one = request.topic_partitions->emplace_back();
+  one.topic = "t";
+  one.partitions = {0};
+  auto moving = begin<protocol::ElectLeadersResponse>(at(3), 2, request);
+  const StreamId id{host(1).server().node().image()->topic("t")->id, 0};
+  broker::ShardHost& home = host(1).server().node().home_of(id.owner, 0);
+  CHECK(world_.run_until(
+      [&] {
+        const broker::Relay* relay = home.find_relay(id);
+        return relay && relay->moving;
+      },
+      kPatience));
+  world_.cut_one_way("b2", "b1");  // the answer
+  CHECK(world_.run_until([&] { return leader("t", 0) == 2; }, kPatience));
+  way(1).there = false;
+  auto waiting = send(1, "t", 0, 1);  // within the pause
+  world_.run_for(100ms);
+  EXPECT_TRUE(host(1).running());
+  host(1).begin_stop();
+  CHECK(world_.run_until([&] { return !host(1).running(); }, kPatience));
+  auto answer = end(waiting);
+  EXPECT_FALSE(answer && answer->responses.at(0).partition_responses.at(0).error_code == 0);
+  expect_produced(2, "t", 0, 1);
+  EXPECT_EQ(values_at(2, "t", 0), numbers(2));
+}
+
 // It hears neither the others nor the metadata, and does not know that it was fenced.
 TEST_P(WireMovesTest, ALeaderOfFormerTimesRefusesNothingThatItCannotKnow) {
   create("t", 1);
