@@ -449,5 +449,79 @@ TEST(ClusterWithoutStore, ChangesEndHoweverManyAreAskedForAtOnce) {
   world.run(0, change_without_store(world.shard(0), model, *store));
 }
 
+struct Slow {
+  env::Duration took{};
+  bool known = false;
+};
+
+// Fences 2 as 1, whose watch brings nothing for a second.
+Task<void> fence_with_slow_watch(env::Shard& shard, meta::Model& model, LossyStore& store,
+                                 Slow& slow) {
+  using namespace std::chrono_literals;
+  auto joining = [&](int32_t number) {
+    Options options;
+    options.broker = BrokerId(number);
+    return Cluster::join(shard, store, options);
+  };
+  auto one = co_await joining(1);
+  auto two = co_await joining(2);
+  CHECK(one && two);
+  NewTopic topic;
+  topic.name = "t";
+  topic.partition_count = 8;
+  CHECK(co_await (*one)->create_topic(shard, topic));
+  co_await env::sleep_for(shard, 1s);
+  CHECK((*one)->image()->brokers.size() == 2 && (*one)->image()->topics.size() == 1);
+  *store.watches_held = true;
+  auto let_go = [](env::Shard* on, LossyStore* of) -> Task<void> {
+    co_await env::sleep_for(*on, 1s);
+    *of->watches_held = false;
+  };
+  shard.spawn(let_go(&shard, &store));
+  model.faults().delay_min = model.faults().delay_max = 1ms;
+  const env::Instant began = shard.now();
+  const auto fenced = co_await (*one)->fence(shard, {BrokerId(2), Incarnation(1)});
+  CHECK(fenced && fenced->by_us);
+  slow.took = shard.now() - began;
+  auto image = (*one)->image();
+  const auto led_by_one = [&] {
+    const auto& partitions = (*one)->image()->topic("t")->partitions;
+    return static_cast<size_t>(
+        std::ranges::count(partitions, BrokerId(1), &PartitionImage::leader));
+  };
+  slow.known = image->brokers.size() == 1 && led_by_one() == 8 && image->revision == fenced->at;
+  // Then the watch tells it once more.
+  co_await env::sleep_for(shard, 3s);
+  EXPECT_GE((*one)->image()->revision, fenced->at);
+  EXPECT_EQ(led_by_one(), 8u);
+  NewTopic after;
+  after.name = "after";
+  EXPECT_TRUE(co_await (*one)->create_topic(shard, after));
+  co_await (*two)->stop(shard);
+  co_await (*one)->stop(shard);
+}
+
+TEST(ClusterWithSlowWatch, WhoFencesKnowsItAtOnce) {
+  env::SimTestShards world;
+  meta::Model model(5);
+  LossyStore store(model.connect());
+  Slow slow;
+  world.run(0, fence_with_slow_watch(world.shard(0), model, store, slow));
+  EXPECT_LE(slow.took, std::chrono::milliseconds(10));
+  EXPECT_TRUE(slow.known);
+}
+
+// Something came before it: what, only the watch tells.
+TEST(ClusterWithSlowWatch, UnlessSomebodyElseHasChangedAnything) {
+  env::SimTestShards world;
+  meta::Model model(5);
+  model.faults().foreign_write = 1;
+  LossyStore store(model.connect());
+  Slow slow;
+  world.run(0, fence_with_slow_watch(world.shard(0), model, store, slow));
+  EXPECT_GE(slow.took, std::chrono::milliseconds(900));
+  EXPECT_TRUE(slow.known);
+}
+
 }  // namespace
 }  // namespace paceline::cluster

@@ -28,9 +28,11 @@ meta::Transaction Member::guarded() const {
 Task<Result<Revision>> Member::commit(meta::Transaction transaction, std::string key,
                                       std::optional<std::string> value) {
   if (stopping_) co_return fail(Code::closed, "the broker leaves the cluster");
+  const std::vector<meta::Write> writes = transaction.writes;
   auto done = co_await store_.commit(shard_, std::move(transaction));
   if (done) {
     committed_at_ = shard_.now();
+    take_in_own(writes, *done);
     co_return *done;
   }
   if (done.error().code == Code::maybe_written) {

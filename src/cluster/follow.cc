@@ -48,7 +48,9 @@ Task<Result<void>> Member::list() {
   CO_TRY(auto watch, store_.watch(shard_, "", range.revision));
   model_.clear();
   followed_.watch = std::move(watch);
-  followed_.seen = followed_.whole = std::max(followed_.seen, range.revision);
+  followed_.whole = std::max(followed_.seen, range.revision);
+  followed_.seen = range.revision;
+  followed_.own = {};
   for (const meta::Entry& entry : range.entries) {
     if (const auto part = part_of(entry.key))
       model_.put(*part, entry.key, entry.value, entry.modified);
@@ -62,8 +64,9 @@ Task<void> Member::follow(env::Gate::Pass) {
     auto changes = co_await followed_.watch->next();
     if (stopping_) break;
     if (changes) {
+      std::erase_if(*changes, [&](const auto& one) { return one.revision <= followed_.own; });
       for (const meta::Change& change : *changes) take_in(change);
-      publish();
+      if (!changes->empty()) publish();
       continue;
     }
     if (changes.error().code != Code::compacted)
@@ -86,6 +89,19 @@ void Member::take_in(const meta::Change& change) {
     model_.put(*part, change.key, *change.value, change.revision);
   else
     model_.remove(*part, change.key);
+}
+
+// The store's answer to a change tells all of it, and its revision whether anything else came
+// first. So whoever fences does not wait for the watch, which may take its time.
+void Member::take_in_own(const std::vector<meta::Write>& writes, Revision revision) {
+  if (revision.value != followed_.seen.value + 1) return;
+  for (const meta::Write& write : writes) {
+    meta::Change change{revision, write.key, std::nullopt};
+    if (write.what == meta::Write::What::put) change.value = write.value;
+    take_in(change);
+  }
+  followed_.own = followed_.seen = revision;
+  publish();
 }
 
 // One watch brings each revision whole, so an image is how the metadata were at one revision. A

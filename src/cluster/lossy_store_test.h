@@ -6,10 +6,35 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "env/sync.h"
 #include "meta/store.h"
 
 namespace paceline::cluster {
+
+// Tells nothing while `*held`.
+class HeldWatch final : public meta::Watch {
+ public:
+  HeldWatch(env::Shard& shard, std::unique_ptr<meta::Watch> watch,
+            std::shared_ptr<std::atomic<bool>> held)
+      : shard_(shard), watch_(std::move(watch)), held_(std::move(held)) {}
+  Task<Result<std::vector<meta::Change>>> next() override {
+    auto changes = co_await watch_->next();
+    while (*held_ && !cancelled_) co_await env::sleep_for(shard_, std::chrono::milliseconds(1));
+    co_return changes;
+  }
+  void cancel() override {
+    cancelled_ = true;
+    watch_->cancel();
+  }
+
+ private:
+  env::Shard& shard_;
+  std::unique_ptr<meta::Watch> watch_;
+  std::shared_ptr<std::atomic<bool>> held_;
+  bool cancelled_ = false;
+};
 
 // Loses the answers of commits: of those that happened, that did not, or that happen when the
 // answer has long been given up.
@@ -21,6 +46,8 @@ class LossyStore final : public meta::Store {
   std::string key;
   std::optional<meta::Transaction> held;  // a late one
   std::atomic<bool> silent = false;       // once that commit was lost: its key cannot be read
+  const std::shared_ptr<std::atomic<bool>> watches_held =
+      std::make_shared<std::atomic<bool>>(false);
 
   Task<Result<std::optional<meta::Entry>>> get(env::Shard& shard, std::string wanted) override {
     if (wanted == key && next == Loss::none && silent.exchange(false))
@@ -44,7 +71,9 @@ class LossyStore final : public meta::Store {
   }
   Result<std::unique_ptr<meta::Watch>> watch(env::Shard& shard, std::string prefix,
                                              Revision after) override {
-    return store_->watch(shard, std::move(prefix), after);
+    auto watch = store_->watch(shard, std::move(prefix), after);
+    if (!watch) return watch;
+    return std::make_unique<HeldWatch>(shard, std::move(*watch), watches_held);
   }
   Task<Result<meta::Lease>> grant(env::Shard& shard, std::chrono::seconds ttl) override {
     return store_->grant(shard, ttl);

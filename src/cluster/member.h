@@ -67,6 +67,7 @@ class Member final : public Cluster {
     std::unique_ptr<meta::Watch> watch;
     Revision seen;
     Revision whole;  // from here on what is known is of one revision
+    Revision own;    // of our own last change that was taken in before the watch brought it
   };
   // One change at a time; the next may start when it is destroyed.
   class Turn {
@@ -90,6 +91,7 @@ class Member final : public Cluster {
   // Inside the gate from the call on: a stop may come before their first step.
   Task<void> follow(env::Gate::Pass pass);
   void take_in(const meta::Change& change);
+  void take_in_own(const std::vector<meta::Write>& writes, Revision revision);
   void publish();
   // Until the image is of `revision` or later. timed_out: it is committed all the same.
   Task<Result<void>> wait_shown(Revision revision);
@@ -98,7 +100,8 @@ class Member final : public Cluster {
   // commit.cc
   meta::Transaction guarded() const;
   // Commits what writes `value` (nothing: removes) at `key`; an unknown outcome is read back. A
-  // conflict is told as fenced when it is our registration that is gone.
+  // conflict is told as fenced when it is our registration that is gone. Where nobody else has
+  // changed anything in between, the image is of the change when this returns.
   Task<Result<Revision>> commit(meta::Transaction transaction, std::string key,
                                 std::optional<std::string> value);
 

@@ -138,7 +138,9 @@ Task<Result<Revision>> Member::take(Lane source, std::vector<Moving> moves, meta
 #endif
     own.put(page.key, meta::encode(page.record));
   }
+  const std::vector<meta::Write> writes = own.writes;
   auto done = co_await store_.commit(shard_, std::move(own));
+  if (done) take_in_own(writes, *done);
   if (!done && done.error().code == Code::maybe_written)
     co_return co_await read_back(moves.front());
   co_return done;
