@@ -95,7 +95,7 @@ def killed(count):
                 plan = plans.write(target, f"killed-{fault}", plans.step(fault, **({} if fault == "kill" else {"hold_s": 60})),
                                    baseline_s=1, observe_s=60)
                 with Drill(target, plan) as run:
-                    run.wait_event("fault.effective")
+                    run.wait_said("P4 ")  # the fault is effective
                     # Not always at the same moment; a zombie wakes when others lead, after a second.
                     time.sleep((0.05 if fault == "zombie" else 0.1) * (turn % 10))
                     if fault != "kill":
