@@ -55,6 +55,7 @@ class Brokers:
         try:
             for number in self.numbers:
                 self.add(number)
+            self.wait_known()
         except BaseException:
             self.__exit__()
             raise
@@ -91,6 +92,15 @@ class Brokers:
         address = self.addresses if asked is None else self.address(asked)
         listed = AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(topic, timeout=10).topics[topic]
         return {index: partition.leader for index, partition in listed.partitions.items()}
+
+    def wait_known(self):
+        """Until each knows all: who is ready is heard of a moment later, and a topic goes to those who are known."""
+        end = time.monotonic() + 10
+        for number in self.numbers:
+            admin = AdminClient({"bootstrap.servers": self.address(number), "log_level": 0})
+            while len(admin.list_topics(timeout=10).brokers) < len(self.numbers):
+                check(time.monotonic() < end, f"broker {number} does not know all of {list(self.numbers)}")
+                time.sleep(0.01)
 
     def controller(self, asked):
         """The id of the controller, as one of them names it."""
