@@ -256,6 +256,14 @@ TEST(Judge, HistoricalBytesAreRedAndUnobservedOnesAreGrey) {
   EXPECT_EQ(evidence.judged().exit_code, 7);
 }
 
+TEST(Judge, WhatAnHeirWasGivenMeanwhileIsNoHistory) {
+  TestEvidence evidence = TestEvidence::kill();
+  evidence.find("lane.uploaded").figures["bytes"] = int64_t{900} << 20;
+  const Json report = report_of(evidence);
+  EXPECT_EQ(report["recovery"]["historical_bytes_copied"], 0);
+  EXPECT_EQ(state_of(report, "scorecard", "storage"), "green");
+}
+
 TEST(Judge, GroupsOfALogInFilesAreNoRequests) {
   TestEvidence evidence = TestEvidence::kill();
   for (auto& event : evidence.events)

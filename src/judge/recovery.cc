@@ -117,10 +117,11 @@ class RecoveryWork {
     add(work_.bytes_written, bytes);
     add(work_.requests_put, event.integer("requests"));
     work_.events.push_back(event.event_id);
-    // A move gives its tail along, and nothing that is in objects already.
+    // A move gives its tail along, and nothing that is in objects already. An upload tells of the
+    // whole object: what the heir was given meanwhile is in it as well, and no history.
     if (move && all_planned()) add(work_.historical_bytes_copied, 0);
     const auto tail = tail_of_.find(event.lane);
-    if (bytes && tail != tail_of_.end()) beyond(*bytes, tail->second);
+    if (move && bytes && tail != tail_of_.end()) beyond(*bytes, tail->second);
   }
 
   // Not the canary's.
