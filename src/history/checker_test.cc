@@ -298,6 +298,23 @@ TEST(Checker, AFormerLeaderMayNotKnowHowFarALaterOneHasCome) {
   }
 }
 
+// What a reader knows of the leader may be older than the leader that answers it.
+TEST(Checker, WhatALaterLeaderTellsAReaderOfFormerTimesAFormerOneNeedNotKnow) {
+  History history;
+  for (Send send : {sent(10, 2, 0, 0), sent(12, 1, 2, 1)}) {
+    send.epoch = 4;
+    history.add(send, at(1), at(2));
+  }
+  Poll early = polled(0, {written(0, 10, 4)}, 3);
+  early.epoch = 2;
+  history.add(early, at(3), at(4));
+  Poll late = polled(0, {written(0, 10, 4)}, 2);
+  late.epoch = 4;
+  history.add(late, at(5), at(6));
+  add_final_of_two_leaders(history);
+  EXPECT_EQ(names(history), Names{});
+}
+
 // A retry: who wrote it stood still before it could say so.
 TEST(Checker, WhatALaterLeaderAcknowledgesOfAFormerOnesBatchesOnlyThatOneHasToKnow) {
   History history;

@@ -106,6 +106,13 @@ std::optional<int32_t> Written::epoch_of(int64_t offset, Value value) const {
   return std::nullopt;
 }
 
+int32_t Written::epoch_at(int64_t offset) const {
+  int32_t latest = -1;
+  for (auto run = reaching(offset); run != runs_.end() && run->offset <= offset; ++run)
+    if (offset < run->end()) latest = std::max(latest, run->epoch);
+  return latest;
+}
+
 const Run* Written::taken_over(int64_t offset, Value value, uint64_t count, int32_t epoch) const {
   const int64_t end = offset + static_cast<int64_t>(count);
   for (auto run = reaching(offset); run != runs_.end() && run->offset < end; ++run) {
@@ -182,8 +189,14 @@ void judge_rising(const History& history, const std::vector<const Event*>& by_ti
         high[send.key].told(event->told, std::max(*epoch, send.epoch), send.base + send.count);
     } else if (event->kind == Event::Kind::poll) {
       const Poll& poll = history.poll(*event);
-      rise(high[poll.key], *event, poll.key, poll.epoch, poll.high_watermark, "offset-regress",
-           "high watermark", poll.by);
+      // Whoever was asked may lead under a later epoch than the reader knew: the record below
+      // tells.
+      const auto log = written.find(poll.key);
+      const int32_t wrote = poll.epoch < 0 || log == written.end()
+                                ? -1
+                                : log->second.epoch_at(poll.high_watermark - 1);
+      rise(high[poll.key], *event, poll.key, std::max(poll.epoch, wrote), poll.high_watermark,
+           "offset-regress", "high watermark", poll.by);
       rise(start[poll.key], *event, poll.key, poll.epoch, poll.log_start, "offset-regress",
            "log start", poll.by);
     } else if (event->kind == Event::Kind::epoch) {

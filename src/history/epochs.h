@@ -24,6 +24,8 @@ class Written {
   const std::vector<Run>& runs() const { return runs_; }
   // Of the record with this value; nothing if nobody has read it there.
   std::optional<int32_t> epoch_of(int64_t offset, Value value) const;
+  // Of whatever anybody has read at this offset, the latest; -1: nobody has.
+  int32_t epoch_at(int64_t offset) const;
   // A record with another value at one of these offsets, written under a later epoch.
   const Run* taken_over(int64_t offset, Value value, uint64_t count, int32_t epoch) const;
 
