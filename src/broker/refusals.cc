@@ -5,8 +5,11 @@
 namespace paceline::broker {
 namespace {
 
-// Longer than a client leaves its requests on their way.
-constexpr env::Duration kLives = std::chrono::seconds(10);
+// What was sent behind a refused batch may still stand in a socket, if this process stood still,
+// and then wait here for its partition as long as its request allows, 30 s at most. A batch older
+// than this is given up by its client: delivery.timeout.ms is two minutes.
+constexpr env::Duration kLives = std::chrono::minutes(2);
+constexpr env::Duration kSweepEvery = std::chrono::seconds(1);
 // Producers of partitions. Beyond it one that nobody knows may begin anywhere, as Kafka lets it.
 constexpr size_t kNotedMax = 50'000;
 
@@ -19,6 +22,8 @@ bool comes_before(const Refusal& one, const Refusal& other) {
 
 bool Refusals::has_room(env::Instant now) {
   if (all_.size() < kNotedMax) return true;
+  if (now < sweep_next_) return false;
+  sweep_next_ = now + kSweepEvery;
   std::erase_if(all_, [&](const auto& one) { return one.second.at + kLives < now; });
   return all_.size() < kNotedMax;
 }

@@ -46,6 +46,7 @@ class Refusals {
   bool has_room(env::Instant now);
 
   std::map<Key, Noted> all_;
+  env::Instant sweep_next_{};
 };
 
 }  // namespace paceline::broker

@@ -62,7 +62,7 @@ TEST(Refusals, TellWhereAProducerHasToBegin) {
   EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(8, 3)), now), -1);
   EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(7, 3, 1)), now), -1);
   EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(-1, 0)), now), -1);
-  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(7, 3)), now + 60s), -1);
+  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(7, 3)), now + 5min), -1);
 }
 
 TEST(Refusals, ANewEpochBeginsAnew) {
@@ -81,7 +81,27 @@ TEST(Refusals, AreForgottenWithTheRequestsThatWereOnTheirWay) {
   const env::Instant now{100s};
   Refusals refusals;
   refusals.note("t", 1, as_bytes(batch_of(7, 0)), now);
-  EXPECT_TRUE(refusals.of("t", 1, now + 60s).empty());
+  EXPECT_TRUE(refusals.of("t", 1, now + 5min).empty());
+}
+
+// A request waits for its partition for 30 s at most, and was read late by a broker that stood
+// still.
+TEST(Refusals, AreRememberedWhileWhatWasSentBehindThemWaits) {
+  const env::Instant now{100s};
+  Refusals refusals;
+  refusals.note("t", 1, as_bytes(batch_of(7, 0)), now);
+  EXPECT_EQ(refusals.awaited("t", 1, as_bytes(batch_of(7, 3)), now + 60s), 0);
+  EXPECT_EQ(refusals.of("t", 1, now + 60s).size(), 1u);
+}
+
+TEST(Refusals, HaveABoundAndMakeRoomByForgettingWhatIsOld) {
+  const env::Instant now{100s};
+  Refusals refusals;
+  for (int64_t producer = 0; producer < 50'001; ++producer)
+    refusals.note("t", 1, as_bytes(batch_of(producer, 0)), now);
+  EXPECT_EQ(refusals.of("t", 1, now).size(), 50'000u);
+  refusals.note("t", 2, as_bytes(batch_of(7, 0)), now + 5min);
+  EXPECT_EQ(refusals.of("t", 2, now + 5min).size(), 1u);
 }
 
 }  // namespace
