@@ -25,14 +25,19 @@ meta::Transaction Member::guarded() const {
   return transaction;
 }
 
+Task<Result<Revision>> Member::commit_and_take_in(meta::Transaction transaction) {
+  const std::vector<meta::Write> writes = transaction.writes;
+  auto done = co_await store_.commit(shard_, std::move(transaction));
+  if (done) take_in_own(writes, *done);
+  co_return done;
+}
+
 Task<Result<Revision>> Member::commit(meta::Transaction transaction, std::string key,
                                       std::optional<std::string> value) {
   if (stopping_) co_return fail(Code::closed, "the broker leaves the cluster");
-  const std::vector<meta::Write> writes = transaction.writes;
-  auto done = co_await store_.commit(shard_, std::move(transaction));
+  auto done = co_await commit_and_take_in(std::move(transaction));
   if (done) {
     committed_at_ = shard_.now();
-    take_in_own(writes, *done);
     co_return *done;
   }
   if (done.error().code == Code::maybe_written) {

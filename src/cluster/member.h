@@ -99,9 +99,11 @@ class Member final : public Cluster {
 
   // commit.cc
   meta::Transaction guarded() const;
-  // Commits what writes `value` (nothing: removes) at `key`; an unknown outcome is read back. A
-  // conflict is told as fenced when it is our registration that is gone. Where nobody else has
-  // changed anything in between, the image is of the change when this returns.
+  // As the store's; where nobody else has changed anything in between, the image is of the change
+  // when this returns.
+  Task<Result<Revision>> commit_and_take_in(meta::Transaction transaction);
+  // So too what writes `value` (nothing: removes) at `key`; an unknown outcome is read back. A
+  // conflict is told as fenced when it is our registration that is gone.
   Task<Result<Revision>> commit(meta::Transaction transaction, std::string key,
                                 std::optional<std::string> value);
 

@@ -138,9 +138,7 @@ Task<Result<Revision>> Member::take(Lane source, std::vector<Moving> moves, meta
 #endif
     own.put(page.key, meta::encode(page.record));
   }
-  const std::vector<meta::Write> writes = own.writes;
-  auto done = co_await store_.commit(shard_, std::move(own));
-  if (done) take_in_own(writes, *done);
+  auto done = co_await commit_and_take_in(std::move(own));
   if (!done && done.error().code == Code::maybe_written)
     co_return co_await read_back(moves.front());
   co_return done;

@@ -119,9 +119,10 @@ class RecoveryWork {
     work_.events.push_back(event.event_id);
     // A move gives its tail along, and nothing that is in objects already. An upload tells of the
     // whole object: what the heir was given meanwhile is in it as well, and no history.
-    if (move && all_planned()) add(work_.historical_bytes_copied, 0);
+    if (!move) return;
+    if (all_planned()) add(work_.historical_bytes_copied, 0);
     const auto tail = tail_of_.find(event.lane);
-    if (move && bytes && tail != tail_of_.end()) beyond(*bytes, tail->second);
+    if (bytes && tail != tail_of_.end()) beyond(*bytes, tail->second);
   }
 
   // Not the canary's.

@@ -13,7 +13,31 @@
 namespace paceline::sim {
 namespace {
 
-class WireMovesTest : public WireClusterTest {};
+class WireMovesTest : public WireClusterTest {
+ protected:
+  // Its partition 0 goes from broker 1 to broker 2; broker 1, which waits for word of it, hears
+  // neither the answer nor the metadata.
+  Later<protocol::ElectLeadersResponse> move_away_unheard(const std::string& topic) {
+    EXPECT_EQ(name(reassign(3, topic, 0, {2, 1, 3})), "NONE");
+    protocol::ElectLeadersRequest request;
+    auto& one = request.topic_partitions->emplace_back();
+    one.topic = topic;
+    one.partitions = {0};
+    auto moving = begin<protocol::ElectLeadersResponse>(at(3), 2, request);
+    const StreamId id{host(1).server().node().image()->topic(topic)->id, 0};
+    broker::ShardHost& home = host(1).server().node().home_of(id.owner, 0);
+    CHECK(world_.run_until(
+        [&] {
+          const broker::Relay* relay = home.find_relay(id);
+          return relay && relay->moving;
+        },
+        kPatience));
+    world_.cut_one_way("b2", "b1");
+    CHECK(world_.run_until([&] { return leader(topic, 0) == 2; }, kPatience));
+    way(1).there = false;
+    return moving;
+  }
+};
 PACELINE_ON_ONE_AND_TWO_SHARDS(WireMovesTest);
 
 TEST_P(WireMovesTest, AProducerAtTheOldLeaderIsServedThroughTheMoveAndAfter) {
@@ -102,23 +126,7 @@ TEST_P(WireMovesTest, WhatComesBackFromATargetThatDiedIsWholeAlthoughTheMoveIsUn
   move("t", 0, 1);
   constexpr int kCount = 7;
   for (int i = 0; i < kCount; ++i) expect_produced(1, "t", 0, i);
-  EXPECT_EQ(name(reassign(3, "t", 0, {2, 1, 3})), "NONE");
-  protocol::ElectLeadersRequest request;
-  auto& one = request.topic_partitions->emplace_back();
-  one.topic = "t";
-  one.partitions = {0};
-  auto moving = begin<protocol::ElectLeadersResponse>(at(3), 2, request);
-  const StreamId id{host(1).server().node().image()->topic("t")->id, 0};
-  broker::ShardHost& home = host(1).server().node().home_of(id.owner, 0);
-  CHECK(world_.run_until(
-      [&] {
-        const broker::Relay* relay = home.find_relay(id);
-        return relay && relay->moving;
-      },
-      kPatience));
-  world_.cut_one_way("b2", "b1");  // the answer
-  CHECK(world_.run_until([&] { return leader("t", 0) == 2; }, kPatience));
-  way(1).there = false;  // and what metadata would say
+  const auto moving = move_away_unheard("t");
   host(2).kill();
   world_.run_for(100ms);
   way(1).there = true;
@@ -133,23 +141,7 @@ TEST_P(WireMovesTest, AnEndDoesNotWaitForAMoveThatStaysUndecided) {
   create("t", 1);
   move("t", 0, 1);
   expect_produced(1, "t", 0, 0);
-  EXPECT_EQ(name(reassign(3, "t", 0, {2, 1, 3})), "NONE");
-  protocol::ElectLeadersRequest request;
-  auto& one = request.topic_partitions->emplace_back();
-  one.topic = "t";
-  one.partitions = {0};
-  auto moving = begin<protocol::ElectLeadersResponse>(at(3), 2, request);
-  const StreamId id{host(1).server().node().image()->topic("t")->id, 0};
-  broker::ShardHost& home = host(1).server().node().home_of(id.owner, 0);
-  CHECK(world_.run_until(
-      [&] {
-        const broker::Relay* relay = home.find_relay(id);
-        return relay && relay->moving;
-      },
-      kPatience));
-  world_.cut_one_way("b2", "b1");  // the answer
-  CHECK(world_.run_until([&] { return leader("t", 0) == 2; }, kPatience));
-  way(1).there = false;
+  const auto moving = move_away_unheard("t");
   auto waiting = send(1, "t", 0, 1);  // within the pause
   world_.run_for(100ms);
   EXPECT_TRUE(host(1).running());
