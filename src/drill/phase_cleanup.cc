@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "drill/course.h"
 
@@ -113,6 +114,32 @@ bool wants_wrong_cleanup(const Course& course) {
                              [](const Hit& hit) { return hit.fault == Fault::cleanup; });
 }
 
+// Asked twice: a broker that has just come back may know of less for a moment.
+constexpr env::Duration kGoneFor = std::chrono::seconds(1);
+
+// Topics of the load that live metadata knows no more. Nothing of them can be read back, and the
+// judge has to hear that it is gone and not merely unread.
+Task<std::set<std::string>> gone_topics(Course& course) {
+  std::set<std::string> gone;
+  for (const auto& topic : course.run.topics) gone.insert(topic.name);
+  for (int times = 0; times < 2; ++times) {
+    const auto view = co_await course.target->look();
+    if (!view) co_return std::set<std::string>{};
+    for (const auto& topic : course.run.topics) {
+      const auto* known = view->find_topic(topic.name);
+      if (known && known->id == topic.id) gone.erase(topic.name);
+    }
+    if (gone.empty()) break;
+    if (times == 0) co_await env::sleep_for(course.shard, kGoneFor);
+  }
+  for (const std::string& name : gone) {
+    auto event = course.event("topic.gone");
+    event.topic = name;
+    course.add(std::move(event));
+  }
+  co_return gone;
+}
+
 }  // namespace
 
 Task<void> cleanup_phase(Course& course) {
@@ -150,8 +177,9 @@ Task<void> read_back_phase(Course& course) {
   course.heed_interrupt();
   if (course.load) {
     const bool hurry = course.halt == Halt::interrupted;
-    const auto read =
-        co_await course.load->read_back(course.shard.now() + (hurry ? kHurry : kReadBackWithin));
+    auto gone = co_await gone_topics(course);
+    const auto read = co_await course.load->read_back(
+        std::move(gone), course.shard.now() + (hurry ? kHurry : kReadBackWithin));
     course.act("ledger.read_back", "all topics of the load", read ? "done" : read.error().message);
     if (!read && course.halt != Halt::interrupted)
       course.stop(Halt::failed, fmt::format("not all was read back: {}", read.error().message));

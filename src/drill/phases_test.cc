@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "drill/run.h"
 #include "env/test_shards.h"
@@ -28,7 +29,8 @@ struct World {
   bool watched = false, ended = false;
   std::vector<std::string> guarded, released;
   std::shared_ptr<bool> interrupted = std::make_shared<bool>(false);
-  std::function<void()> on_inject = [] {}, on_read_back = [] {};
+  std::function<void()> on_inject = [] {}, on_plan_cleanup = [] {}, on_read_back = [] {};
+  std::set<std::string> gone;  // as who reads back was told
   int topics_made = 0;
 };
 
@@ -114,6 +116,7 @@ class FakeTarget final : public Target {
   void follow(std::function<void(evidence::Event)>) override {}
   Task<void> catch_up(env::Duration) override { co_return; }
   Task<Result<std::optional<Touched>>> plan_cleanup() override {
+    world_.on_plan_cleanup();
     co_return std::optional<Touched>{};
   }
 
@@ -145,8 +148,9 @@ class FakeLoad final : public probe::Load {
     world_.done.emplace_back("finish");
     co_return;
   }
-  Task<Result<void>> read_back(env::Instant) override {
+  Task<Result<void>> read_back(std::set<std::string> gone, env::Instant) override {
     world_.done.emplace_back("read back");
+    world_.gone = std::move(gone);
     world_.on_read_back();
     evidence::LedgerRow row;
     row.kind = evidence::LedgerRow::Kind::read_back;
@@ -337,6 +341,20 @@ TEST_F(PhasesTest, AnInterruptOfTheReadBackIsOneAsWell) {
   run("[[step]]\nid = \"kill\"\nfault = \"kill\"\nbroker = 1\n");
   EXPECT_EQ(run_.outcome, "interrupted");
   EXPECT_EQ(world_.view.topics.size(), 1u);
+}
+
+TEST_F(PhasesTest, ATopicThatIsGoneIsToldAndNotReadBack) {
+  std::string victim;
+  world_.on_plan_cleanup = [&] {
+    ClusterView::Topic& topic = world_.view.topics.at(1);  // the run's first
+    victim = topic.name;
+    topic.id = "id-of-another-of-that-name";
+  };
+  run("[[step]]\nid = \"cleanup\"\nfault = \"cleanup\"\n");
+  EXPECT_EQ(run_.outcome, "completed") << run_.reason;
+  EXPECT_THAT(world_.gone, ElementsAre(victim));
+  ASSERT_NE(find("topic.gone"), nullptr);
+  EXPECT_EQ(find("topic.gone")->topic, victim);
 }
 
 TEST_F(PhasesTest, AGuardThatTripsHeals) {

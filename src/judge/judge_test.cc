@@ -2,35 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
-#include "judge/test_evidence.h"
+#include "judge/test_report.h"
 
 namespace paceline::judge {
 namespace {
 
-using Json = nlohmann::json;
 using Row = evidence::LedgerRow;
-
-Json report_of(const TestEvidence& evidence) {
-  return Json::parse(evidence.judged().report_json);
-}
-std::string state_of(const Json& report, const char* list, std::string_view id) {
-  for (const Json& row : report[list])
-    if (row["id"] == id) return row["state"];
-  return "absent";
-}
-// Of that figure of the row whose name begins so.
-Json figure_of(const Json& report, std::string_view id, std::string_view name) {
-  for (const Json& row : report["scorecard"])
-    if (row["id"] == id)
-      for (const Json& figure : row["figures"])
-        if (figure["name"].get<std::string>().starts_with(name)) return figure;
-  return {};
-}
-bool is_probe(const Row& row, uint64_t seq) {
-  return row.topic == 0 && row.partition == 1 && row.seq == seq;
-}
 
 TEST(Judge, AGoodRunIsGreen) {
   const auto derived = TestEvidence::kill().judged();

@@ -1,19 +1,12 @@
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include "judge/order.h"
 #include "judge/stats.h"
-#include "judge/test_evidence.h"
+#include "judge/test_report.h"
 
 namespace paceline::judge {
 namespace {
 
-using Json = nlohmann::json;
-
-Json report_of(const TestEvidence& evidence) {
-  return Json::parse(evidence.judged().report_json);
-}
 Json milestone(const Json& report, int32_t partition, const char* name) {
   for (const Json& row : report["partitions"])
     if (row["topic"] == "drill-probe" && row["partition"] == partition)

@@ -101,7 +101,11 @@ class NegativeTests {
     const auto& done = score_.dossier.all("cleanup.done");
     const auto& named = !refused.empty() ? refused : done;
     for (const Event* event : named) test.events.push_back(event->event_id);
-    if (!refused.empty()) {
+    if (const Event* gone = score_.dossier.first("topic.gone")) {
+      test.state = State::red;
+      test.measured = fmt::format("executed: {} is gone", gone->topic);
+      test.events.push_back(gone->event_id);
+    } else if (!refused.empty()) {
       const bool list = !refused.front()->word("why").empty();
       test.state = list ? State::green : State::amber;
       test.measured = fmt::format("refused: {}", list ? refused.front()->word("why") : "no list");

@@ -2,27 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
-#include "judge/test_evidence.h"
+#include "judge/test_report.h"
 
 namespace paceline::judge {
 namespace {
 
-using Json = nlohmann::json;
 using Row = evidence::LedgerRow;
-
-Json report_of(const TestEvidence& evidence) {
-  return Json::parse(evidence.judged().report_json);
-}
-std::string state_of(const Json& report, const char* list, std::string_view id) {
-  for (const Json& row : report[list])
-    if (row["id"] == id) return row["state"];
-  return "absent";
-}
-bool is_probe(const Row& row, uint64_t seq) {
-  return row.topic == 0 && row.partition == 1 && row.seq == seq;
-}
 
 TEST(Negative, SabotageIsNoticedOrTheHarnessIsRed) {
   TestEvidence evidence = TestEvidence::kill({.on_row = [](Row& row) {
@@ -51,6 +36,24 @@ TEST(Negative, AWrongCleanUpThatIsExecutedIsRed) {
   const Json report = report_of(evidence);
   EXPECT_EQ(state_of(report, "negative_tests", "N7"), "green");
   EXPECT_EQ(report["verdict"], "green") << report["reason"];
+}
+
+TEST(Negative, ACleanUpThatTakesATopicOfTheLoadIsRedAndAllOfItIsLost) {
+  TestEvidence evidence = TestEvidence::kill();
+  evidence.run.plan.steps.push_back({"s2", "cleanup", "N7", "", "platform", true});
+  const int64_t at = TestEvidence::kBegan + 70 * TestEvidence::kSecond;
+  evidence.drill("cleanup.refused", at).figures["why"] = std::string("broker 1 is not ours");
+  evidence.drill("topic.gone", at).topic = evidence.run.topics[0].name;
+  std::erase_if(evidence.rows,
+                [](const Row& row) { return row.kind == Row::Kind::read_back && row.topic == 0; });
+  const Json report = report_of(evidence);
+  EXPECT_EQ(report["verdict"], "red");
+  EXPECT_EQ(state_of(report, "negative_tests", "N7"), "red");
+  EXPECT_EQ(figure_of(report, "leaders", "topics of the load that are gone")["state"], "red");
+  const auto acked = std::ranges::count_if(
+      evidence.rows, [](const Row& row) { return row.kind == Row::Kind::acked && row.topic == 0; });
+  EXPECT_GT(acked, 0);
+  EXPECT_EQ(report["counts"]["lost"], acked);
 }
 
 TEST(Negative, WhatAZombieLeftUnansweredIsNoError) {

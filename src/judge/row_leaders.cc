@@ -121,6 +121,16 @@ Row leaders_row(const Score& score) {
     guard.events = {event->event_id};
     row.figures.push_back(std::move(guard));
   }
+  const auto& gone = score.dossier.all("topic.gone");
+  if (!gone.empty()) {
+    Figure topics;
+    topics.name = "topics of the load that are gone";
+    topics.value = static_cast<double>(gone.size());
+    topics.green = "none";
+    topics.state = State::red;
+    for (const evidence::Event* event : gone) topics.events.push_back(event->event_id);
+    row.figures.push_back(std::move(topics));
+  }
   settle(row);
   return row;
 }

@@ -205,8 +205,8 @@ Task<void> RunningLoad::finish(env::Instant deadline) {
   timer_.reset();
 }
 
-Task<Result<void>> RunningLoad::read_back(env::Instant deadline) {
-  co_return co_await read_all_back(stage_, deadline);
+Task<Result<void>> RunningLoad::read_back(std::set<std::string> gone, env::Instant deadline) {
+  co_return co_await read_all_back(stage_, std::move(gone), deadline);
 }
 
 }  // namespace paceline::probe

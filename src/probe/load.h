@@ -32,7 +32,7 @@ class RunningLoad final : public Load {
   Task<void> measure_overhead(env::Duration each) override;
   Task<void> storm() override;
   Task<void> finish(env::Instant deadline) override;
-  Task<Result<void>> read_back(env::Instant deadline) override;
+  Task<Result<void>> read_back(std::set<std::string> gone, env::Instant deadline) override;
 
  private:
   // The players, made but not started.

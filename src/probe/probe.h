@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,8 +68,9 @@ class Load {
   virtual Task<void> storm() = 0;
   // Sends no more, and waits until all is answered and read, or the deadline. Clients end.
   virtual Task<void> finish(env::Instant deadline) = 0;
-  // Reads all topics of the load from their start to their end. An error: not to the end.
-  virtual Task<Result<void>> read_back(env::Instant deadline) = 0;
+  // Reads all topics of the load but those that are `gone`, by name, from their start to their end.
+  // An error: not to the end.
+  virtual Task<Result<void>> read_back(std::set<std::string> gone, env::Instant deadline) = 0;
 };
 
 // "2.0.2", as linked.

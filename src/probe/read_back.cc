@@ -39,11 +39,15 @@ Task<Asked> ask_ends(Stage& stage, std::shared_ptr<rd_kafka_t> rk, std::vector<P
       });
 }
 
-Task<Result<Ends>> ends_of(Stage& stage, Client& client, env::Instant deadline) {
+Task<Result<Ends>> ends_of(Stage& stage, Client& client, const std::set<std::string>& gone,
+                           env::Instant deadline) {
   std::vector<Part> parts;
-  for (size_t topic = 0; topic < stage.options.topics.size(); ++topic)
-    for (int32_t partition = 0; partition < stage.options.topics[topic].partitions; ++partition)
-      parts.emplace_back(static_cast<uint16_t>(topic), partition);
+  for (size_t i = 0; i < stage.options.topics.size(); ++i) {
+    const auto& topic = stage.options.topics[i];
+    if (gone.contains(topic.name)) continue;
+    for (int32_t partition = 0; partition < topic.partitions; ++partition)
+      parts.emplace_back(static_cast<uint16_t>(i), partition);
+  }
   Ends ends;
   std::string why;
   while (!parts.empty()) {
@@ -111,7 +115,7 @@ Result<void> assign(Stage& stage, Client& client, const Ends& ends) {
 
 }  // namespace
 
-Task<Result<void>> read_all_back(Stage& stage, env::Instant deadline) {
+Task<Result<void>> read_all_back(Stage& stage, std::set<std::string> gone, env::Instant deadline) {
   if (stage.roster.full()) co_return fail(Code::unavailable, "there have been too many clients");
   const std::string name = "read-back";
   auto reading = std::make_shared<Reading>(Reading{stage, 0, {}, {}});
@@ -135,7 +139,7 @@ Task<Result<void>> read_all_back(Stage& stage, env::Instant deadline) {
                                       .idempotent = false,
                                       .transactional = false,
                                       .acks = ""});
-  auto ends = co_await ends_of(stage, *client, deadline);
+  auto ends = co_await ends_of(stage, *client, gone, deadline);
   const size_t all = ends ? ends->size() : 0;
   Result<void> outcome;
   if (!ends) {

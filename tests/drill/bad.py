@@ -52,10 +52,11 @@ def stays_dead(_, options):
 def wrong_cleanup(target, options):
     """A clean-up that is only to be planned deletes what the drill reads."""
     hooks = bad_hooks.hook_file(target.home, "cleans-up")
-    evidence = play(target, "cleanup", "--quick", verdicts=("red", "grey"), hooks=hooks, environment=with_rig(target))
-    check(evidence.verdict == "red", f"what was acknowledged is gone, and the verdict is {evidence.verdict}: "
-          f"{evidence.report['sentence']}; {evidence.reasons()}; outcome {evidence.run['outcome']}: {evidence.run['reason']}")
-    return told(evidence)
+    evidence = play(target, "cleanup", "--quick", verdicts=("red",), hooks=hooks, environment=with_rig(target))
+    gone = evidence.events("topic.gone")
+    check(gone, "nobody says that topics are gone")
+    check(evidence.report["counts"]["lost"] > 0, "what was acknowledged in them is not lost")
+    return told(evidence, f"{len(gone)} topics gone")
 
 
 def restless_group(target, options):
