@@ -128,8 +128,9 @@ Plan::Step step_of(const Node& table, size_t index, Problems& problems) {
   step.zone = reader.word("zone");
   if (step.broker.empty() && step.zone.empty() && look.one_broker) step.broker = "leader-of-most";
   step.direction = reader.word("direction", step.direction);
-  if (step.direction != "both" && step.direction != "in" && step.direction != "out")
-    reader.complain(table.line, "'direction' is to be both, in or out");
+  constexpr std::string_view kDirections[] = {"both", "in", "out", "cluster"};
+  if (std::ranges::find(kDirections, step.direction) == std::end(kDirections))
+    reader.complain(table.line, "'direction' is to be both, in, out or cluster");
   step.hold_s = reader.number("hold_s", look.needs_heal ? kDefaultHold : 0, 0, 3600);
   if (!look.needs_heal && step.hold_s > 0)
     reader.complain(table.line, fmt::format("'{}' does not last: no hold_s", fault));

@@ -46,7 +46,7 @@ struct Plan {
     std::string owner;
     std::string broker;  // a number, "leader-of-most", "coordinator", "controller"; empty: none
     std::string zone;
-    std::string direction = "both";               // of a cut: both, in, out
+    std::string direction = "both";               // of a cut: both, in, out, or cluster
     double hold_s = 0;                            // of a fault that is healed
     std::map<std::string, std::string> settings;  // for hooks
     bool if_possible = false;                     // else a target that cannot do it is refused

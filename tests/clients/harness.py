@@ -131,6 +131,7 @@ class Broker:
 
     environment = {}  # besides our own
     within = ()  # a command in front: where it runs
+    build = None  # another one than binary()
 
     def __init__(self, settings=None):
         self.settings = {**SETTINGS, **(settings or {})}
@@ -153,7 +154,7 @@ class Broker:
     def launch(self, **settings):
         check(self.child is None, "the broker runs already")
         given = {**self.settings, **{key.replace("__", "."): value for key, value in settings.items()}}
-        command = [*self.within, binary(), "serve", "--data", os.path.join(self.folder, "data"), "--listen", self.address]
+        command = [*self.within, self.build or binary(), "serve", "--data", os.path.join(self.folder, "data"), "--listen", self.address]
         for key, value in given.items():
             command += ["-o", f"{key}={value}"]
         with open(self.log, "ab") as log:

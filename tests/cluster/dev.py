@@ -32,6 +32,8 @@ TOPIC = "orders"
 class Dev:
     """One `paceline dev`. Its temporary folders are in one of ours, whose name all its processes have inherited."""
 
+    build = None  # another one than binary()
+
     def __init__(self, *words, environment=None):
         self.home = tempfile.mkdtemp(prefix="paceline-dev-test-")
         self.temporary = os.path.join(self.home, "tmp")
@@ -45,8 +47,8 @@ class Dev:
     def launch(self, *words):
         with open(self.out, "ab") as out:
             # A session of its own: what a terminal does to its foreground group can be done to this one.
-            self.child = subprocess.Popen([binary(), "dev", *self.words, *words], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                          cwd=self.home, env=self.environment, start_new_session=True,
+            self.child = subprocess.Popen([self.build or binary(), "dev", *self.words, *words], stdin=subprocess.DEVNULL, stdout=out,
+                                          stderr=out, cwd=self.home, env=self.environment, start_new_session=True,
                                           preexec_fn=die_with_parent)
         return self
 

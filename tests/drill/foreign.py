@@ -139,8 +139,8 @@ def kafka_cut(_, options):
         return told(evidence)
 
 
-def netns_target(network):
-    return OwnTarget(network=network, hooks=os.path.join(HERE, "netns_hooks.toml"))
+def netns_target(network, build=None):
+    return OwnTarget(network=network, build=build, hooks=os.path.join(HERE, "netns_hooks.toml"))
 
 
 def cut(_, options):

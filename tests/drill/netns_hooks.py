@@ -1,7 +1,7 @@
 """Cuts the ways of brokers that are hosts of tests/cluster/network.py, and mends them.
 
 `both`: the cable is pulled. `out`: nobody hears them. `in`: they hear nobody. Whoever else there is, the drill too, is on the
-other side. What is about to be done is written down first, so that a heal undoes an injection that has failed half-way.
+other side. `cluster`: they and the other hosts, brokers and etcd, do not hear each other, and clients hear all. What is about to be done is written down first, so that a heal undoes an injection that has failed half-way.
 """
 import os
 import socket
@@ -26,7 +26,10 @@ def victims():
 
 def ways(hosts, names, direction):
     """(from, to) of all that is to be lost; the drill is None."""
-    others = [name for name in hosts if name not in names] + [None]
+    others = [name for name in hosts if name not in names]
+    if direction == "cluster":
+        return [way for name in names for other in others for way in ((name, other), (other, name))]
+    others.append(None)
     if direction == "out":
         return [(name, other) for name in names for other in others]
     return [(other, name) for name in names for other in others]
@@ -64,8 +67,21 @@ def answers(address):
             return False
 
 
+def hears(name, address):
+    """The same, asked by a host."""
+    code = f"import sys; sys.path.insert(0, {HERE!r}); import netns_hooks; sys.exit(not netns_hooks.answers({address!r}))"
+    return subprocess.run(["ip", "netns", "exec", name, sys.executable, "-c", code], timeout=5, check=False).returncode == 0
+
+
 def effective():
     rig, names = hooking.read_rig(), victims()
+    if hooking.asked("DIRECTION") == "cluster":
+        others = [name for name in rig["hosts"] if name not in names]
+        heard = [f"{name} hears {other}" for name in names for other in others if hears(name, rig["hosts"][other])]
+        deaf = [name for name in names if not answers(rig["hosts"][name])]
+        if heard or deaf:
+            raise hooking.NotDone("; ".join(heard + [f"{name} does not answer clients" for name in deaf]))
+        return {"why": f"{', '.join(names)} answers clients, and hears none of {', '.join(others)}"}
     heard = [name for name in names if answers(rig["hosts"][name])]
     if heard:
         raise hooking.NotDone(f"{', '.join(heard)} can be heard")

@@ -7,54 +7,39 @@ import subprocess
 
 import plans
 from drilling import ROOT
+from foreign import ROWS, netns_target
 from harness import check
+from network import Network
 from playing import play, told
 from targets import DevTarget, entered
 
-# By name: the words of `paceline dev`, the plan, and which of its figures have to show the bug.
 BUSY = {"interval_ms": 1, "producers": 8, "partitions": 24}
 
 
-def zombies(target):
-    """Several: who wakes learns within milliseconds that it was fenced, and what it has heard before that is little."""
-    steps = [plans.step("zombie", id=f"zombie-{number}", hold_s=10) for number in range(1, 6)]
-    return plans.write(target, "zombie-busy", *steps, observe_s=12, load=BUSY)
-
-
-def kills(target):
-    """Several deaths: what is on its way when a broker dies is little."""
-    steps = [plans.step("kill", id=f"kill-{number}") for number in (1, 2, 3)]
-    return plans.write(target, "kill-busy", *steps, observe_s=12, load=BUSY)
-
-
-PLANTED = {"fenced_without_seal": ((), zombies, ("lost", "reordered", "duplicated")),
-           "ack_before_fsync": (("-o", "paceline.test.forget.unsynced=true"), kills, ("lost",)),
-           "takeover_forgets_producers": ((), kills, ("lost", "duplicated", "reordered", "errors"))}
-
-
-class PlantedDev(DevTarget):
-    """Its brokers are of another build; who drills them is not."""
-
-    def __init__(self, build, *words):
-        super().__init__(*words)
-        self.build = build
-
-    def launch(self, *words):
-        with brokers_of(self.build):
-            return super().launch(*words)
-
-
 @contextlib.contextmanager
-def brokers_of(build):
-    before = os.environ.get("PACELINE_BINARY")
-    if build:
-        os.environ["PACELINE_BINARY"] = build
-    try:
-        yield
-    finally:
-        os.environ.pop("PACELINE_BINARY", None)
-        if before:
-            os.environ["PACELINE_BINARY"] = before
+def alone_with_clients(build):
+    """Three brokers, one of which loses the others and etcd for a while, and keeps its clients: it has to find out by its log."""
+    with Network() as network, entered(netns_target(network, build)) as target:
+        yield target, plans.write(target, "split-brain", plans.step("cut", direction="cluster", zone="b", hold_s=15), observe_s=20, load=BUSY,
+                                  guard={"window_s": 60}, requires=ROWS)
+
+
+def killed(*words):
+    @contextlib.contextmanager
+    def stage(build):
+        """Several deaths: what is on its way when a broker dies is little."""
+        target = DevTarget(*words)
+        target.build = build
+        with entered(target):
+            yield target, plans.write(target, "kill-busy", *(plans.step("kill", id=f"kill-{number}") for number in (1, 2, 3)), observe_s=12,
+                                      load=BUSY)
+    return stage
+
+
+# By name: the cluster and the plan, and which of its figures have to show the bug.
+PLANTED = {"fenced_without_seal": (alone_with_clients, ("lost", "reordered", "duplicated")),
+           "ack_before_fsync": (killed("-o", "paceline.test.forget.unsynced=true"), ("lost",)),
+           "takeover_forgets_producers": (killed(), ("lost", "duplicated", "reordered", "errors"))}
 
 
 def build_of(name):
@@ -68,13 +53,13 @@ def build_of(name):
 
 def case_of(name):
     def case(_, options):
-        words, plan, figures = PLANTED[name]
+        stage, figures = PLANTED[name]
         build = build_of(name)
-        with entered(DevTarget(*words)) as target:
-            sound = play(target, plan(target), verdicts=("green", "amber", "red"), within=400)
+        with stage(None) as (target, plan):
+            sound = play(target, plan, verdicts=("green", "amber", "red"), within=400)
         check(not any(sound.report["counts"][figure] for figure in figures), f"sound brokers: {sound.report['counts']}")
-        with entered(PlantedDev(build, *words)) as target:
-            evidence = play(target, plan(target), verdicts=("red",), within=400)
+        with stage(build) as (target, plan):
+            evidence = play(target, plan, verdicts=("red",), within=400)
         shown = {figure: evidence.report["counts"][figure] for figure in figures if evidence.report["counts"][figure]}
         check(shown, f"it is red, and none of {figures} shows the bug: {evidence.reasons()}")
         return told(evidence, ", ".join(f"{count} {figure}" for figure, count in shown.items()))
@@ -82,3 +67,4 @@ def case_of(name):
 
 
 CASES = {f"planted: {name}": case_of(name) for name in PLANTED}
+NEED_NETWORK = ("planted: fenced_without_seal",)

@@ -147,8 +147,8 @@ class OwnTarget(Brokers, Target):
     """Three brokers of three zones, kept alive as `paceline dev` would, and told of in a dev.json as it would; in network namespaces,
     or behind a store. Hooks find it in rig.json."""
 
-    def __init__(self, network=None, store=None, hooks=None, rig=None):
-        self.admins = {}
+    def __init__(self, network=None, store=None, hooks=None, rig=None, build=None):
+        self.admins, self.build = {}, build
         settings = {"auto.create.topics.enable": "false", "group.initial.rebalance.delay.ms": 0, "paceline.memory.bytes": 268435456}
         super().__init__(3, settings, network=network, store=store, each=self.of_one)
         self.home, self.hooks = self.folder, hooks
@@ -159,6 +159,11 @@ class OwnTarget(Brokers, Target):
         self.lock = None
         with hooking.changing_rig(self.rig_file) as content:
             content.update(rig or {})
+
+    def house(self, number):
+        house = super().house(number)
+        house.build = self.build
+        return house
 
     def of_one(self, number):
         host = self.network.host(f"broker-{number}")[0] if self.network else "127.0.0.1"
