@@ -20,7 +20,7 @@ std::shared_ptr<const cluster::Image> image_of(const std::vector<int32_t>& leade
   for (int32_t leader : leaders) {
     cluster::PartitionImage partition;
     partition.leader = BrokerId(leader);
-    partition.preferred = {BrokerId(1)};
+    partition.preferred = std::vector{BrokerId(1)};
     topic->partitions.push_back(partition);
   }
   auto image = std::make_shared<cluster::Image>();

@@ -93,7 +93,7 @@ Task<void> Member::watch_others(env::Gate::Pass) {
       if (!co_await may_judge() || model_.is_alive(lane)) continue;
       log_warn("lane {}: its lease has ended", lane.to_string());
       const env::Instant noticed = shard_.now();
-      auto fenced = co_await end_incarnation(lane);
+      auto fenced = co_await end_incarnation(lane, {});
       if (!fenced && !stopping_)
         log_warn("lane {} is not fenced: {}", lane.to_string(), fenced.error().to_string());
       if (fenced && fenced->by_us) tell_fenced(lane, *fenced, since, noticed);

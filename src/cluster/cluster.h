@@ -19,6 +19,30 @@
 
 namespace paceline::cluster {
 
+// Brokers in an order. Copies share them: most partitions of a big topic have one of a few lists.
+class BrokerList {
+ public:
+  BrokerList() = default;
+  BrokerList(std::vector<BrokerId> ids)  // NOLINT(google-explicit-constructor)
+      : ids_(std::make_shared<const std::vector<BrokerId>>(std::move(ids))) {}
+  operator const std::vector<BrokerId>&() const {  // NOLINT(google-explicit-constructor)
+    static const std::vector<BrokerId> kNone;
+    return ids_ ? *ids_ : kNone;
+  }
+  const std::vector<BrokerId>& get() const { return *this; }
+  auto begin() const { return get().begin(); }
+  auto end() const { return get().end(); }
+  size_t size() const { return get().size(); }
+  bool empty() const { return get().empty(); }
+  BrokerId front() const { return get().front(); }
+  BrokerId operator[](size_t i) const { return get()[i]; }
+  bool operator==(const BrokerList& other) const { return get() == other.get(); }
+  bool operator==(const std::vector<BrokerId>& other) const { return get() == other; }
+
+ private:
+  std::shared_ptr<const std::vector<BrokerId>> ids_;
+};
+
 struct PartitionImage {
   BrokerId leader;           // -1: nobody
   Lane lane;                 // the leader's
@@ -26,8 +50,8 @@ struct PartitionImage {
   Epoch epoch;               // the leader epoch in force, the chain of sealed lanes included
   // Those that can serve it: in the order of preference if the leader is among the preferred, else
   // the leader first.
-  std::vector<BrokerId> replicas;
-  std::vector<BrokerId> preferred;  // as written down
+  BrokerList replicas;
+  BrokerList preferred;  // as written down
 };
 struct TopicImage {
   std::string name;
@@ -136,9 +160,10 @@ class Cluster {
   virtual Task<Result<int64_t>> next_producer_id(env::Shard& home) = 0;
 
   // Ends an incarnation of another broker: its lane is sealed, and all who are registered now share
-  // what it led. One transaction, whatever it led. Fine if somebody else was faster. unavailable:
-  // nothing is known, ask again.
-  virtual Task<Result<Fenced>> fence(env::Shard& home, Lane lane) = 0;
+  // what it led, but for those who are `doubtful`. One transaction, whatever it led. Fine if
+  // somebody else was faster. unavailable: nothing is known, ask again.
+  virtual Task<Result<Fenced>> fence(env::Shard& home, Lane lane,
+                                     std::vector<BrokerId> doubtful) = 0;
   // The image once everything that was committed before this call is in it.
   virtual Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) = 0;
 

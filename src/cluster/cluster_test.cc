@@ -192,12 +192,29 @@ TEST_P(ClusterTest, OfAllWhoFenceADeadBrokerOneIsTold) {
   const Lane dead = members_[0]->lane();
   leave(members_[0]);
   ASSERT_TRUE(wait(members_[1]->newest_image(world_.shard(0))));  // with all who have joined
-  EXPECT_TRUE(wait(members_[1]->fence(world_.shard(0), dead))->by_us);
-  EXPECT_FALSE(wait(members_[2]->fence(world_.shard(0), dead))->by_us);
+  EXPECT_TRUE(wait(members_[1]->fence(world_.shard(0), dead, {}))->by_us);
+  EXPECT_FALSE(wait(members_[2]->fence(world_.shard(0), dead, {}))->by_us);
   const auto record = meta::decode<meta::LaneRecord>(get(meta::lane_key(dead))->value);
   ASSERT_TRUE(record && record->sealed);
   ASSERT_EQ(record->successors.size(), 2u);
   EXPECT_EQ(members_[1]->image()->brokers.size(), 2u);
+}
+
+TEST_P(ClusterTest, WhoMayBeDeadAsWellTakesNothingOver) {
+  for (int32_t id = 1; id <= 4; ++id) members_.push_back(*try_join({}, id));
+  const auto heirs_of = [&](const Lane& lane) {
+    std::vector<BrokerId> heirs;
+    const auto record = meta::decode<meta::LaneRecord>(get(meta::lane_key(lane))->value);
+    for (const meta::Successor& one : record->successors) heirs.push_back(one.lane.broker);
+    return heirs;
+  };
+  const Lane first = members_[0]->lane(), second = members_[1]->lane();
+  ASSERT_TRUE(wait(members_[3]->newest_image(world_.shard(0))));
+  ASSERT_TRUE(wait(members_[3]->fence(world_.shard(0), first, {second.broker}))->by_us);
+  EXPECT_EQ(heirs_of(first), (std::vector{BrokerId(3), BrokerId(4)}));
+  // Whoever fences is sure of itself alone.
+  ASSERT_TRUE(wait(members_[3]->fence(world_.shard(0), second, {BrokerId(3)}))->by_us);
+  EXPECT_EQ(heirs_of(second), std::vector{BrokerId(4)});
 }
 
 TEST_P(ClusterTest, ANewTopicIsSpreadOverRacks) {
@@ -480,7 +497,7 @@ Task<void> fence_with_slow_watch(env::Shard& shard, meta::Model& model, LossySto
   shard.spawn(let_go(&shard, &store));
   model.faults().delay_min = model.faults().delay_max = 1ms;
   const env::Instant began = shard.now();
-  const auto fenced = co_await (*one)->fence(shard, {BrokerId(2), Incarnation(1)});
+  const auto fenced = co_await (*one)->fence(shard, {BrokerId(2), Incarnation(1)}, {});
   CHECK(fenced && fenced->by_us);
   slow.took = shard.now() - began;
   auto image = (*one)->image();

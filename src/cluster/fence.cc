@@ -12,8 +12,11 @@ constexpr int kAttemptsMax = 20;
 
 }  // namespace
 
-Task<Result<Fenced>> Member::fence(env::Shard& home, Lane lane) {
-  co_return co_await env::call_on(shard_, home, [this, lane] { return end_incarnation(lane); });
+Task<Result<Fenced>> Member::fence(env::Shard& home, Lane lane, std::vector<BrokerId> doubtful) {
+  auto ending = [this, lane, doubtful = std::move(doubtful)] {
+    return end_incarnation(lane, doubtful);
+  };
+  co_return co_await env::call_on(shard_, home, std::move(ending));
 }
 
 // Nothing: that incarnation has ended.
@@ -34,7 +37,7 @@ Task<Result<std::optional<Model::Incarnation>>> Member::read_incarnation(Lane la
 
 // The record of the broker decides: whoever changes it first has ended the incarnation. The lane's
 // own record changes with each of its uploads, so a conflict may mean only that it still works.
-Task<Result<Fenced>> Member::end_incarnation(Lane lane) {
+Task<Result<Fenced>> Member::end_incarnation(Lane lane, std::vector<BrokerId> doubtful) {
   const std::string broker_key = meta::broker_key(lane.broker);
   const std::string lane_key = meta::lane_key(lane);
   for (int attempt = 0; attempt < kAttemptsMax && !stopping_; ++attempt) {
@@ -52,7 +55,8 @@ Task<Result<Fenced>> Member::end_incarnation(Lane lane) {
     record.sealed = true;
     record.successors.clear();
     for (const auto& [heir, at] : model_.registered()) {
-      if (heir.broker == lane.broker) continue;
+      if (heir.broker == lane.broker || std::ranges::find(doubtful, heir.broker) != doubtful.end())
+        continue;
 #ifdef PACELINE_PLANT_heirs_unchecked
       const bool ours = true;
 #else

@@ -51,7 +51,7 @@ class Member final : public Cluster {
   Task<Result<void>> change_broker_configs(env::Shard& home, std::optional<BrokerId> id,
                                            ConfigChange change) override;
   Task<Result<int64_t>> next_producer_id(env::Shard& home) override;
-  Task<Result<Fenced>> fence(env::Shard& home, Lane lane) override;
+  Task<Result<Fenced>> fence(env::Shard& home, Lane lane, std::vector<BrokerId> doubtful) override;
   Task<Result<std::shared_ptr<const Image>>> newest_image(env::Shard& home) override;
   Task<Result<std::vector<Moving>>> begin_moves(env::Shard& home,
                                                 std::vector<StreamId> streams) override;
@@ -144,7 +144,7 @@ class Member final : public Cluster {
   void tell_fenced(Lane lane, Fenced fenced, env::Instant since, env::Instant noticed);
   // fence.cc
   Task<Result<std::optional<Model::Incarnation>>> read_incarnation(Lane lane);
-  Task<Result<Fenced>> end_incarnation(Lane lane);
+  Task<Result<Fenced>> end_incarnation(Lane lane, std::vector<BrokerId> doubtful);
   Task<Result<std::shared_ptr<const Image>>> list_anew();
   // configs.cc
   Task<Result<void>> edit_topic_configs(std::string name, ConfigChange change);

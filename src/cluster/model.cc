@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <tuple>
 
 #include "base/log.h"
 
@@ -56,6 +58,30 @@ std::optional<Record> decode_or_log(std::string_view key, std::string_view value
             record.error().to_string());
   return std::nullopt;
 }
+
+// The lists of a topic's partitions, each made once: it follows from who leads and who is
+// preferred.
+class SharedLists {
+ public:
+  struct Lists {
+    BrokerList replicas;
+    BrokerList preferred;
+  };
+  using Make = std::function<std::vector<BrokerId>(BrokerId, const std::vector<BrokerId>&)>;
+  explicit SharedLists(Make make) : make_(std::move(make)) {}
+
+  const Lists& of(BrokerId leader, const std::vector<BrokerId>& preferred) {
+    auto found = all_.find(std::tie(leader, preferred));
+    if (found == all_.end())
+      found =
+          all_.try_emplace({leader, preferred}, Lists{make_(leader, preferred), preferred}).first;
+    return found->second;
+  }
+
+ private:
+  const Make make_;
+  std::map<std::tuple<BrokerId, std::vector<BrokerId>>, Lists, std::less<>> all_;
+};
 
 }  // namespace
 
@@ -225,6 +251,9 @@ std::shared_ptr<const TopicImage> Model::make_topic(const std::string& name,
         known.push_back(&partition);
   if (known.size() != record.partition_count) return nullptr;
   made->partitions.reserve(known.size());
+  SharedLists lists([&](BrokerId leader, const std::vector<BrokerId>& preferred) {
+    return replicas_of(leader, preferred, record.replication_factor);
+  });
   for (const meta::PartitionRecord* partition : known) {
     const auto live = live_term(*partition, record.topic_id);
     PartitionImage image;
@@ -232,8 +261,9 @@ std::shared_ptr<const TopicImage> Model::make_topic(const std::string& name,
     if (live) image.lane = live->lane;
     if (live) image.from = live->from;
     image.epoch = live ? live->epoch : partition->term.epoch;
-    image.replicas = replicas_of(image.leader, partition->preferred, record.replication_factor);
-    image.preferred = partition->preferred;
+    const SharedLists::Lists& shared = lists.of(image.leader, partition->preferred);
+    image.replicas = shared.replicas;
+    image.preferred = shared.preferred;
     made->partitions.push_back(std::move(image));
   }
   return made;

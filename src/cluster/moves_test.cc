@@ -148,7 +148,7 @@ TEST_F(MovesTest, NoImageShowsTwoLeadersOfOneEpoch) {
         wishes.push_back({stream(index), {BrokerId(1 + (victim + static_cast<int>(index)) % 4)}});
     ASSERT_FALSE(wishes.empty());
     ASSERT_TRUE(wait(by(victim).prefer(shard(), wishes)));
-    ASSERT_TRUE(wait(by(other).fence(shard(), by(victim).lane()))->by_us);
+    ASSERT_TRUE(wait(by(other).fence(shard(), by(victim).lane(), {}))->by_us);
     end(victim);
     join(victim);
     by(victim).on_image(look);
@@ -195,10 +195,10 @@ TEST_F(MovesTest, NothingMovesFromOrToAFencedBroker) {
   join(3);
   wait_for([&] { return by(1).image()->brokers.size() == 3; });
   const auto moves = begin({of_one_[0]});
-  ASSERT_TRUE(wait(by(3).fence(shard(), by(1).lane())));
+  ASSERT_TRUE(wait(by(3).fence(shard(), by(1).lane(), {})));
   EXPECT_EQ(take(moves).error().code, Code::conflict);
   const auto others = begin({of_two_[0]}, 2);
-  ASSERT_TRUE(wait(by(2).fence(shard(), by(3).lane())));
+  ASSERT_TRUE(wait(by(2).fence(shard(), by(3).lane(), {})));
   EXPECT_EQ(take(others, 3, 2).error().code, Code::conflict);
   EXPECT_EQ(led(2, of_two_[0]).lane, by(2).lane());
 }
@@ -223,7 +223,7 @@ TEST_F(MovesTest, APreferenceIsKeptByAMoveAndDecidesAboutSuccessors) {
   ASSERT_TRUE(take(begin({one.index})));
   wait_for([&] { return led(3, one.index).lane == by(2).lane(); });
   EXPECT_EQ(led(3, one.index).preferred, wanted);
-  ASSERT_TRUE(wait(by(1).fence(shard(), by(2).lane())));
+  ASSERT_TRUE(wait(by(1).fence(shard(), by(2).lane(), {})));
   wait_for([&] { return led(1, one.index).leader == BrokerId(3); });
   EXPECT_EQ(led(1, one.index).epoch, Epoch(2));
 }

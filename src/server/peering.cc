@@ -109,6 +109,17 @@ bool Peering::believed_dead(Lane lane) const {
          });
 }
 
+// Who may be dead as well, and would only pass on what it is left: several die at once, and their
+// connections break before anybody is sure.
+std::vector<BrokerId> Peering::doubtful() const {
+  using enum peer::PeerHealth::State;
+  std::vector<BrokerId> all;
+  for (const peer::PeerHealth& one : peers_->health())
+    if (one.state != unheard && (one.state != healthy || !one.connected))
+      all.push_back(one.peer.broker);
+  return all;
+}
+
 // All who notice a death do this; the transaction decides who was first. While the metadata store
 // does not answer it is tried again, unless the dead one is heard; the lease goes on beside.
 Task<void> Peering::fence(peer::Notice notice, env::Gate::Pass) {
@@ -117,7 +128,7 @@ Task<void> Peering::fence(peer::Notice notice, env::Gate::Pass) {
   tell_noticed(notice);
   uint32_t attempts = 1;
   for (env::Duration pause = kFirstPause;; pause = std::min(2 * pause, kPauseMax), ++attempts) {
-    const auto fenced = co_await cluster_.fence(shard_, lane);
+    const auto fenced = co_await cluster_.fence(shard_, lane, doubtful());
     if (fenced && fenced->by_us)
       events_(Event(Event::Plane::control, "broker.fenced")
                   .caused_by(lane.to_string())

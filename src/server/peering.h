@@ -49,6 +49,7 @@ class Peering final : public broker::PeerCalls {
   Task<void> fence(peer::Notice notice, env::Gate::Pass pass);
   void tell_noticed(const peer::Notice& notice) const;
   bool believed_dead(Lane lane) const;
+  std::vector<BrokerId> doubtful() const;
   Task<Result<Slice>> serve(Lane from, Slice body);
 
   env::Shard& shard_;

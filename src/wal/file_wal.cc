@@ -97,6 +97,29 @@ Task<void> release_later(env::Shard* shard, LaneFiles files, Position end) {
              released.error().message);
 }
 
+// What somebody has read of a lane to seal it. When several die at once, one of them may be an heir
+// of another, and the same lane is wanted by whoever takes over from either.
+struct Sealing {
+  Sealing(env::Shard& on, Position since) : shard(on), trimmed(since), arrived(on) {}
+  env::Shard& shard;
+  const Position trimmed;
+  std::optional<Result<Sealed>> sealed;
+  env::Event arrived;
+};
+using Sealings = std::map<Lane, std::shared_ptr<Sealing>>;
+
+// While those who take over come for it.
+constexpr env::Duration kKeptFor = std::chrono::seconds(2);
+// Of lanes; whoever comes for another one reads it from the disk.
+constexpr size_t kKeptMax = 8;
+
+Task<void> forget_later(env::Shard* shard, std::shared_ptr<Sealings> all, Lane lane,
+                        std::weak_ptr<Sealing> one) {
+  co_await env::sleep_for(*shard, kKeptFor);
+  const auto found = all->find(lane);
+  if (found != all->end() && found->second == one.lock()) all->erase(found);
+}
+
 class FileWal final : public Wal {
  public:
   FileWal(env::Disk& disk, FileWalOptions options) : disk_(disk), options_(std::move(options)) {}
@@ -110,25 +133,37 @@ class FileWal final : public Wal {
   }
 
   Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position trimmed) override {
+    if (const auto found = sealings_->find(lane); found != sealings_->end()) {
+      const std::shared_ptr<Sealing> other = found->second;
+      if (&other->shard == &shard && other->trimmed == trimmed) {
+        while (!other->sealed) co_await other->arrived.wait();
+        if (*other->sealed) co_return (*other->sealed)->end;
+      }
+    }
+    const auto sealing = std::make_shared<Sealing>(shard, trimmed);
+    const bool kept = sealings_->size() < kKeptMax || sealings_->contains(lane);
+    if (kept) sealings_->insert_or_assign(lane, sealing);
     const uint64_t unique = shard.random();
-    CO_TRY(Sealed sealed, co_await env::offload(shard, [files = files_of(lane), trimmed, unique] {
-             return seal_lane(files, trimmed, unique);
-           }));
-    shard.spawn(release_later(&shard, files_of(lane), sealed.end));
-    kept_.erase(lane);
-    // Whoever does not come for it within a few seals reads it from the disk.
-    constexpr size_t kKeptMax = 8;
-    if (sealed.groups && kept_.size() < kKeptMax)
-      kept_.emplace(lane, Kept{trimmed, sealed.end, std::move(*sealed.groups)});
-    co_return sealed.end;
+    sealing->sealed = co_await env::offload(shard, [files = files_of(lane), trimmed, unique] {
+      return seal_lane(files, trimmed, unique);
+    });
+    sealing->arrived.notify_all();
+    if (kept) shard.spawn(forget_later(&shard, sealings_, lane, sealing));
+    if (!*sealing->sealed) co_return fail(sealing->sealed->error());
+    shard.spawn(release_later(&shard, files_of(lane), (*sealing->sealed)->end));
+    co_return (*sealing->sealed)->end;
   }
 
   // Where a lane ends stands in its own folder.
   Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane, Position from,
                                              std::optional<Position> end) override {
-    if (auto kept = kept_.extract(lane);
-        kept && end && kept.mapped().from == from && kept.mapped().end == *end)
-      co_return std::make_unique<KeptReader>(std::move(kept.mapped().groups));
+    if (const auto found = sealings_->find(lane);
+        found != sealings_->end() && &found->second->shard == &shard && end) {
+      const Sealing& one = *found->second;
+      if (one.trimmed == from && one.sealed && *one.sealed && (*one.sealed)->end == *end &&
+          (*one.sealed)->groups)
+        co_return std::make_unique<KeptReader>(*(*one.sealed)->groups);
+    }
     auto scan = std::make_shared<LaneScan>(files_of(lane));
     CO_TRY_VOID(
         co_await env::offload(shard, [scan, files = files_of(lane), from]() -> Result<void> {
@@ -149,16 +184,9 @@ class FileWal final : public Wal {
             .folder = fmt::format("{}/{}", options_.folder, lane.to_string())};
   }
 
-  // Read when the lane was sealed, and not by anybody else yet.
-  struct Kept {
-    Position from;
-    Position end;
-    std::deque<Group> groups;
-  };
-
   env::Disk& disk_;
   const FileWalOptions options_;
-  std::map<Lane, Kept> kept_;
+  const std::shared_ptr<Sealings> sealings_ = std::make_shared<Sealings>();
 };
 
 }  // namespace

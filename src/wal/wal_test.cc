@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "env/sync.h"
 #include "wal/format.h"
 #include "wal/lane_files.h"
 #include "wal/marks.h"
@@ -146,7 +147,9 @@ TEST(wal, what_was_uploaded_is_not_read_again_by_whoever_takes_over) {
         groups.push_back(std::move(*group));
       }
     };
-    for (int time = 0; time < 2; ++time) {  // by the sealer, and by somebody else
+    // By those who take over, and by somebody who has not sealed it.
+    for (int time = 0; time < 3; ++time) {
+      if (time == 2) scene.wal = make_file_wal(scene.world.disk, options);
       const auto groups =
           scene.world.wait(2, body(*scene.wal, scene.world.shard(2), lane, uploaded, end));
       ASSERT_TRUE(groups) << groups.error().to_string();
@@ -157,9 +160,45 @@ TEST(wal, what_was_uploaded_is_not_read_again_by_whoever_takes_over) {
       ASSERT_EQ(bases.size(), static_cast<size_t>(tail));
       for (int i = 0; i < tail; ++i) EXPECT_EQ(bases[static_cast<size_t>(i)], Offset(12 + i));
       EXPECT_EQ(groups->empty() ? uploaded : groups->back().end, end);
-      if (time == 0) EXPECT_EQ(scene.world.disk.bytes_read, 0u);
+      if (time < 2) EXPECT_EQ(scene.world.disk.bytes_read, 0u);
+      if (time == 2) EXPECT_GT(scene.world.disk.bytes_read, 0u);
     }
   }
+}
+
+// Two brokers die, and one was an heir of the other: whoever takes over from both comes for a lane
+// twice at once.
+TEST(wal, who_seals_a_lane_that_is_being_sealed_waits_for_what_is_read) {
+  Scene scene;
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(scene.append_one(batch(i, 1, 9000)));
+  const auto seals = [&](int count) {
+    auto body = [](Wal& log, env::Shard& shard, int times) -> Task<std::vector<Result<Position>>> {
+      std::vector<Result<Position>> ends(static_cast<size_t>(times), Result<Position>{Position{}});
+      env::Gate running(shard);
+      for (auto& end : ends) {
+        auto one = [](Wal* wal, env::Shard* on, Result<Position>* into,
+                      env::Gate::Pass) -> Task<void> {
+          *into = co_await wal->seal(*on, kLane, Position{});
+        };
+        shard.spawn(one(&log, &shard, &end, running.enter()));
+      }
+      co_await running.wait_empty();
+      co_return ends;
+    };
+    return scene.world.wait(2, body(*scene.wal, scene.world.shard(2), count));
+  };
+  scene.world.disk.bytes_read = 0;
+  const auto ends = seals(3);
+  const uint64_t read = scene.world.disk.bytes_read;
+  for (const auto& end : ends) {
+    ASSERT_TRUE(end);
+    EXPECT_EQ(*end, *ends[0]);
+  }
+  Scene alone;
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(alone.append_one(batch(i, 1, 9000)));
+  alone.world.disk.bytes_read = 0;
+  ASSERT_TRUE(alone.seal());
+  EXPECT_EQ(read, alone.world.disk.bytes_read);
 }
 
 // The group at the place itself is damaged: what stands behind it proves that it was there.
