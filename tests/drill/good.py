@@ -89,6 +89,30 @@ def zombie(target, options):
     return told(evidence, f"broker {effect['figures']['broker']} woke up and acknowledged nothing that is lost")
 
 
+def control_freeze(target, options):
+    """The broker is dead for as long as nobody can write down who takes over; it is told, and all is well a moment after."""
+    evidence = play(target, "control-freeze", *quick_words(options), verdicts=("green", "amber", "red"))
+    effect = expect_fault(evidence, "control-freeze")
+    check("the quorum stands still" in effect["figures"]["how"], f"how it was observed: {effect['figures']['how']}")
+    check(evidence.state_of("N5") in ("green", "amber"), f"N5 is {evidence.state_of('N5')}")
+    check(evidence.events("broker.not_fenced"), "nobody has said that it cannot be fenced")
+    counts = evidence.report["counts"]
+    check(counts["acked"] > 1000 and not counts["lost"] and not counts["duplicated"], f"the counts are {counts}")
+    return told(evidence)
+
+
+def full(target, options):
+    """All faults of a dev cluster, one after the other, in one run."""
+    evidence = play(target, "full", *quick_words(options), verdicts=("green", "amber", "red"), within=900)
+    for fault in ("drain", "stop", "kill", "freeze", "storm", "zombie"):
+        expect_fault(evidence, fault)
+    for test in ("N1", "N4", "N6", "N7"):
+        check(evidence.state_of(test) != "grey", f"{test} is grey")
+    counts = evidence.report["counts"]
+    check(counts["acked"] > 1000 and not counts["lost"] and not counts["duplicated"], f"the counts are {counts}")
+    return told(evidence)
+
+
 def cleanup(target, options):
     """A clean-up with a wrong topology is refused, with a list; whoever else has a topic keeps it."""
     make_topic(target, "kept")
@@ -150,4 +174,5 @@ def freeze(target, options):
 
 
 CASES = {"kill": kill, **{fault: of_broker(fault) for fault in ("drain", "stop")}, "freeze": freeze, "storm": storm, "zombie": zombie,
+         "control-freeze": control_freeze, "full": full,
          "a clean-up is refused": cleanup, "the same seed": same_seed, "list, plan, report, compare": other_commands}
