@@ -97,7 +97,7 @@ class Brokers:
         """Until each knows all: who is ready is heard of a moment later, and a topic goes to those who are known."""
         end = time.monotonic() + 10
         for number in self.numbers:
-            admin = AdminClient({"bootstrap.servers": self.address(number), "log_level": 0})
+            admin = AdminClient({"bootstrap.servers": self.houses[number].address, "log_level": 0})
             while len(admin.list_topics(timeout=10).brokers) < len(self.numbers):
                 check(time.monotonic() < end, f"broker {number} does not know all of {list(self.numbers)}")
                 time.sleep(0.01)
