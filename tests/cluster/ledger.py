@@ -40,12 +40,13 @@ class Send:
     partition: int
     sent_ns: int
     told_ns: int = 0
+    # -1 of one that is acknowledged: its client was not told where. librdkafka infers it of a retry, from the answer to a later one.
     offset: int = -1
     error: str = ""
 
     @property
     def acked(self):
-        return self.offset >= 0
+        return self.told_ns > 0 and not self.error
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Ledger:
         if error:
             self.refused.append(send)
         else:
-            send.offset = offset
+            send.offset = -1 if offset is None else offset
             self.acked.append(send)
 
     def polled(self, reader, partition, records, began, told, position=None, last=False):
@@ -138,7 +139,7 @@ class Ledger:
             event = {"event": "send", "producer": send.producer, "key": send.partition, "first": send.number, "count": 1,
                      "order": order, "outcome": "ok" if send.acked else "unknown", "invoked": send.sent_ns,
                      "told": send.told_ns or now}
-            events.append({**event, "base": send.offset} if send.acked else event)
+            events.append({**event, "base": send.offset} if send.offset >= 0 else event)
         events += self.polls + self.commits + self.asked
         events += [{"event": "violation", "key": partition, "what": what, "invoked": 0, "told": now} for partition, what in self.wrong]
         return events

@@ -282,6 +282,8 @@ class Stage:
         send = self.ledger.sends[number]
         if error == 0:
             send.offset = offset
+        else:
+            send.error = "no answer" if error is None else str(error)
         send.told_ns = time.monotonic_ns()
         return error
 
