@@ -119,6 +119,20 @@ TEST_P(WireMovesTest, ABatchThatWasSentOnAndLostHasToComeFirst) {
   EXPECT_EQ(leaders, (std::set<int>{1, 3}));
 }
 
+TEST_P(WireMovesTest, WhoDiesAtTheSameTimeIsNoHeir) {
+  create("t", 6);
+  world_.run_for(1s);
+  host(1).kill();
+  host(2).kill();
+  const auto image = [&] { return host(3).server().node().image(); };
+  CHECK(world_.run_until([&] { return image()->brokers.size() == 1; }, kPatience));
+  const Lane survivor{BrokerId(3), Incarnation(1)};
+  for (const int32_t dead : {1, 2})
+    EXPECT_EQ(image()->heirs->at({BrokerId(dead), Incarnation(1)}), std::vector{survivor});
+  for (int32_t index = 0; index < 6; ++index)
+    EXPECT_EQ(leader("t", static_cast<size_t>(index), 3), 3);
+}
+
 // The source still waits for word of the move, with the partition as it was, when it has to take
 // it from what the target has left.
 TEST_P(WireMovesTest, WhatComesBackFromATargetThatDiedIsWholeAlthoughTheMoveIsUndecidedHere) {
