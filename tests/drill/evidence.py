@@ -198,7 +198,8 @@ def planned_part(evidence):
     phases = [(one["figures"]["phase"], one["figures"].get("step")) for one in evidence.events("phase.began")]
     faults = [tuple(one["figures"].get(name) for name in ("step", "fault", "domain", "planned"))
               for one in evidence.events("fault.commanded")]
-    return {"seed": run["seed"], "plan": run["plan"], "rollback": {**(run["rollback"] or {}), "rehearsed": None, "rehearsed_ms": None}, "limits": run["limits"], "phases": phases,
+    rollback = {**(run["rollback"] or {}), "rehearsed": None, "rehearsed_ms": None}
+    return {"seed": run["seed"], "plan": run["plan"], "rollback": rollback, "limits": run["limits"], "phases": phases,
             "faults": faults, "topics": [(one["role"], one["partitions"]) for one in run["topics"]],
             "clients": [(one["name"], one["kind"], one["acks"], one["idempotent"]) for one in run["clients"]]}
 

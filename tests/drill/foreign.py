@@ -11,11 +11,10 @@ from fault_proxy import Proxy
 from harness import check, check_equal
 from kafka_target import VERSION, KafkaTarget
 from network import Network
-from playing import expect_fault, play, told
+from playing import expect_fault, nothing_lost, play, told
 from targets import DevTarget, OwnTarget, entered
 
 EXAMPLE = os.path.join(ROOT, "docs", "drill-example")
-PAGE_BYTES_MAX = 800_000
 COMMAND = "tests/drill/run.py --kafka"
 # What any cluster can be asked, and any fault has: not all of them say something of their storage, or move leaders.
 ROWS = {"rows": ["leaders", "business", "rollback"]}
@@ -78,16 +77,13 @@ def write_example(folders, page, said):
         os.makedirs(where)
         with open(os.path.join(where, "verdict.txt"), "w", encoding="utf-8") as file:
             file.write(drill("report", folder)[1].replace(folder + "/", ""))
-        for wanted in ("plan.toml", "report.html"):
-            if os.path.getsize(os.path.join(folder, wanted)) <= PAGE_BYTES_MAX:
-                shutil.copy(os.path.join(folder, wanted), where)
+        shutil.copy(os.path.join(folder, "plan.toml"), where)
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as whole:
             report = json.load(whole)
         with open(os.path.join(where, "report.json"), "w", encoding="utf-8") as file:
             json.dump(report, file, separators=(",", ":"), ensure_ascii=False)
             file.write("\n")
-    if os.path.getsize(page) <= PAGE_BYTES_MAX:
-        shutil.copy(page, EXAMPLE)
+    shutil.copy(page, EXAMPLE)
     with open(os.path.join(EXAMPLE, "compare.txt"), "w", encoding="utf-8") as file:
         file.write(said.replace(page, os.path.basename(page)))
     with open(os.path.join(EXAMPLE, "README.md"), "w", encoding="utf-8") as file:
@@ -100,8 +96,8 @@ the other, on the same machine of {os.cpu_count()} cores:
 
 | File | |
 |---|---|
-| `paceline/`, `kafka/` | `plan.toml`, the verdict as `paceline drill report` prints it, `report.json` without its line breaks, the page |
-| `compare.txt`, `compare.html` | what `paceline drill compare` says of the two |
+| `paceline/`, `kafka/` | `plan.toml`, the verdict as `paceline drill report` prints it, `report.json` without its line breaks |
+| `compare.txt`, `compare.html` | what `paceline drill compare` says of the two, and its page |
 """)
 
 
@@ -160,11 +156,6 @@ def cut(_, options):
             verdicts.append(f"{name}: {evidence.report['sentence']}")
         orphaned(target, plans.write(target, "cut-killed", plans.step("cut", hold_s=60, zone="b"), observe_s=60))
     return "; ".join(verdicts) + "; mended when the drill is killed"
-
-
-def nothing_lost(evidence):
-    counts = evidence.report["counts"]
-    check(counts["acked"] and not counts["lost"] and not counts["duplicated"], f"the counts are {counts}")
 
 
 def orphaned(target, plan):

@@ -1,7 +1,8 @@
 """Cuts the ways of brokers that are hosts of tests/cluster/network.py, and mends them.
 
 `both`: the cable is pulled. `out`: nobody hears them. `in`: they hear nobody. Whoever else there is, the drill too, is on the
-other side. `cluster`: they and the other hosts, brokers and etcd, do not hear each other, and clients hear all. What is about to be done is written down first, so that a heal undoes an injection that has failed half-way.
+other side. `cluster`: they and the other hosts, brokers and etcd, do not hear each other, and clients hear all. What is about to be
+done is written down first, so that a heal undoes an injection that has failed half-way.
 """
 import os
 import socket

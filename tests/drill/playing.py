@@ -21,6 +21,12 @@ def play(target, plan, *words, verdicts=("green", "amber"), within=180, whole=Tr
         return evidence
 
 
+def nothing_lost(evidence, least=1):
+    """Nor doubled, of `least` records that were acknowledged."""
+    counts = evidence.report["counts"]
+    check(counts["acked"] >= least and not counts["lost"] and not counts["duplicated"], f"the counts are {counts}")
+
+
 def told(evidence, more=""):
     return f"{evidence.report['sentence']}{'; ' + more if more else ''} (the drill took {evidence.took:.0f} s)"
 
