@@ -133,12 +133,9 @@ class FileWal final : public Wal {
   }
 
   Task<Result<Position>> seal(env::Shard& shard, Lane lane, Position trimmed) override {
-    if (const auto found = sealings_->find(lane); found != sealings_->end()) {
-      const std::shared_ptr<Sealing> other = found->second;
-      if (&other->shard == &shard && other->trimmed == trimmed) {
-        while (!other->sealed) co_await other->arrived.wait();
-        if (*other->sealed) co_return (*other->sealed)->end;
-      }
+    if (const auto other = sealing_of(shard, lane, trimmed)) {
+      while (!other->sealed) co_await other->arrived.wait();
+      if (*other->sealed) co_return (*other->sealed)->end;
     }
     const auto sealing = std::make_shared<Sealing>(shard, trimmed);
     const bool kept = sealings_->size() < kKeptMax || sealings_->contains(lane);
@@ -157,12 +154,11 @@ class FileWal final : public Wal {
   // Where a lane ends stands in its own folder.
   Task<Result<std::unique_ptr<Reader>>> read(env::Shard& shard, Lane lane, Position from,
                                              std::optional<Position> end) override {
-    if (const auto found = sealings_->find(lane);
-        found != sealings_->end() && &found->second->shard == &shard && end) {
-      const Sealing& one = *found->second;
-      if (one.trimmed == from && one.sealed && *one.sealed && (*one.sealed)->end == *end &&
-          (*one.sealed)->groups)
-        co_return std::make_unique<KeptReader>(*(*one.sealed)->groups);
+    const auto kept = sealing_of(shard, lane, from);
+    if (kept && end && kept->sealed && *kept->sealed) {
+      const Sealed& sealed = **kept->sealed;
+      if (sealed.end == *end && sealed.groups)
+        co_return std::make_unique<KeptReader>(*sealed.groups);
     }
     auto scan = std::make_shared<LaneScan>(files_of(lane));
     CO_TRY_VOID(
@@ -178,6 +174,13 @@ class FileWal final : public Wal {
   }
 
  private:
+  // Under way, or not forgotten yet; null: nobody on this shard has read it from there on.
+  std::shared_ptr<Sealing> sealing_of(const env::Shard& shard, Lane lane, Position trimmed) const {
+    const auto found = sealings_->find(lane);
+    const bool same = found != sealings_->end() && &found->second->shard == &shard &&
+                      found->second->trimmed == trimmed;
+    return same ? found->second : nullptr;
+  }
   LaneFiles files_of(Lane lane) const {
     return {.disk = &disk_,
             .owner = {.cluster_id = options_.cluster_id, .lane = lane},
