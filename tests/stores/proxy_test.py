@@ -278,6 +278,17 @@ def client_vanishes(rig):
     check(seen["open"] == 0 and seen["in_flight"] == 0, f"left behind: {seen}")
 
 
+def lone_line_ends(rig):
+    """A head that stores read in more than one way goes no further: one would wait for a body that nobody has seen."""
+    for end in (b"x\n", b"x\r", b"\nx\r\n"):
+        with socket.create_connection(("127.0.0.1", rig.proxy.port), timeout=5) as raw:
+            raw.sendall(b"PUT /paceline/wal/1 HTTP/1.1\r\nIf-None-Match: *" + end + b"Content-Length: 10\r\n\r\n")
+            check(raw.recv(1000) == b"", f"{end} was answered")
+    seen = rig.proxy.counters()
+    check(seen["open"] == 0 and seen["in_flight"] == 0 and seen["upstream_broken"] == 0, f"left behind: {seen}")
+    check(rig.count("put_if_absent")["requests"] == 0, "the store has seen one of them")
+
+
 def odd_servers(rig):
     """Chunks, 100 Continue, bodies that end with the connection, heads in pieces, answers that come too early."""
     answers_of = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n7\r\n, world\r\n0\r\nA: b\r\n\r\n",
@@ -382,8 +393,8 @@ CASES = {"goes through and counts": goes_through, "answers 503, 500, 429, 409, e
          "resets before": resets_before, "loses the answer": loses, "arrives late": late, "cuts an upload": cuts,
          "flips, truncates, swaps": damages, "delays and holds": delays, "chance by seed": chance_is_seeded,
          "404 after a put, a list that forgets": weak_store, "outages": outages, "hangs once": hangs_once,
-         "bandwidth": bandwidth, "a client that vanishes": client_vanishes, "odd servers": odd_servers, "garbage": garbage,
-         "speed": speed}
+         "bandwidth": bandwidth, "a client that vanishes": client_vanishes, "odd servers": odd_servers,
+         "lone line ends": lone_line_ends, "garbage": garbage, "speed": speed}
 
 
 def main():

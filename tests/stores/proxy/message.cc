@@ -49,6 +49,8 @@ Parsed fields_of(std::string_view text, Fields& fields) {
     const size_t line_end = head.find("\r\n");
     const std::string_view line = head.substr(0, line_end);
     head.remove_prefix(line_end + 2);
+    // Another reader would end a line here, and see other fields.
+    if (line.find_first_of("\r\n") != std::string_view::npos) return Parsed::bad;
     if (first) {
       fields.first_line = line;
       continue;
