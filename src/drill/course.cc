@@ -97,6 +97,7 @@ void Course::note_storage(std::string_view when, const StorageFigures& figures) 
   set("replicas_out_of_sync", figures.replicas_out_of_sync);
   set("reassigning", figures.reassigning);
   set("log_bytes", figures.log_bytes);
+  set("memory_bytes", figures.memory_bytes);
   if (figures.log_bytes && load)
     snapshot.figures["produced_bytes"] = static_cast<int64_t>(load->glance().acked) *
                                          (static_cast<int64_t>(plan.load.value_bytes) + kFraming) *

@@ -77,6 +77,7 @@ Task<StorageFigures> PacelineTarget::storage() {
         figures.*wanted.figure =
             (figures.*wanted.figure).value_or(0) + static_cast<int64_t>(counted.all);
   }
+  figures.memory_bytes = look_at_brokers().second;
   // Whoever lives can read all of it: no replica is ever behind, and none is copied.
   figures.replicas_out_of_sync = 0;
   if (auto count = co_await kafka().reassigning())
@@ -112,32 +113,32 @@ Task<std::vector<ClockBound>> PacelineTarget::clocks() {
   co_return bounds;
 }
 
+// Ticks of their processors, and what they have in memory, in bytes.
+std::pair<uint64_t, int64_t> PacelineTarget::look_at_brokers() {
+  std::pair<uint64_t, int64_t> sum;
+  for (const auto& service : dev_.services) {
+    if (service.role != "broker") continue;
+    const auto look = look_at_process(shard().disk(), service.pid);
+    if (!look) continue;
+    sum.first += look->cpu_ticks;
+    sum.second += look->resident_bytes;
+  }
+  return sum;
+}
+
 // All brokers share this machine: their work stays when one of them goes, and its memory goes.
 Task<Headroom> PacelineTarget::headroom() {
   Headroom headroom;
-  env::Disk& disk = shard().disk();
-  const std::vector<DevFile::Service> services = dev_.services;
-  const auto all_of_them = [&] {
-    std::pair<uint64_t, int64_t> sum;  // ticks of the processors, bytes
-    for (const auto& service : services) {
-      if (service.role != "broker") continue;
-      const auto look = look_at_process(disk, service.pid);
-      if (!look) continue;
-      sum.first += look->cpu_ticks;
-      sum.second += look->resident_bytes;
-    }
-    return sum;
-  };
-  const auto before = all_of_them();
+  const auto before = look_at_brokers();
   const env::Instant began = shard().now();
   co_await env::sleep_for(shard(), kWatched);
-  const auto after = all_of_them();
+  const auto after = look_at_brokers();
   const double seconds = std::chrono::duration<double>(shard().now() - began).count();
   const double ticks = seconds * static_cast<double>(::sysconf(_SC_CLK_TCK)) *
                        static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
   if (after.first >= before.first && ticks > 0)
     headroom.cpu_share = static_cast<double>(after.first - before.first) / ticks;
-  const auto total = kib_after(read_proc(disk, "/proc/meminfo"), "MemTotal:");
+  const auto total = kib_after(read_proc(shard().disk(), "/proc/meminfo"), "MemTotal:");
   if (total && *total > 0)
     headroom.memory_share =
         static_cast<double>(after.second) / (static_cast<double>(*total) * 1024);

@@ -47,6 +47,7 @@ class PacelineTarget final : public HookTarget {
   Result<std::vector<LocalProcess>> quorum();
   bool stopped(const LocalProcess& process);
   bool gone(const LocalProcess& process);
+  std::pair<uint64_t, int64_t> look_at_brokers();
   Task<bool> ready(DevFile::Service service);
   Task<Result<std::string>> fetch(DevFile::Service service, std::string target);
 

@@ -27,8 +27,15 @@ Task<Result<void>> make_topic(Course& course, std::string name, int32_t partitio
   co_return Result<void>{};
 }
 
+std::string topic_prefix(const Course& course) {
+  return fmt::format("{}{}", kTopicPrefix, course.run.run_id);
+}
+std::string canary_topic(const Course& course) {
+  return topic_prefix(course) + "-canary";
+}
+
 Task<Result<void>> make_topics(Course& course) {
-  const std::string prefix = fmt::format("{}{}", kTopicPrefix, course.run.run_id);
+  const std::string prefix = topic_prefix(course);
   const Plan::LoadSpec& load = course.plan.load;
   const auto partitions = static_cast<int32_t>(load.partitions);
   for (unsigned topic = 1; topic <= load.topics; ++topic)
@@ -39,8 +46,9 @@ Task<Result<void>> make_topics(Course& course) {
   if (load.bystanders > 0)
     CO_TRY_VOID(co_await make_topic(course, prefix + "-bystander",
                                     static_cast<int32_t>(load.bystanders), "bystander"));
-  // Nobody writes to it: it is what the clean-up of a run may remove before all is read back.
-  co_return co_await make_topic(course, prefix + "-canary", 1, "");
+  // Its records are in no ledger: it is what the clean-up of a run may remove before all is read
+  // back.
+  co_return co_await make_topic(course, canary_topic(course), 1, "");
 }
 
 Task<Result<void>> wait_led(Course& course) {
@@ -68,6 +76,27 @@ Task<Result<void>> wait_led(Course& course) {
   co_return fail(Code::timed_out, fmt::format("{} has no leader", lacking));
 }
 
+// Where the plan names none: our topic is open to the load, and a topic of the cluster's own to
+// nobody, on every cluster that has Kafka's manners.
+std::vector<probe::Options::Right> rights_of(const Course& course) {
+  const std::string canary = canary_topic(course);
+  if (course.plan.rights.empty())
+    return {{.name = "write", .operation = "write", .topic = canary, .allowed = true},
+            {.name = "read", .operation = "read", .topic = canary, .allowed = true},
+            {.name = "write-internal",
+             .operation = "write",
+             .topic = "__consumer_offsets",
+             .allowed = false}};
+  std::vector<probe::Options::Right> rights;
+  for (const Plan::Right& right : course.plan.rights)
+    rights.push_back({.name = right.name,
+                      .operation = right.operation,
+                      .topic = right.topic.empty() ? canary : right.topic,
+                      .allowed = right.allowed,
+                      .client = right.client});
+  return rights;
+}
+
 probe::Options load_options(const Course& course) {
   const Plan::LoadSpec& load = course.plan.load;
   probe::Options options;
@@ -84,6 +113,7 @@ probe::Options load_options(const Course& course) {
   options.transactions = load.transactions;
   options.bystanders = load.bystanders;
   options.value_bytes = load.value_bytes;
+  options.rights = rights_of(course);
   options.external = load.external;
   return options;
 }

@@ -57,6 +57,22 @@ std::map<std::string, std::string> settings_of(Reader& of, const char* name) {
   return all;
 }
 
+// librdkafka's. A plan is evidence, and goes to whoever reads the report.
+std::map<std::string, std::string> client_settings_of(Reader& of, const char* name) {
+  constexpr std::string_view kSecrets[] = {
+      "sasl.password",           "sasl.oauthbearer.client.secret",
+      "sasl.oauthbearer.config", "ssl.key.pem",
+      "ssl.key.password",        "ssl.keystore.password"};
+  auto all = settings_of(of, name);
+  for (const std::string_view secret : kSecrets)
+    if (const auto found = all.find(std::string(secret));
+        found != all.end() && !found->second.starts_with(kFromEnvironment))
+      of.complain(of.line(), fmt::format("has '{}' in plain words: name a variable of the "
+                                         "environment instead, \"env:NAME\"",
+                                         secret));
+  return all;
+}
+
 Plan::Rollback rollback_of(const Node* table, Problems& problems) {
   Reader reader(table, "[rollback]", problems);
   return {.point = reader.word("point"),
@@ -82,7 +98,7 @@ Plan::LoadSpec load_of(const Node* table, Problems& problems) {
   load.interval_ms = reader.number("interval_ms", load.interval_ms, 1, 10'000);
   load.value_bytes = count("value_bytes", static_cast<unsigned>(load.value_bytes), 128, 65'536);
   load.transactions = reader.flag("transactions", load.transactions);
-  load.clients = settings_of(reader, "clients");
+  load.clients = client_settings_of(reader, "clients");
   if (const Node* external = reader.list("external")) {
     for (const Node& one : external->items) {
       std::vector<std::string> argv;
@@ -94,6 +110,26 @@ Plan::LoadSpec load_of(const Node* table, Problems& problems) {
     }
   }
   return load;
+}
+
+void read_rights(Reader& top, Plan& plan, Problems& problems) {
+  const Node* rights = top.list("right");
+  if (!rights) return;
+  if (rights->items.size() > 64) top.complain(rights->line, "has more than 64 rights");
+  for (size_t i = 0; i < rights->items.size(); ++i) {
+    const Node& table = rights->items[i];
+    Reader reader(&table, fmt::format("right {}", i + 1), problems);
+    Plan::Right right;
+    right.operation = reader.word("operation");
+    if (right.operation != "write" && right.operation != "read")
+      reader.complain(table.line, "'operation' is to be write or read");
+    right.topic = reader.word("topic");
+    right.name = reader.word("name", fmt::format("{}-{}", i + 1, right.operation));
+    if (!reader.any("allowed")) reader.complain(table.line, "does not say what is 'allowed'");
+    right.allowed = reader.flag("allowed", true);
+    right.client = client_settings_of(reader, "client");
+    plan.rights.push_back(std::move(right));
+  }
 }
 
 void check_broker(Reader& reader, const Plan::Step& step, unsigned line) {
@@ -168,6 +204,7 @@ Plan read(const Node& root, Problems& problems) {
     top.complain(1, fmt::format("knows no sabotage '{}'", plan.sabotage));
   plan.rollback = rollback_of(top.table("rollback"), problems);
   plan.load = load_of(top.table("load"), problems);
+  read_rights(top, plan, problems);
   {
     Reader baseline(top.table("baseline"), "[baseline]", problems);
     plan.baseline_s = baseline.number("seconds", plan.baseline_s, 1, 86'400);
@@ -208,6 +245,23 @@ std::expected<Plan, std::vector<std::string>> parse_plan(std::string_view text) 
   Plan plan = read(*root, problems);
   if (!problems.empty()) return std::unexpected(std::move(problems));
   return plan;
+}
+
+Result<void> take_from_environment(
+    Plan& plan, const std::function<std::optional<std::string>(const std::string&)>& variable) {
+  std::vector<std::map<std::string, std::string>*> all = {&plan.load.clients};
+  for (Plan::Right& right : plan.rights) all.push_back(&right.client);
+  for (auto* settings : all)
+    for (auto& [key, value] : *settings) {
+      if (!value.starts_with(kFromEnvironment)) continue;
+      const std::string name = value.substr(kFromEnvironment.size());
+      auto told = variable(name);
+      if (!told)
+        return fail(Code::invalid_argument,
+                    fmt::format("{}: there is no variable '{}' in the environment", key, name));
+      value = std::move(*told);
+    }
+  return {};
 }
 
 void shorten(Plan& plan) {

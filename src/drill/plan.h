@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "drill/fault.h"
 
 namespace paceline::drill {
@@ -30,6 +32,11 @@ struct Plan {
     bool transactions = false;
     std::map<std::string, std::string> clients;  // librdkafka's own settings
     std::vector<std::vector<std::string>> external;
+  };
+  struct Right {
+    std::string name, operation, topic;  // topic empty: the canary's
+    bool allowed = true;
+    std::map<std::string, std::string> client;
   };
   struct Guard {
     double errors_share = 0.01;  // of ten seconds' answers
@@ -57,6 +64,7 @@ struct Plan {
   std::string sabotage;  // N8: drop-ack, double-record
   Rollback rollback;
   LoadSpec load;
+  std::vector<Right> rights;  // empty: what holds on every cluster (phase_ready.cc)
   double baseline_s = 25, observe_s = 30;
   Guard guard;
   Requires needs;
@@ -64,8 +72,15 @@ struct Plan {
   std::vector<Step> steps;
 };
 
+// A client's setting may be "env:NAME": the value of a variable, which is in no evidence.
+inline constexpr std::string_view kFromEnvironment = "env:";
+
 // One sentence for each thing that is wrong, with its line.
 std::expected<Plan, std::vector<std::string>> parse_plan(std::string_view text);
+
+// Puts the values of variables into the settings of clients. invalid_argument: one that is not set.
+Result<void> take_from_environment(
+    Plan& plan, const std::function<std::optional<std::string>(const std::string&)>& variable);
 
 // Phases as short as they can be, to try the machinery.
 void shorten(Plan& plan);

@@ -45,6 +45,17 @@ staleness_s = 20
 brokers = 3
 rows = ["leaders", "business"]
 
+[[right]]
+operation = "write"
+topic = "orders"
+allowed = false
+client = { "sasl.username" = "mallory" }
+
+[[right]]
+name = "reads"
+operation = "read"
+allowed = true
+
 [[step]]
 id = "one"
 fault = "freeze"
@@ -78,6 +89,13 @@ TEST(Plan, TellsAllThatIsWritten) {
   EXPECT_EQ(plan->guard.errors_share, 0.05);
   EXPECT_EQ(plan->needs.brokers, 3u);
   EXPECT_THAT(plan->needs.rows, ElementsAre("leaders", "business"));
+  ASSERT_EQ(plan->rights.size(), 2u);
+  EXPECT_EQ(plan->rights[0].name, "1-write");
+  EXPECT_EQ(plan->rights[0].topic, "orders");
+  EXPECT_FALSE(plan->rights[0].allowed);
+  EXPECT_EQ(plan->rights[0].client.at("sasl.username"), "mallory");
+  EXPECT_EQ(plan->rights[1].name, "reads");
+  EXPECT_TRUE(plan->rights[1].allowed);
   ASSERT_EQ(plan->steps.size(), 2u);
   EXPECT_EQ(plan->steps[0].fault, Fault::freeze);
   EXPECT_EQ(plan->steps[0].broker, "2");
@@ -139,6 +157,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[requires]\nrows = [\"luck\"]\n[[step]]\nfault = \"kill\"", "no row 'luck'"},
         Wrong{"limits = { a = \"b\" }\n[[step]]\nfault = \"kill\"", "limit 'a'"},
         Wrong{"load = 3\n[[step]]\nfault = \"kill\"", "'load' is to be a table"},
+        Wrong{"[load]\nclients = { \"sasl.password\" = \"tea\" }\n[[step]]\nfault = \"kill\"",
+              "in plain words"},
+        Wrong{"[[right]]\noperation = \"write\"\n[[step]]\nfault = \"kill\"", "what is 'allowed'"},
+        Wrong{"[[right]]\noperation = \"fly\"\nallowed = true\n[[step]]\nfault = \"kill\"",
+              "to be write or read"},
         Wrong{"[guard]\nerrors_share = 2\n[[step]]\nfault = \"kill\"", "'errors_share'"}));
 
 TEST(Plan, MayHaveAnyLetters) {
@@ -174,6 +197,23 @@ TEST(BuiltinPlans, TheFullOneHasTheMinimumForAVerdict) {
   for (const Plan::Step& step : plan->steps) tests.emplace_back(look_of(step.fault).test);
   for (const char* wanted : {"N1", "N3", "N4", "N6", "N7"})
     EXPECT_THAT(tests, testing::Contains(wanted));
+}
+
+TEST(Plan, SecretsComeFromTheEnvironment) {
+  auto plan = *parse_plan(
+      "[load]\nclients = { \"sasl.password\" = \"env:TEA\", a = \"b\" }\n[[right]]\noperation = "
+      "\"read\"\nallowed = false\nclient = { \"sasl.password\" = \"env:MILK\" }\n[[step]]\nfault = "
+      "\"kill\"");
+  const auto variable = [](const std::string& name) {
+    return name == "TEA" ? std::optional<std::string>("hot") : std::nullopt;
+  };
+  const auto lacking = take_from_environment(plan, variable);
+  ASSERT_FALSE(lacking);
+  EXPECT_THAT(lacking.error().message, HasSubstr("'MILK'"));
+  ASSERT_TRUE(take_from_environment(plan, [](const std::string&) { return "cold"; }));
+  EXPECT_EQ(plan.load.clients.at("sasl.password"), "hot") << "the first one had it already";
+  EXPECT_EQ(plan.load.clients.at("a"), "b");
+  EXPECT_EQ(plan.rights[0].client.at("sasl.password"), "cold");
 }
 
 TEST(Shorten, EndsSoon) {

@@ -2,6 +2,8 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "drill/digest.h"
 #include "drill/paceline_target.h"
 #include "drill/run.h"
@@ -55,6 +57,10 @@ Result<std::pair<Plan, std::string>> load_plan(env::Disk& disk, const RunOptions
   }
   auto plan = parse_plan(text);
   if (!plan) return fail(Code::invalid_argument, all_of(plan.error(), options.plan));
+  TRY_VOID(take_from_environment(*plan, [](const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return value ? std::optional<std::string>(value) : std::nullopt;
+  }));
   if (options.seed) plan->seed = *options.seed;
   if (!options.sabotage.empty()) {
     if (!is_sabotage(options.sabotage))

@@ -31,7 +31,7 @@ struct Hit {
 // Nothing: it cannot be observed.
 struct StorageFigures {
   std::optional<int64_t> unuploaded_bytes, requests_put, requests_get, requests_list, bytes_put,
-      bytes_got, orphans, replicas_out_of_sync, reassigning, log_bytes;
+      bytes_got, orphans, replicas_out_of_sync, reassigning, log_bytes, memory_bytes;
 };
 
 struct ClockBound {

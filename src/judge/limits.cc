@@ -38,6 +38,13 @@ constexpr Limit kLimits[] = {
     {"requests_per_partition", "requests a partition", "requests", 10, 20},
     {"left_over_ms", "storage work left over", "ms", 60'000, 300'000},
     {"orphans", "orphaned objects", "objects", 0, 1e9},
+    // Did added capacity help soon?
+    {"first_leader_ms", "first leader after a return", "ms", 10'000, 300'000},
+    {"fair_share_ms", "a fair share after it", "ms", 60'000, 300'000},
+    {"settled_ms", "latency as before after it", "ms", 60'000, 300'000},
+    // Did governance hold?
+    {"rights_wrong", "allowed or denied other than due", "answers", 0, 0},
+    {"rights_silent", "rights without an answer", "rights", 0, 1e9},
     // Was rollback decided, not improvised?
     {"rollback_ms", "rollback", "ms", 60'000, 300'000},
     {"rollback_undecided", "evaluations of the rule missed", "evaluations", 0, 3},
@@ -62,6 +69,7 @@ constexpr Limit kLimits[] = {
     {"alert_ms", "noticed after", "ms", 15'000, 60'000},
     {"takeover_ms", "taken over after", "ms", 60'000, 120'000},
     {"slow_ratio", "p99 beyond what was added, to the baseline's", "ratio", 2, 4},
+    {"memory_grown_bytes", "memory grown by", "bytes", 256 << 20, 1 << 30},
     {"bystanders_ratio", "bystanders' p99, to the baseline's", "ratio", 1.1, 1.5},
 };
 

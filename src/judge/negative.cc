@@ -43,6 +43,8 @@ class NegativeTests {
                   };
                   add(score_.limits.judge("slow_ratio", of(false, added)), test);
                   add(score_.limits.judge("bystanders_ratio", of(true, 0)), test);
+                  if (const auto grown = memory_grown(step))
+                    add(score_.limits.judge("memory_grown_bytes", grown), test);
                   add_promises(test);
                 });
   }
@@ -210,6 +212,22 @@ class NegativeTests {
           latest = std::max(latest, static_cast<double>(record->told_ns - t0) / 1e6);
         }
     return told ? std::optional(latest) : std::nullopt;
+  }
+
+  // What brokers had in memory at most, beyond what they had when the baseline ended.
+  std::optional<double> memory_grown(const StepView& step) const {
+    std::optional<double> before, most;
+    for (const Event* event : score_.dossier.all("storage.snapshot")) {
+      const auto bytes = event->number("memory_bytes");
+      if (!bytes || event->t_mono_ns > step.end_ns) continue;
+      if (event->t_mono_ns < step.from_ns()) {
+        if (event->word("when") == "before") before = bytes;
+      } else {
+        most = std::max(most.value_or(0), *bytes);
+      }
+    }
+    if (!before || !most) return std::nullopt;
+    return std::max(0.0, *most - *before);
   }
 
   // The p99 (or max) of a step, less what was added, as a multiple of the baseline's.

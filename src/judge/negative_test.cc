@@ -56,6 +56,25 @@ TEST(Negative, ACleanUpThatTakesATopicOfTheLoadIsRedAndAllOfItIsLost) {
   EXPECT_EQ(report["counts"]["lost"], acked);
 }
 
+TEST(Negative, ASlowStoreMustNotFillTheMemory) {
+  TestEvidence evidence = TestEvidence::kill({.down_ms = 0});
+  evidence.run.plan.steps[0].test = "N3";
+  const auto grows_to = [&](int64_t bytes) {
+    auto& during = evidence.add("drill", "storage", "storage.snapshot",
+                                TestEvidence::kT0 + TestEvidence::kSecond);
+    during.figures = {{"when", std::string("during")}, {"memory_bytes", bytes}};
+    const Json report = report_of(evidence);
+    for (const Json& test : report["negative_tests"])
+      if (test["id"] == "N3") return test["measured"].get<std::string>();
+    return std::string("absent");
+  };
+  EXPECT_EQ(grows_to(100 << 20).find("memory"), std::string::npos) << "of before nothing is known";
+  evidence.find("storage.snapshot").figures["memory_bytes"] = int64_t{60 << 20};
+  EXPECT_NE(grows_to(100 << 20).find("memory grown by 41943040 bytes"), std::string::npos);
+  grows_to(int64_t{2} << 30);
+  EXPECT_EQ(state_of(report_of(evidence), "negative_tests", "N3"), "red");
+}
+
 TEST(Negative, WhatAZombieLeftUnansweredIsNoError) {
   const auto unanswered = [](Row& row) {
     if (row.topic != 0 || row.partition != 0 || row.intended_ns < TestEvidence::kT0 ||

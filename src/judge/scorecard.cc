@@ -9,14 +9,6 @@ namespace {
 
 constexpr std::string_view kRequired[] = {"leaders", "storage", "rollback", "evidence", "business"};
 
-Row without_evidence(const char* id, const char* question, const char* why) {
-  Row row;
-  row.id = id;
-  row.question = question;
-  row.why = why;
-  return row;
-}
-
 }  // namespace
 
 bool leaders_moved(const Report& report) {
@@ -53,15 +45,8 @@ void settle(Row& row) {
 }
 
 std::vector<Row> scorecard(const Score& score) {
-  return {leaders_row(score),
-          storage_row(score),
-          without_evidence("capacity", "Did added capacity help soon?",
-                           "no broker was added under load in this run"),
-          without_evidence("governance", "Did governance hold?",
-                           "no matrix of rights was tried in this run"),
-          rollback_row(score),
-          evidence_row(score),
-          business_row(score)};
+  return {leaders_row(score),  storage_row(score),  capacity_row(score), governance_row(score),
+          rollback_row(score), evidence_row(score), business_row(score)};
 }
 
 }  // namespace paceline::judge

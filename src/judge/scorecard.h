@@ -30,6 +30,8 @@ void settle(Row& row);
 
 Row leaders_row(const Score& score);
 Row storage_row(const Score& score);
+Row capacity_row(const Score& score);
+Row governance_row(const Score& score);
 Row rollback_row(const Score& score);
 Row evidence_row(const Score& score);
 Row business_row(const Score& score);

@@ -14,6 +14,17 @@ using Conf = std::unique_ptr<rd_kafka_conf_t, ConfEnd>;
 // library's threads.
 void say_nothing(const rd_kafka_t*, int, const char*, const char*) {}
 
+rd_kafka_vu_t argument(rd_kafka_vtype_t type) {
+  rd_kafka_vu_t value{};
+  value.vtype = type;
+  return value;
+}
+rd_kafka_vu_t bytes_argument(rd_kafka_vtype_t type, std::string_view bytes) {
+  rd_kafka_vu_t value = argument(type);
+  value.u.mem = {const_cast<char*>(bytes.data()), bytes.size()};  // only read
+  return value;
+}
+
 Result<Conf> conf_of(const Settings& settings) {
   Conf conf(rd_kafka_conf_new());
   char why[512];
@@ -118,6 +129,25 @@ size_t Client::poll_consumer(size_t most) {
     rd_kafka_message_destroy(message);
   }
   return taken;
+}
+
+rd_kafka_resp_err_t Client::produce(const Message& message) {
+  rd_kafka_vu_t arguments[] = {argument(RD_KAFKA_VTYPE_TOPIC),
+                               argument(RD_KAFKA_VTYPE_PARTITION),
+                               argument(RD_KAFKA_VTYPE_MSGFLAGS),
+                               argument(RD_KAFKA_VTYPE_OPAQUE),
+                               bytes_argument(RD_KAFKA_VTYPE_VALUE, message.value),
+                               bytes_argument(RD_KAFKA_VTYPE_KEY, message.key.value_or(""))};
+  arguments[0].u.cstr = message.topic.c_str();
+  arguments[1].u.i32 = message.partition;
+  arguments[2].u.i = RD_KAFKA_MSG_F_COPY;
+  arguments[3].u.ptr = reinterpret_cast<void*>(static_cast<uintptr_t>(message.number));
+  const size_t count = std::size(arguments) - (message.key ? 0 : 1);
+  rd_kafka_error_t* refused = rd_kafka_produceva(handle_.get(), arguments, count);
+  if (!refused) return RD_KAFKA_RESP_ERR_NO_ERROR;
+  const rd_kafka_resp_err_t why = rd_kafka_error_code(refused);
+  rd_kafka_error_destroy(refused);
+  return why;
 }
 
 void Client::begin_close() {

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "env/shard.h"
 #include "probe/settings.h"
@@ -38,6 +40,15 @@ class Client {
 
   // Takes what has come, and returns how much that was: about so much at most.
   size_t poll(size_t most);
+  // Of a producer: takes a copy. `number` comes back as the message's _private.
+  struct Message {
+    const std::string& topic;
+    int32_t partition;
+    std::string_view value;
+    std::optional<std::string_view> key = {};
+    uint64_t number = 0;
+  };
+  rd_kafka_resp_err_t produce(const Message& message);
   // Of a consumer: begins to commit and to leave its group. From now on poll() hears of that
   // alone, until closed().
   void begin_close();

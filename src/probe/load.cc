@@ -42,7 +42,7 @@ Task<Result<std::unique_ptr<Load>>> Load::start(env::Shard& shard, Options optio
 }
 
 RunningLoad::RunningLoad(env::Shard& shard, Options options, Witness witness)
-    : stage_(shard, std::move(options), std::move(witness)) {
+    : stage_(shard, std::move(options), std::move(witness)), rights_(stage_) {
   make_consumers();
   make_producers();
   make_transfers();
@@ -58,6 +58,7 @@ RunningLoad::~RunningLoad() {
 Result<void> RunningLoad::begin(const std::vector<std::string>& brokers) {
   TRY_VOID(start_players());
   TRY_VOID(start_externals());
+  TRY_VOID(rights_.start());
   if (watches_plainly()) watcher_ = std::make_unique<Watcher>(stage_, brokers);
   next_second_ns_ = stage_.teller.now_ns() + kSecondNs;
   arm();
@@ -107,6 +108,7 @@ void RunningLoad::turn() {
   if (transfers_) transfers_->turn();
   for (auto& bystander : bystanders_) bystander->turn();
   for (auto& external : externals_) external->turn();
+  rights_.turn();
   const int64_t now_ns = stage_.teller.now_ns();
   if (now_ns < next_second_ns_) return;
   next_second_ns_ = std::max(next_second_ns_ + kSecondNs, now_ns);
@@ -125,6 +127,7 @@ void RunningLoad::each_second() {
                      {"lag", lag}};
     stage_.teller.event(std::move(event));
   }
+  rights_.each_second();
   if (!transfers_) return;
   auto event = stage_.teller.now("probe", "business", "business.stale");
   event.value = std::chrono::duration<double, std::milli>(staleness()).count();
@@ -178,6 +181,7 @@ Glance RunningLoad::glance() const {
 
 void RunningLoad::stop_players() {
   if (watcher_) watcher_->stop();
+  rights_.stop();
   for (auto& external : externals_) external->stop();
   for (auto& consumer : consumers_) consumer->stop();
   for (auto& producer : producers_) producer->sender().stop();

@@ -7,6 +7,7 @@
 #include "probe/external.h"
 #include "probe/overhead.h"
 #include "probe/producer.h"
+#include "probe/rights.h"
 #include "probe/storm_book.h"
 #include "probe/transfer.h"
 #include "probe/watcher.h"
@@ -60,6 +61,7 @@ class RunningLoad final : public Load {
   Stage stage_;
   TransferBook book_;
   Overhead overhead_;
+  Rights rights_;
   std::vector<std::unique_ptr<Producer>> producers_;
   std::vector<std::unique_ptr<Producer>> bystanders_;
   std::unique_ptr<Transfers> transfers_;

@@ -25,6 +25,14 @@ struct Witness {
 };
 
 struct Options {
+  // What somebody may do, or may not; both are tried all the time.
+  struct Right {
+    std::string name;
+    std::string operation;                           // write, read
+    std::string topic;                               // its partition 0
+    bool allowed = true;                             // what is due
+    std::map<std::string, std::string> client = {};  // librdkafka's settings of who tries
+  };
   std::string bootstrap;
   std::string run_id;
   uint64_t seed = 0;
@@ -38,6 +46,7 @@ struct Options {
   bool transactions = false;   // transfers in transactions, where the target has them
   unsigned bystanders = 2;     // own topics' producers, to see what others feel
   size_t value_bytes = 256;
+  std::vector<Right> rights;
   std::vector<std::vector<std::string>> external;  // argv of clients outside: README.md
 };
 

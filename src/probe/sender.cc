@@ -13,12 +13,6 @@ constexpr size_t kAnswersOfOneTurn = 2'000;
 constexpr size_t kUnansweredMax = 50'000;
 constexpr env::Duration kRevival = std::chrono::seconds(1);
 
-rd_kafka_vu_t argument(rd_kafka_vtype_t type) {
-  rd_kafka_vu_t value{};
-  value.vtype = type;
-  return value;
-}
-
 }  // namespace
 
 Outbox::Answer answer_of(rd_kafka_resp_err_t error, rd_kafka_msg_status_t status, int64_t offset,
@@ -95,39 +89,28 @@ void Sender::poll() {
 bool Sender::send(const Outbox::Record& record) {
   if (!alive() || dead_ || outbox_->unanswered() + held_.size() >= kUnansweredMax) return false;
   const auto row = outbox_->next(record, stage_.teller.now_ns());
-  std::string value = evidence::encode_payload({.run_id = stage_.options.run_id,
-                                                .client = row.client,
-                                                .partition = row.partition,
-                                                .seq = row.seq,
-                                                .key = row.key,
-                                                .amount = row.amount,
-                                                .intended_ns = row.intended_ns},
-                                               stage_.options.value_bytes);
-  std::string key = fmt::format("{}", record.key);
+  const std::string value = evidence::encode_payload({.run_id = stage_.options.run_id,
+                                                      .client = row.client,
+                                                      .partition = row.partition,
+                                                      .seq = row.seq,
+                                                      .key = row.key,
+                                                      .amount = row.amount,
+                                                      .intended_ns = row.intended_ns},
+                                                     stage_.options.value_bytes);
+  const std::string key = fmt::format("{}", record.key);
   const bool keyed = record.amount != 0;
   const uint64_t number = outbox_->next_number();
-  rd_kafka_vu_t arguments[] = {
-      argument(RD_KAFKA_VTYPE_TOPIC),    argument(RD_KAFKA_VTYPE_PARTITION),
-      argument(RD_KAFKA_VTYPE_MSGFLAGS), argument(RD_KAFKA_VTYPE_VALUE),
-      argument(RD_KAFKA_VTYPE_OPAQUE),   argument(RD_KAFKA_VTYPE_KEY)};
-  arguments[0].u.cstr = stage_.options.topics[record.topic].name.c_str();
-  arguments[1].u.i32 = record.partition;
-  arguments[2].u.i = RD_KAFKA_MSG_F_COPY;
-  arguments[3].u.mem = {value.data(), value.size()};
-  arguments[4].u.ptr = reinterpret_cast<void*>(static_cast<uintptr_t>(number));
-  arguments[5].u.mem = {key.data(), key.size()};
-  rd_kafka_error_t* refused =
-      rd_kafka_produceva(client_->get(), arguments, std::size(arguments) - (keyed ? 0 : 1));
-  rd_kafka_resp_err_t why = RD_KAFKA_RESP_ERR_NO_ERROR;
-  if (refused) {
-    why = rd_kafka_error_code(refused);
-    rd_kafka_error_destroy(refused);
-  }
+  const auto why =
+      client_->produce({.topic = stage_.options.topics[record.topic].name,
+                        .partition = record.partition,
+                        .value = value,
+                        .key = keyed ? std::optional<std::string_view>(key) : std::nullopt,
+                        .number = number});
   if (why == RD_KAFKA_RESP_ERR__QUEUE_FULL) return false;
   if (why == RD_KAFKA_RESP_ERR__STATE) return false;  // no transaction is open
   outbox_->sent(row);
   told(row);
-  if (!refused) return true;
+  if (why == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
   const auto failed = outbox_->answered(number, {.kind = Kind::failed, .error = why}, row.at_ns);
   told(*failed);
   if (why == RD_KAFKA_RESP_ERR__FATAL) dead_ = true;

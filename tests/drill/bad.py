@@ -82,6 +82,18 @@ def no_evidence(target, options):
     return told(evidence, evidence.why("capacity"))
 
 
+def hole(target, options):
+    """Somebody writes who should not be able to, and somebody is refused who should not be: both are holes."""
+    rights = "".join(f'\n[[right]]\nname = "{name}"\noperation = "write"\n{topic}allowed = {allowed}\n'
+                     for name, topic, allowed in (("a stranger", "", "false"), ("a friend", 'topic = "__consumer_offsets"\n', "true")))
+    plan = plans.write(target, "hole", rights, plans.step("drain"), baseline_s=4, requires={"rows": ["governance"]})
+    evidence = play(target, plan, verdicts=("red",))
+    answers = {one["figures"]["right"]: one["figures"]["answer"] for one in evidence.events("right.answered")}
+    check_equal(answers, {"a stranger": "allowed", "a friend": "denied"}, "the answers")
+    check_equal(evidence.state_of("governance"), "red", "the row of governance")
+    return told(evidence, evidence.why("governance"))
+
+
 def guard(target, options):
     """A hook that says "one broker" stops all of them: the guard heals, and the verdict is red, long before the step's time is over."""
     hooks = bad_hooks.hook_file(target.home, "cuts-all", "freeze")
@@ -124,5 +136,5 @@ def patient_clients(target, options):
 CASES = {"sabotage": sabotage, "freeze under patient clients": patient_clients, "sabotage: one ack is dropped": sabotage_one("drop-ack", "lost"),
          "sabotage: one record is doubled": sabotage_one("double-record", "duplicated"),
          "a clean-up is done instead of planned": wrong_cleanup, "a group that is never at rest": restless_group,
-         "a row without evidence": no_evidence, "a guard trips": guard, "the drill stands still": frozen_drill}
+         "a row without evidence": no_evidence, "a hole in the rights": hole, "a guard trips": guard, "the drill stands still": frozen_drill}
 ALONE = {"a broker stays dead": stays_dead}

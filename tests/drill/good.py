@@ -41,6 +41,8 @@ def kill(target, options):
                   f"{milestone} of {one['topic']}-{one['partition']} is {one['milestones'][milestone]}")
         check(0 < one["gap_ms"] < 20000, f"a gap of {one['gap_ms']} ms")
     check(evidence.report["gap"]["samples"] > 0, "there is no gap")
+    for row in ("capacity", "governance"):
+        check(evidence.state_of(row) in ("green", "amber"), f"{row} is {evidence.state_of(row)}: {evidence.why(row)}")
     tampered(evidence)
     return told(evidence, f"{len(moved)} partitions moved")
 
