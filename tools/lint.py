@@ -28,6 +28,7 @@ WORLD_ALLOWED = {
     ("app", "serve.cc"): "asks how many cores there are",
     ("app", "guardian.cc"): "a process beside the broker's, which has no world",
     ("app", "dev_process.cc"): "starts processes and finds programs; env has only what a broker needs",
+    ("meta", "etcd_transport.cc"): "has a thread that waits for gRPC, which has sockets and threads of its own",
     ("probe", "child.cc"): "speaks with processes that it starts; env has only what a broker needs",
     ("app", "dev_command.cc"): "names its folder before there is a world",
     ("drill", "program.cc"): "runs commands of others, also in a process that has no world",

@@ -4,6 +4,8 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <thread>
+
 #include "base/log.h"
 #include "env/sync.h"
 
@@ -60,26 +62,54 @@ struct Cancel {
 };
 using CancelOnClose = std::stop_callback<Cancel>;
 
+// Something that was begun has ended. Called on the thread of the calls.
+struct Step {
+  virtual void ended(bool ok) = 0;
+
+ protected:
+  ~Step() = default;
+};
+
+void* tag(Step& step) {
+  return &step;
+}
+
 // One unary call. Shared by gRPC and the frame that waits; `waiter` is touched at home only.
-struct Call {
+struct Call final : Step {
   Call(env::Shard& shard, std::shared_ptr<RpcGate> entered)
       : home(shard), gate(std::move(entered)), cancel(gate->token(), Cancel{&context}) {}
+  void ended(bool ok) override;
+
   env::Shard& home;
   const std::shared_ptr<RpcGate> gate;
   grpc::ClientContext context;
   CancelOnClose cancel;
   grpc::ByteBuffer request, response;
+  grpc::Status status;
+  std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader;
   RpcAnswer answer;
   std::coroutine_handle<> waiter;
+  std::shared_ptr<Call> self;  // for as long as gRPC has it
 };
+
+void Call::ended(bool) {
+  answer = {to_status(status), status.ok() ? to_string(response) : ""};
+  const auto kept = std::move(self);
+  home.post([kept] {
+    if (kept->waiter) std::exchange(kept->waiter, nullptr).resume();
+  });
+  gate->leave();
+}
 
 struct CallAwaiter {
   std::shared_ptr<Call> call;
   grpc::GenericStub& stub;
+  grpc::CompletionQueue& queue;
   const std::string& method;
 
-  CallAwaiter(std::shared_ptr<Call> made, grpc::GenericStub& over, const std::string& name)
-      : call(std::move(made)), stub(over), method(name) {}
+  CallAwaiter(std::shared_ptr<Call> made, grpc::GenericStub& over, grpc::CompletionQueue& heard_by,
+              const std::string& name)
+      : call(std::move(made)), stub(over), queue(heard_by), method(name) {}
   CallAwaiter(const CallAwaiter&) = delete;
   CallAwaiter& operator=(const CallAwaiter&) = delete;
   ~CallAwaiter() {
@@ -89,15 +119,10 @@ struct CallAwaiter {
   bool await_ready() noexcept { return false; }
   void await_suspend(std::coroutine_handle<> self) {
     call->waiter = self;
-    auto done = [shared = call](const grpc::Status& status) {
-      shared->answer = {to_status(status), status.ok() ? to_string(shared->response) : ""};
-      shared->home.post([shared] {
-        if (shared->waiter) std::exchange(shared->waiter, nullptr).resume();
-      });
-      shared->gate->leave();
-    };
-    stub.UnaryCall(&call->context, method, grpc::StubOptions(), &call->request, &call->response,
-                   std::move(done));
+    call->self = call;
+    call->reader = stub.PrepareUnaryCall(&call->context, method, call->request, &queue);
+    call->reader->StartCall();
+    call->reader->Finish(&call->response, &call->status, tag(*call));
   }
   RpcAnswer await_resume() { return std::move(call->answer); }
 };
@@ -109,10 +134,9 @@ struct Inbox {
   RpcStatus status;
 };
 
-// The half that gRPC owns, until OnDone. A read is always under way, so nobody else has to start
-// one.
-class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
-                         public std::enable_shared_from_this<StreamCall> {
+// The half that gRPC owns, until it has finished. A read is always under way, so nobody else has to
+// start one. After start() it is the thread of the calls alone that touches it.
+class StreamCall final : public std::enable_shared_from_this<StreamCall> {
  public:
   StreamCall(env::Shard& home, std::shared_ptr<RpcGate> gate, std::shared_ptr<Inbox> inbox)
       : home_(home),
@@ -120,42 +144,63 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
         inbox_(std::move(inbox)),
         cancel_(gate_->token(), Cancel{&context}) {}
 
-  void start(grpc::GenericStub& stub, const std::string& method, const std::string& request) {
+  void start(grpc::GenericStub& stub, grpc::CompletionQueue& queue, const std::string& method,
+             const std::string& request) {
     self_ = shared_from_this();
-    stub.PrepareBidiStreamingCall(&context, method, grpc::StubOptions(), this);
     request_ = to_buffer(request);
-    StartWrite(&request_);
-    StartRead(&response_);
-    StartCall();
-  }
-  void OnReadDone(bool ok) override {
-    if (!ok) return;
-    std::string bytes = to_string(response_);
-    const size_t size = bytes.size();
-    if (unread_.fetch_add(size) > kUnreadBytesMax) context.TryCancel();
-    home_.post([self = shared_from_this(), bytes = std::move(bytes)]() mutable {
-      self->unread_ -= bytes.size();
-      self->inbox_->messages.put(std::move(bytes));
-    });
-    StartRead(&response_);
-  }
-  void OnDone(const grpc::Status& status) override {
-    home_.post([inbox = inbox_, end = to_status(status)]() mutable {
-      inbox->status = std::move(end);
-      inbox->messages.close();
-    });
-    auto self = std::move(self_);
-    gate_->leave();
+    stream_ = stub.PrepareCall(&context, method, &queue);
+    stream_->StartCall(tag(started_));
   }
 
   grpc::ClientContext context;
 
  private:
+  struct Part final : Step {
+    Part(StreamCall& call, void (StreamCall::*body)(bool)) : of(call), then(body) {}
+    void ended(bool ok) override { (of.*then)(ok); }
+    StreamCall& of;
+    void (StreamCall::* const then)(bool);
+  };
+
+  void started(bool ok) {
+    if (!ok) return finish();
+    under_way_ = 2;
+    stream_->Write(request_, tag(written_));
+    stream_->Read(&response_, tag(read_));
+  }
+  void written(bool) {
+    if (--under_way_ == 0) finish();
+  }
+  void read(bool ok) {
+    if (!ok) return written(ok);
+    std::string bytes = to_string(response_);
+    if (unread_.fetch_add(bytes.size()) > kUnreadBytesMax) context.TryCancel();
+    home_.post([self = shared_from_this(), bytes = std::move(bytes)]() mutable {
+      self->unread_ -= bytes.size();
+      self->inbox_->messages.put(std::move(bytes));
+    });
+    stream_->Read(&response_, tag(read_));
+  }
+  void finish() { stream_->Finish(&status_, tag(finished_)); }
+  void finished(bool) {
+    home_.post([inbox = inbox_, end = to_status(status_)]() mutable {
+      inbox->status = std::move(end);
+      inbox->messages.close();
+    });
+    const auto self = std::move(self_);
+    gate_->leave();
+  }
+
   env::Shard& home_;
   const std::shared_ptr<RpcGate> gate_;
   const std::shared_ptr<Inbox> inbox_;
   CancelOnClose cancel_;
   grpc::ByteBuffer request_, response_;
+  grpc::Status status_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
+  Part started_{*this, &StreamCall::started}, written_{*this, &StreamCall::written},
+      read_{*this, &StreamCall::read}, finished_{*this, &StreamCall::finished};
+  int under_way_ = 0;  // the write, and reads one after the other
   std::atomic<size_t> unread_ = 0;
   std::shared_ptr<StreamCall> self_;
 };
@@ -177,27 +222,8 @@ class Stream final : public RpcStream {
   std::shared_ptr<StreamCall> call_;
 };
 
-// gRPC 1.51 takes the queue of all callbacks down with the last channel, and where it waits by
-// poll() it now and then frees that queue twice. A channel that never goes keeps it.
-void keep_callback_queue() {
-  struct Keeper {
-    // Without credentials it leads nowhere: its one call, which takes hold of the queue, fails.
-    std::shared_ptr<grpc::Channel> channel = grpc::CreateChannel("", nullptr);
-    grpc::GenericStub stub{channel};
-    grpc::ClientContext context;
-    grpc::ByteBuffer request = to_buffer(""), response;
-    Keeper() {
-      stub.UnaryCall(&context, "/keep", grpc::StubOptions(), &request, &response,
-                     [](const grpc::Status&) {});
-    }
-  };
-  static const Keeper* const kept = new Keeper;
-  (void)kept;
-}
-
 std::shared_ptr<grpc::Channel> make_channel(const std::string& address, const TlsFiles* tls) {
   gpr_set_log_function(log_of_grpc);
-  keep_callback_queue();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // who may be asked twice is decided here
@@ -221,6 +247,38 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& address, const Tl
 }
 
 }  // namespace
+
+// A queue and a thread of our own: the threads that gRPC 1.51 has for callbacks sleep for 100 ms
+// whenever nothing came for a second, and whatever comes meanwhile waits.
+struct RpcGate::Calls {
+  Calls() : thread([this] { hear(); }) {}
+  Calls(const Calls&) = delete;
+  Calls& operator=(const Calls&) = delete;
+  ~Calls() {
+    queue.Shutdown();
+    thread.join();
+  }
+  void hear() {
+    void* step = nullptr;
+    for (bool ok = false; queue.Next(&step, &ok);) static_cast<Step*>(step)->ended(ok);
+  }
+
+  grpc::CompletionQueue queue;
+  std::thread thread;
+};
+
+RpcGate::RpcGate() : calls_(std::make_unique<Calls>()) {}
+// A store closes its gate before it lets go of it: whoever holds it last may be a call, on the
+// thread that ends here.
+RpcGate::~RpcGate() {
+  close();
+}
+
+void RpcGate::close() {
+  closing_.request_stop();
+  for (int n = inside_; n > 0; n = inside_) inside_.wait(n);
+  std::call_once(ended_, [this] { calls_.reset(); });
+}
 
 struct RpcChannel::Grpc {
   Grpc(std::string where, const TlsFiles* tls, std::shared_ptr<RpcGate> of)
@@ -253,7 +311,7 @@ Task<RpcAnswer> RpcChannel::call(env::Shard& shard, std::string method, std::str
   auto made = std::make_shared<Call>(shard, grpc_->gate);
   prepare(made->context, timeout, token);
   made->request = to_buffer(request);
-  CallAwaiter awaiter(std::move(made), grpc_->stub, method);
+  CallAwaiter awaiter(std::move(made), grpc_->stub, grpc_->gate->calls().queue, method);
   co_return co_await awaiter;
 }
 
@@ -269,7 +327,7 @@ std::unique_ptr<RpcStream> RpcChannel::open(env::Shard& shard, const std::string
   }
   auto call = std::make_shared<StreamCall>(shard, grpc_->gate, inbox);
   prepare(call->context, timeout, token);
-  call->start(grpc_->stub, method, request);
+  call->start(grpc_->stub, grpc_->gate->calls().queue, method, request);
   return std::make_unique<Stream>(std::move(inbox), std::move(call));
 }
 

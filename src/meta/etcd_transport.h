@@ -3,14 +3,15 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 
 #include "env/shard.h"
 
-// gRPC, as far as it is seen here: bytes in, bytes out, methods by name. Its completions come on
-// threads of its own and go home by Shard::post() alone.
+// gRPC, as far as it is seen here: bytes in, bytes out, methods by name. Its completions come on a
+// thread of each store's own and go home by Shard::post() alone.
 
 namespace paceline::meta {
 
@@ -44,10 +45,16 @@ struct TlsFiles {  // contents in PEM; empty: none
   std::string ca, certificate, key;
 };
 
-// All calls of one store. A call that is under way holds a place; close() cancels them, lets nobody
-// in any more and blocks until gRPC's threads have left, so that afterwards shards may go.
+// All calls of one store, and the thread that hears of them. A call that is under way holds a
+// place; close() cancels them, lets nobody in any more and blocks until all have left, so that
+// afterwards shards may go.
 class RpcGate {
  public:
+  RpcGate();
+  RpcGate(const RpcGate&) = delete;
+  RpcGate& operator=(const RpcGate&) = delete;
+  ~RpcGate();
+
   bool enter() {
     ++inside_;
     if (!closing_.stop_requested()) return true;
@@ -57,16 +64,19 @@ class RpcGate {
   void leave() {
     if (--inside_ == 0) inside_.notify_all();
   }
-  void close() {
-    closing_.request_stop();
-    for (int n = inside_; n > 0; n = inside_) inside_.wait(n);
-  }
+  void close();  // once or more often; not from the thread of the calls
   bool closed() const { return closing_.stop_requested(); }
   std::stop_token token() const { return closing_.get_token(); }
+
+  // REQUIRES: entered.
+  struct Calls;
+  Calls& calls() { return *calls_; }
 
  private:
   std::stop_source closing_;
   std::atomic<int> inside_ = 0;
+  std::unique_ptr<Calls> calls_;
+  std::once_flag ended_;
 };
 
 // A stream of messages from the member, asked for by one of ours. Belongs to the shard it was
