@@ -87,13 +87,9 @@ std::vector<probe::Options::Right> rights_of(const Course& course) {
              .operation = "write",
              .topic = "__consumer_offsets",
              .allowed = false}};
-  std::vector<probe::Options::Right> rights;
-  for (const Plan::Right& right : course.plan.rights)
-    rights.push_back({.name = right.name,
-                      .operation = right.operation,
-                      .topic = right.topic.empty() ? canary : right.topic,
-                      .allowed = right.allowed,
-                      .client = right.client});
+  auto rights = course.plan.rights;
+  for (auto& right : rights)
+    if (right.topic.empty()) right.topic = canary;
   return rights;
 }
 

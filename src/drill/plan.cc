@@ -119,7 +119,7 @@ void read_rights(Reader& top, Plan& plan, Problems& problems) {
   for (size_t i = 0; i < rights->items.size(); ++i) {
     const Node& table = rights->items[i];
     Reader reader(&table, fmt::format("right {}", i + 1), problems);
-    Plan::Right right;
+    probe::Options::Right right;
     right.operation = reader.word("operation");
     if (right.operation != "write" && right.operation != "read")
       reader.complain(table.line, "'operation' is to be write or read");
@@ -250,7 +250,7 @@ std::expected<Plan, std::vector<std::string>> parse_plan(std::string_view text) 
 Result<void> take_from_environment(
     Plan& plan, const std::function<std::optional<std::string>(const std::string&)>& variable) {
   std::vector<std::map<std::string, std::string>*> all = {&plan.load.clients};
-  for (Plan::Right& right : plan.rights) all.push_back(&right.client);
+  for (auto& right : plan.rights) all.push_back(&right.client);
   for (auto* settings : all)
     for (auto& [key, value] : *settings) {
       if (!value.starts_with(kFromEnvironment)) continue;

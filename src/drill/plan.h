@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "drill/fault.h"
+#include "probe/probe.h"
 
 namespace paceline::drill {
 
@@ -32,11 +33,6 @@ struct Plan {
     bool transactions = false;
     std::map<std::string, std::string> clients;  // librdkafka's own settings
     std::vector<std::vector<std::string>> external;
-  };
-  struct Right {
-    std::string name, operation, topic;  // topic empty: the canary's
-    bool allowed = true;
-    std::map<std::string, std::string> client;
   };
   struct Guard {
     double errors_share = 0.01;  // of ten seconds' answers
@@ -64,7 +60,8 @@ struct Plan {
   std::string sabotage;  // N8: drop-ack, double-record
   Rollback rollback;
   LoadSpec load;
-  std::vector<Right> rights;  // empty: what holds on every cluster (phase_ready.cc)
+  // None: what holds on every cluster (phase_ready.cc). Without a topic: the canary's.
+  std::vector<probe::Options::Right> rights;
   double baseline_s = 25, observe_s = 30;
   Guard guard;
   Requires needs;
