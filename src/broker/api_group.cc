@@ -55,6 +55,7 @@ Task<Found> find_group(Request& request, std::string_view key, int8_t key_type) 
 
 Task<Reply> handle_find_coordinator(Request& request) {
   PACELINE_DECODE(FindCoordinatorRequest, message);
+  if (PeerCalls* others = request.node.calls()) co_await others->decided(request.shard);
   protocol::FindCoordinatorResponse response;
   if (request.version < 4) {
     Found found = co_await find_group(request, message.key, message.key_type);

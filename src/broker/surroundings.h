@@ -12,7 +12,8 @@
 
 namespace paceline::broker {
 
-// Questions of brokers to each other; what they mean is their own affair.
+// The others: questions of brokers to each other, whose meaning is their own affair, and what is
+// known of who is there.
 class PeerCalls {
  public:
   virtual ~PeerCalls() = default;
@@ -25,6 +26,10 @@ class PeerCalls {
   // are told that nobody serves here. On the first shard.
   using Serve = std::function<Task<Result<Slice>>(Lane from, Slice body)>;
   virtual void on_call(Serve serve) = 0;
+  // Where the connection to a broker broke just now: until it is known whether it is dead, and who
+  // leads in its place, or for a quarter of a second. At once, where nobody is in doubt. From any
+  // shard; resumes on `home`.
+  virtual Task<void> decided(env::Shard& home) = 0;
 };
 
 struct Surroundings {

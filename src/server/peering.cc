@@ -13,6 +13,9 @@ namespace {
 constexpr env::Duration kLookUpAgain = std::chrono::seconds(1);
 constexpr env::Duration kFirstPause = std::chrono::milliseconds(20);
 constexpr env::Duration kPauseMax = std::chrono::seconds(1);
+// A fence takes a few milliseconds. Where it takes longer, an old answer is better than none.
+constexpr env::Duration kDecidedWithin = std::chrono::milliseconds(250);
+constexpr env::Duration kDoubtAgain = std::chrono::seconds(5);  // of the same broker
 
 }  // namespace
 
@@ -23,6 +26,7 @@ Peering::Peering(env::Shard& shard, cluster::Cluster& cluster, EventSink events,
       events_(std::move(events)),
       peers_(std::move(peers)),
       heard_(std::move(heard)),
+      doubts_event_(shard),
       stop_(shard),
       background_(shard) {
   peers_->on_event([this](const peer::PeerEvent& event) { note(event); });
@@ -55,6 +59,8 @@ void Peering::follow(const cluster::Image& image) {
     added.push_back(lane);
   }
   if (changed || !before.empty()) tell_addresses();
+  if (std::erase_if(doubts_, [this](const auto& one) { return !knows(one.first); }) > 0)
+    tell_doubts();
   for (const Lane& lane : added) shard_.spawn(look_up(lane, background_.enter()));
 }
 
@@ -101,6 +107,43 @@ void Peering::note(const peer::PeerEvent& event) {
     told.cause = event.peer.to_string();
   told.routine = told.cause.empty();
   events_(std::move(told));
+  if (event.kind == disconnected) doubt(event.peer);
+  if (event.kind == connected || event.kind == recovered || event.kind == leaving)
+    doubt_no_more(event.peer);
+}
+
+// A connection that breaks again and again keeps nobody waiting each time.
+void Peering::doubt(Lane lane) {
+  if (stopping_ || !knows(lane)) return;
+  const env::Instant now = shard_.now();
+  const auto [place, first] = doubts_.try_emplace(lane, now + kDecidedWithin);
+  if (!first && now >= place->second + kDoubtAgain) place->second = now + kDecidedWithin;
+  tell_doubts();
+}
+
+void Peering::doubt_no_more(Lane lane) {
+  const auto found = doubts_.find(lane);
+  if (found == doubts_.end()) return;
+  found->second = std::min(found->second, shard_.now());
+  tell_doubts();
+}
+
+void Peering::tell_doubts() {
+  env::Instant last;
+  for (const auto& [lane, until] : doubts_) last = std::max(last, until);
+  doubtful_until_ = last;
+  doubts_event_.notify_all();
+}
+
+Task<void> Peering::decided(env::Shard& home) {
+  if (home.now() >= doubtful_until_.load()) co_return;
+  auto waiting = [this] { return wait_decided(background_.enter()); };
+  co_await env::call_on(shard_, home, std::move(waiting));
+}
+
+Task<void> Peering::wait_decided(env::Gate::Pass) {
+  while (!stopping_ && shard_.now() < doubtful_until_.load())
+    co_await doubts_event_.wait_until(doubtful_until_.load());
 }
 
 bool Peering::believed_dead(Lane lane) const {
@@ -126,6 +169,7 @@ Task<void> Peering::fence(peer::Notice notice, env::Gate::Pass) {
   const Lane lane = notice.peer;
   const env::Instant noticed = shard_.now();
   tell_noticed(notice);
+  doubt(lane);
   uint32_t attempts = 1;
   for (env::Duration pause = kFirstPause;; pause = std::min(2 * pause, kPauseMax), ++attempts) {
     const auto fenced = co_await cluster_.fence(shard_, lane, doubtful());
@@ -177,6 +221,8 @@ Task<Result<Slice>> Peering::serve(Lane from, Slice body) {
 Task<void> Peering::stop() {
   stopping_ = true;
   stop_.notify_all();
+  doubts_.clear();
+  tell_doubts();
   co_await peers_->stop();
   co_await background_.wait_empty();
   if (heard_) heard_({});  // an end from here on is the planned one

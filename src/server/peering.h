@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,6 +31,7 @@ class Peering final : public broker::PeerCalls {
   Task<Result<Slice>> call(env::Shard& home, BrokerId to, Slice body,
                            env::Instant deadline) override;
   void on_call(Serve serve) override { serve_ = std::move(serve); }
+  Task<void> decided(env::Shard& home) override;
   std::vector<peer::PeerHealth> health() const { return peers_->health(); }
   // Says goodbye to all: a planned stop. Waits for calls that are being served, so whoever serves
   // them must be able to. Must have returned before the object goes, unless the shard has ended.
@@ -51,6 +53,10 @@ class Peering final : public broker::PeerCalls {
   bool believed_dead(Lane lane) const;
   std::vector<BrokerId> doubtful() const;
   Task<Result<Slice>> serve(Lane from, Slice body);
+  void doubt(Lane lane);
+  void doubt_no_more(Lane lane);
+  void tell_doubts();
+  Task<void> wait_decided(env::Gate::Pass pass);
 
   env::Shard& shard_;
   cluster::Cluster& cluster_;
@@ -59,6 +65,11 @@ class Peering final : public broker::PeerCalls {
   const AddressesHeard heard_;
   Serve serve_;
   std::map<BrokerId, Known> known_;
+  // Who is registered and was lost: until when its fate is waited for. It stays, decided or not,
+  // until the image knows it no more.
+  std::map<Lane, env::Instant> doubts_;
+  std::atomic<env::Instant> doubtful_until_{};  // the last of them
+  env::Event doubts_event_;
   bool stopping_ = false;
   env::Event stop_;
   env::Gate background_;

@@ -5,6 +5,7 @@
 #include "protocol/gen/join_group.h"
 #include "protocol/gen/leave_group.h"
 #include "protocol/gen/list_partition_reassignments.h"
+#include "protocol/gen/metadata.h"
 #include "protocol/gen/offset_commit.h"
 #include "protocol/gen/offset_fetch.h"
 #include "protocol/gen/sync_group.h"
@@ -15,6 +16,19 @@ namespace {
 
 class WireMovesTest : public WireClusterTest {
  protected:
+  // Who leads t-0.
+  Later<protocol::MetadataResponse> ask_who_leads(int number) {
+    protocol::MetadataRequest request;
+    request.topics.emplace();
+    request.topics->emplace_back().name = "t";
+    return begin<protocol::MetadataResponse>(at(number), 9, request);
+  }
+  int led_as_told_by(int number) {
+    auto answer = end(ask_who_leads(number));
+    EXPECT_TRUE(answer);
+    return answer ? answer->topics.at(0).partitions.at(0).leader_id : -1;
+  }
+
   // Its partition 0 goes from broker 1 to broker 2; broker 1, which waits for word of it, hears
   // neither the answer nor the metadata.
   Later<protocol::ElectLeadersResponse> move_away_unheard(const std::string& topic) {
@@ -131,6 +145,41 @@ TEST_P(WireMovesTest, WhoDiesAtTheSameTimeIsNoHeir) {
     EXPECT_EQ(image()->heirs->at({BrokerId(dead), Incarnation(1)}), std::vector{survivor});
   for (int32_t index = 0; index < 6; ++index)
     EXPECT_EQ(leader("t", static_cast<size_t>(index), 3), 3);
+}
+
+// A client that has lost its leader asks at once who leads now. An answer by what was known before
+// would send it back to the dead one.
+TEST_P(WireMovesTest, WhoAsksWhileABrokerDiesIsToldItsSuccessor) {
+  create("t", 1);
+  move("t", 0, 1);
+  world_.run_for(1s);
+  ASSERT_EQ(led_as_told_by(2), 1);
+  host(1).kill();
+  std::vector<Later<protocol::MetadataResponse>> asked;
+  for (int i = 0; i < 10'000 && leader("t", 0, 2) == 1; ++i) {
+    asked.push_back(ask_who_leads(2));
+    world_.run_for(100us);
+  }
+  ASSERT_GT(asked.size(), 3u) << "nobody has asked before it was fenced";
+  // Well before that, and well behind the broken connection.
+  EXPECT_NE(end(asked[asked.size() / 2])->topics.at(0).partitions.at(0).leader_id, 1);
+}
+
+TEST_P(WireMovesTest, WithoutMetadataWhoAsksIsToldWhatIsKnown) {
+  create("t", 1);
+  move("t", 0, 1);
+  world_.run_for(1s);
+  ASSERT_EQ(led_as_told_by(2), 1);
+  way(2).there = way(3).there = false;
+  host(1).kill();
+  world_.run_for(50ms);
+  const env::Instant began = shard().now();
+  EXPECT_EQ(led_as_told_by(2), 1);
+  EXPECT_GE(shard().now() - began, 100ms) << "it hoped for a moment";
+  EXPECT_LE(shard().now() - began, 300ms);
+  const env::Instant again = shard().now();
+  EXPECT_EQ(led_as_told_by(2), 1);
+  EXPECT_LE(shard().now() - again, 50ms) << "and not a second time";
 }
 
 // The source still waits for word of the move, with the partition as it was, when it has to take
