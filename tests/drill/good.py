@@ -6,7 +6,7 @@ from drilling import GREEN, drill, verify
 from evidence import Evidence, expect_same_load, load_of, planned_part
 from harness import Failed, check, check_equal
 from playing import expect_fault, nothing_lost, play, told
-from targets import make_topic
+from targets import delete_topic, make_topic
 
 PHASES = ["P0", "P1", "P2", "P3", "P4", "P5", "P6", "P7"]
 TEST_OF = {"kill": "N1", "drain": "N1", "stop": "N1", "freeze": "N1", "storm": "N4", "zombie": "N6", "cleanup": "N7",
@@ -123,6 +123,7 @@ def cleanup(target, options):
         check(name in refused[0]["figures"]["why"], f"the refusal does not name {name}: {refused[0]['figures']['why']}")
     check_equal(evidence.state_of("N7"), "green", "N7")
     check_equal(len(target.metadata("kept").topics["kept"].partitions), len(before.partitions), "what somebody else has")
+    delete_topic(target, "kept")  # or the cases after it would be refused
     return told(evidence)
 
 

@@ -251,6 +251,15 @@ def make_topic(target, name=TOPIC, partitions=3):
         time.sleep(0.05)
 
 
+def delete_topic(target, name):
+    admin = AdminClient({"bootstrap.servers": target.bootstrap, "log_level": 0})  # for as long as it is waited for
+    admin.delete_topics([name])[name].result(20)
+    end = time.monotonic() + 20
+    while name in target.metadata().topics:
+        check(time.monotonic() < end, f"{name} is there still")
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def entered(target):
     """A cluster, which has to leave nothing behind."""
