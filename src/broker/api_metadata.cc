@@ -85,8 +85,7 @@ protocol::MetadataResponse::Topic find_topic(Request& request, const cluster::Im
 
 Task<Reply> handle_metadata(Request& request) {
   PACELINE_DECODE(MetadataRequest, message);
-  // Clients that have lost a leader ask at once, and after an old answer not so soon again:
-  // librdkafka after up to a second.
+  // Clients that have lost a leader ask at once, and after an old answer not so soon again.
   if (PeerCalls* others = request.node.calls()) co_await others->decided(request.shard);
   const auto image = request.node.image();
   protocol::MetadataResponse response;

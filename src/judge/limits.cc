@@ -113,6 +113,10 @@ Figure Limits::judge(std::string_view name, std::optional<double> value,
   return figure;
 }
 
+State Limits::at_least(std::string_view name, double value) const {
+  return value > amber(name) ? State::red : value > green(name) ? State::amber : State::grey;
+}
+
 std::string in_words(double value, std::string_view unit) {
   const bool whole = std::abs(value) < 1e15 && value == std::floor(value);
   if (unit == "ms" && std::abs(value) >= 1000) return fmt::format("{:.4g} s", value / 1000);

@@ -18,6 +18,8 @@ class Limits {
   // A row's figure of a measured value; grey if there is none.
   Figure judge(std::string_view name, std::optional<double> value,
                std::optional<uint64_t> samples = {}) const;
+  // Of what has lasted so long and was not seen to end: grey, while it may still be green.
+  State at_least(std::string_view name, double value) const;
   // REQUIRES: it is in the table.
   double green(std::string_view name) const;
   double amber(std::string_view name) const;

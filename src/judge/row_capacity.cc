@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <set>
 
@@ -19,7 +17,7 @@ struct Return {
   int32_t broker;
   int64_t at_ns;
   int64_t until_ns;  // then the drill gave leaders back itself, or looked no more
-  std::vector<std::string> events;
+  std::string event;
 };
 
 // How many partitions of the load each broker leads, as watchers see it, change by change.
@@ -75,7 +73,7 @@ std::optional<Return> return_of(const Dossier& dossier, const StepView& step, in
     break;
   }
   if (!back) return std::nullopt;
-  return Return{&step, broker, back->t_mono_ns, given_back_ns(dossier, step), {back->event_id}};
+  return Return{&step, broker, back->t_mono_ns, given_back_ns(dossier, step), back->event_id};
 }
 
 std::vector<Return> returns_of(const Dossier& dossier) {
@@ -91,6 +89,7 @@ std::vector<Return> returns_of(const Dossier& dossier) {
 struct Helped {
   int64_t goal = 0;  // partitions: what it led before, at most a fair share; 0: nothing was taken
   std::optional<int64_t> first_ns, share_ns;
+  std::vector<std::string> events;
 };
 
 // A share is fair from a tenth below it on, or one partition.
@@ -99,9 +98,10 @@ int64_t fair(size_t partitions, size_t brokers) {
   return static_cast<int64_t>(even - std::max(1.0, even / 10)) + 1;
 }
 
-Helped helped(const Dossier& dossier, Return& one) {
+Helped helped(const Dossier& dossier, const Return& one) {
   Leaders leaders(dossier);
   Helped result;
+  result.events.push_back(one.event);
   int64_t before = 0;
   bool taken = false;
   for (const evidence::Event* event : dossier.all("leader.seen")) {
@@ -119,11 +119,11 @@ Helped helped(const Dossier& dossier, Return& one) {
     if (event->t_mono_ns < one.at_ns) continue;
     if (!result.first_ns && event->number("leader") == one.broker) {
       result.first_ns = event->t_mono_ns;
-      one.events.push_back(event->event_id);
+      result.events.push_back(event->event_id);
     }
     if (!result.share_ns && result.first_ns && leaders.led_by(one.broker) >= result.goal) {
       result.share_ns = event->t_mono_ns;
-      one.events.push_back(event->event_id);
+      result.events.push_back(event->event_id);
     }
   }
   if (!taken) result.goal = 0;
@@ -136,13 +136,15 @@ class Wait {
  public:
   Wait(const Limits& limits, std::string_view name) : limits_(limits), name_(name) {}
 
-  void add(const Return& one, std::optional<int64_t> reached_ns) {
-    const int64_t until = reached_ns.value_or(one.until_ns);
-    const double ms = static_cast<double>(std::max<int64_t>(until - one.at_ns, 0)) / 1e6;
+  // `until_ns`: how long it was waited for what was not reached.
+  void add(int64_t from_ns, std::optional<int64_t> reached_ns, int64_t until_ns,
+           const std::vector<std::string>& events) {
+    const int64_t lasted = reached_ns.value_or(until_ns) - from_ns;
+    const double ms = static_cast<double>(std::max<int64_t>(lasted, 0)) / 1e6;
     ++count_;
     if (!reached_ns && (!missed_ms_ || ms > *missed_ms_)) missed_ms_ = ms;
     if (reached_ns && (!took_ms_ || ms > *took_ms_)) took_ms_ = ms;
-    events_.insert(events_.end(), one.events.begin(), one.events.end());
+    events_.insert(events_.end(), events.begin(), events.end());
   }
 
   // What had not happened is at least as bad as the time that was given it; nobody knows how bad.
@@ -151,9 +153,7 @@ class Wait {
     if (missed_ms_) {
       const double ms = *missed_ms_;
       result.value = std::max(ms, took_ms_.value_or(0));
-      const State missed = ms > limits_.amber(name_)   ? State::red
-                           : ms > limits_.green(name_) ? State::amber
-                                                       : State::grey;
+      const State missed = limits_.at_least(name_, ms);
       result.state = took_ms_ ? worse(result.state, missed) : missed;
       result.green += ", by the cluster itself";
     }
@@ -190,15 +190,13 @@ Row capacity_row(const Score& score) {
   Wait first(score.limits, "first_leader_ms"), share(score.limits, "fair_share_ms"),
       settled(score.limits, "settled_ms");
   bool any = false;
-  for (Return& one : returns_of(score.dossier)) {
+  for (const Return& one : returns_of(score.dossier)) {
     const Helped result = helped(score.dossier, one);
     if (result.goal == 0) continue;
     any = true;
-    first.add(one, result.first_ns);
-    share.add(one, result.share_ns);
-    one.events.clear();
-    one.until_ns = one.step->last_ns;
-    settled.add(one, settled_ns(score, one));
+    first.add(one.at_ns, result.first_ns, one.until_ns, result.events);
+    share.add(one.at_ns, result.share_ns, one.until_ns, result.events);
+    settled.add(one.at_ns, settled_ns(score, one), one.step->last_ns, {});
   }
   if (!any) {
     row.why = "no broker was added, or came back, under load in this run";
@@ -208,14 +206,7 @@ Row capacity_row(const Score& score) {
   row.figures.push_back(std::move(share).figure());
   row.figures.push_back(std::move(settled).figure());
   row.figures.back().required = false;  // a short run does not see it
-  const Recovery& recovery = score.report.recovery;
-  Figure copied =
-      score.limits.judge("historical_bytes",
-                         recovery.historical_bytes_copied
-                             ? std::optional(static_cast<double>(*recovery.historical_bytes_copied))
-                             : std::nullopt);
-  copied.events = recovery.events;
-  row.figures.push_back(std::move(copied));
+  row.figures.push_back(history_copied(score));
   settle(row);
   return row;
 }

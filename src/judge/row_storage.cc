@@ -18,14 +18,19 @@ void still_there(const Score& score, const PartitionRow& partition, Figure& figu
   if (!first.known()) return;
   const double lasted = score.dossier.ms(score.dossier.end_ns) - *first.ms;
   figure.value = std::max(figure.value.value_or(0), lasted);
-  const State state = lasted > score.limits.amber("left_over_ms")   ? State::red
-                      : lasted > score.limits.green("left_over_ms") ? State::amber
-                                                                    : State::grey;
+  const State state = score.limits.at_least("left_over_ms", lasted);
   figure.state = worse(figure.state, state);
   if (state == State::grey) figure.green += ", and observed to its end";
 }
 
 }  // namespace
+
+Figure history_copied(const Score& score) {
+  const Recovery& recovery = score.report.recovery;
+  Figure figure = score.limits.judge("historical_bytes", number(recovery.historical_bytes_copied));
+  figure.events = recovery.events;
+  return figure;
+}
 
 Row storage_row(const Score& score) {
   const Recovery& recovery = score.report.recovery;
@@ -41,10 +46,7 @@ Row storage_row(const Score& score) {
   bytes.events = recovery.events;
   row.figures.push_back(std::move(bytes));
 
-  Figure historical =
-      score.limits.judge("historical_bytes", number(recovery.historical_bytes_copied));
-  historical.events = recovery.events;
-  row.figures.push_back(std::move(historical));
+  row.figures.push_back(history_copied(score));
 
   const auto concerned = static_cast<uint64_t>(
       std::ranges::count_if(score.report.partitions, &PartitionRow::concerned));

@@ -28,6 +28,9 @@ bool leaders_moved(const Report& report);
 // The worst of the figures: red before all, then grey where evidence is required.
 void settle(Row& row);
 
+// Of `storage` and of `capacity`.
+Figure history_copied(const Score& score);
+
 Row leaders_row(const Score& score);
 Row storage_row(const Score& score);
 Row capacity_row(const Score& score);

@@ -1,6 +1,6 @@
 #include "probe/rights.h"
 
-#include <fmt/format.h>
+#include "probe/reading.h"
 
 namespace paceline::probe {
 namespace {
@@ -8,12 +8,6 @@ namespace {
 constexpr int64_t kEachNs = 100'000'000;
 constexpr int64_t kAnswerWithinNs = 5'000'000'000;
 constexpr size_t kHeardOfOneTurn = 100;
-
-struct ListEnd {
-  void operator()(rd_kafka_topic_partition_list_t* list) const {
-    rd_kafka_topic_partition_list_destroy(list);
-  }
-};
 
 Settings settings_of(const Options& options, const Options::Right& right) {
   const std::string name = "right-" + right.name;
@@ -69,8 +63,7 @@ class Rights::Try {
   }
   // The last record, or that there is none.
   rd_kafka_resp_err_t read() {
-    std::unique_ptr<rd_kafka_topic_partition_list_t, ListEnd> list(
-        rd_kafka_topic_partition_list_new(1));
+    Partitions list(rd_kafka_topic_partition_list_new(1));
     rd_kafka_topic_partition_list_add(list.get(), right_.topic.c_str(), 0)->offset =
         RD_KAFKA_OFFSET_TAIL(1);
     return rd_kafka_assign(client_->get(), list.get());
