@@ -85,6 +85,10 @@ class Fields {
   void need(const char* name, Value& to) {
     if (!read(name, to)) is_wrong(name, "there");
   }
+  // A name with nothing in it is none: it would be written as null.
+  void need(const char* name, std::string& to) {
+    if (!read(name, to) || to.empty()) is_wrong(name, "there");
+  }
 
   template <class Item, class Read>
   void list(const char* name, std::vector<Item>& to, Read read_item) {

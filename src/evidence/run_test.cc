@@ -47,6 +47,19 @@ TEST(Run, AFieldThatIsMissingIsAsNull) {
   EXPECT_EQ(run->outcome, "refused");
 }
 
+TEST(Run, ANameWithNothingInItIsNotThere) {
+  const auto empty = [](std::string_view name) {
+    std::string json = to_json(some_run());
+    json.replace(json.find(name), name.size(), "\"\"");
+    const auto run = parse_run(json);
+    return run ? std::string("taken") : run.error().message;
+  };
+  EXPECT_EQ(empty("\"r7\""), "run.json: 'run_id' is not there");
+  EXPECT_EQ(empty("\"running\""), "run.json: 'outcome' is not there");
+  EXPECT_EQ(empty("\"s1\""), "run.json: 'plan.steps[0].id' is not there");
+  EXPECT_EQ(empty("\"t\""), "run.json: 'topics[0].name' is not there");
+}
+
 TEST(Run, WhatIsWrongIsNamed) {
   const auto message = [](std::string_view from, std::string_view to) {
     std::string json = to_json(some_run());
