@@ -27,6 +27,18 @@ const meta::Endpoint* endpoint_of(const cluster::BrokerImage& broker, std::strin
   return broker.endpoints.empty() ? nullptr : &broker.endpoints.front();
 }
 
+// As it is advertised for the listener that the client came by.
+void add_broker(const cluster::BrokerImage& broker, std::string_view listener,
+                protocol::MetadataResponse& response) {
+  const meta::Endpoint* endpoint = endpoint_of(broker, listener);
+  if (!endpoint) return;
+  auto& one = response.brokers.emplace_back();
+  one.node_id = broker.id.value;
+  one.host = endpoint->host;
+  one.port = endpoint->port;
+  if (!broker.rack.empty()) one.rack = broker.rack;
+}
+
 std::vector<int32_t> ids(const std::vector<BrokerId>& brokers) {
   std::vector<int32_t> numbers;
   for (BrokerId broker : brokers) numbers.push_back(broker.value);
@@ -89,15 +101,14 @@ Task<Reply> handle_metadata(Request& request) {
   if (PeerCalls* others = request.node.calls()) co_await others->decided(request.shard);
   const auto image = request.node.image();
   protocol::MetadataResponse response;
-  for (const cluster::BrokerImage& broker : image->brokers) {
-    const meta::Endpoint* endpoint = endpoint_of(broker, request.peer.listener);
-    if (!endpoint) continue;
-    auto& one = response.brokers.emplace_back();
-    one.node_id = broker.id.value;
-    one.host = endpoint->host;
-    one.port = endpoint->port;
-    if (!broker.rack.empty()) one.rack = broker.rack;
-  }
+  for (const cluster::BrokerImage& broker : image->brokers)
+    add_broker(broker, request.peer.listener, response);
+  // Those that have just gone, too, as Kafka has them for the nine seconds until it notices. A
+  // client of librdkafka 2.15 that is told at once that a broker is gone and who leads its
+  // partitions now mislays them with the broker, for up to a second.
+  for (const cluster::GoneBroker& gone : image->gone)
+    if (request.shard.now() - gone.at < cluster::kGoneKept)
+      add_broker(gone.broker, request.peer.listener, response);
   response.cluster_id = image->cluster_id.to_string();
   response.controller_id = request.node.settings().broker.value;
   if (message.include_cluster_authorized_operations)

@@ -69,11 +69,21 @@ struct BrokerImage {
   std::optional<meta::Endpoint> peer;  // for brokers; those of before had none
 };
 
+// For so long a broker that is gone is remembered, for clients (broker/api_metadata.cc).
+inline constexpr env::Duration kGoneKept = std::chrono::seconds(5);
+
+// One that was registered, as this broker saw it go.
+struct GoneBroker {
+  BrokerImage broker;
+  env::Instant at;
+};
+
 // What this broker knows, at one metadata revision. Immutable: shared by all shards.
 struct Image {
   Uuid cluster_id;
   Revision revision;
   std::vector<BrokerImage> brokers;  // live ones, by id
+  std::vector<GoneBroker> gone;      // no longer than kGoneKept ago, and not back
   // Sealed lanes, and who shares what each has left.
   std::shared_ptr<const std::map<Lane, std::vector<Lane>>> heirs;
   std::map<std::string, std::shared_ptr<const TopicImage>, std::less<>> topics;

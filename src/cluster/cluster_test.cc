@@ -217,6 +217,31 @@ TEST_P(ClusterTest, WhoMayBeDeadAsWellTakesNothingOver) {
   EXPECT_EQ(heirs_of(second), std::vector{BrokerId(4)});
 }
 
+TEST_P(ClusterTest, WhoIsGoneIsRememberedForAWhileUnlessItIsBack) {
+  for (int32_t id = 1; id <= 3; ++id) members_.push_back(*try_join({}, id));
+  Cluster& here = *members_[0];
+  ASSERT_TRUE(wait(here.newest_image(world_.shard(0))));
+  EXPECT_TRUE(here.image()->gone.empty());
+  const auto gone = [&] {
+    std::vector<BrokerId> ids;
+    for (const GoneBroker& one : here.image()->gone) ids.push_back(one.broker.id);
+    return ids;
+  };
+  for (size_t other : {1, 2}) {
+    const Lane dead = members_[other]->lane();
+    leave(members_[other]);
+    ASSERT_TRUE(wait(here.fence(world_.shard(0), dead, {}))->by_us);
+  }
+  EXPECT_EQ(gone(), (std::vector{BrokerId(2), BrokerId(3)}));
+  EXPECT_EQ(here.image()->gone[0].broker.endpoints.at(0).port, 9092);
+  members_[1] = *try_join({}, 2);
+  ASSERT_TRUE(wait(here.newest_image(world_.shard(0))));
+  EXPECT_EQ(gone(), std::vector{BrokerId(3)}) << "2 is back";
+  wait_ms(5'000);
+  ASSERT_TRUE(create(here, "t"));
+  EXPECT_TRUE(gone().empty());
+}
+
 TEST_P(ClusterTest, ANewTopicIsSpreadOverRacks) {
   members_.push_back(*try_join({}, 1, "a"));
   members_.push_back(*try_join({}, 2, "a"));

@@ -109,7 +109,7 @@ void Member::take_in_own(const std::vector<meta::Write>& writes, Revision revisi
 // lead what another one leads, in the same epoch.
 void Member::publish() {
   if (followed_.seen < followed_.whole) return;
-  auto image = model_.make_image(followed_.seen);
+  auto image = model_.make_image(followed_.seen, shard_.now());
   image_.store(image);
   for (const auto& listener : listeners_) listener(image);
   shown_.notify_all();

@@ -42,7 +42,7 @@ Model model_of(uint32_t partitions) {
 
 void ABrokerDies(benchmark::State& state) {
   Model model = model_of(static_cast<uint32_t>(state.range(0)));
-  std::shared_ptr<const Image> image = model.make_image(Revision(1));
+  std::shared_ptr<const Image> image = model.make_image(Revision(1), env::Instant{});
   const Lane dead{BrokerId(3), Incarnation(1)};
   meta::LaneRecord sealed;
   sealed.successors = {{{BrokerId(1), Incarnation(1)}, 1, ""},
@@ -50,7 +50,7 @@ void ABrokerDies(benchmark::State& state) {
   for (auto _ : state) {
     sealed.sealed = !sealed.sealed;
     put_lane(model, dead, sealed);
-    image = model.make_image(Revision(2));
+    image = model.make_image(Revision(2), env::Instant{});
   }
 }
 BENCHMARK(ABrokerDies)->Arg(3'000)->Arg(60'000)->Unit(benchmark::kMillisecond);

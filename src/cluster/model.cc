@@ -43,6 +43,17 @@ BrokerImage make_broker(BrokerId id, const meta::BrokerRecord& record) {
   return made;
 }
 
+void note_gone(const Image& before, env::Instant now, Image& image) {
+  const auto here = [&](const BrokerImage& broker) {
+    return std::ranges::find(image.brokers, broker.id, &BrokerImage::id) != image.brokers.end();
+  };
+  std::erase_if(image.gone, [&](const GoneBroker& one) {
+    return here(one.broker) || now - one.at >= kGoneKept;
+  });
+  for (const BrokerImage& broker : before.brokers)
+    if (!here(broker)) image.gone.push_back({broker, now});
+}
+
 std::optional<BrokerId> parse_broker_key(std::string_view key) {
   key.remove_prefix(part_prefix(Part::brokers).size());
   const auto id = parse_hex<uint32_t>(key);
@@ -269,13 +280,14 @@ std::shared_ptr<const TopicImage> Model::make_topic(const std::string& name,
   return made;
 }
 
-std::shared_ptr<const Image> Model::make_image(Revision revision) {
+std::shared_ptr<const Image> Model::make_image(Revision revision, env::Instant now) {
   auto image = last_ ? std::make_shared<Image>(*last_) : std::make_shared<Image>();
   image->cluster_id = cluster_id_;
   image->revision = revision;
   image->brokers.clear();
   for (const auto& [id, broker] : brokers_)
     if (broker.record.registered) image->brokers.push_back(make_broker(id, broker.record));
+  if (last_) note_gone(*last_, now, *image);
   if (all_dirty_ || !image->heirs) {
     auto heirs = std::make_shared<std::map<Lane, std::vector<Lane>>>();
     for (const auto& [lane, entry] : lanes_)

@@ -37,8 +37,9 @@ class Model {
   void remove(Part part, std::string_view key);
   void clear();  // before everything is put again
 
-  // The image at `revision`; topics that did not change are shared with the image before.
-  std::shared_ptr<const Image> make_image(Revision revision);
+  // The image at `revision`; topics that did not change are shared with the image before. `now`:
+  // when the brokers that the image before had, and this one has not, are gone.
+  std::shared_ptr<const Image> make_image(Revision revision, env::Instant now);
 
   std::optional<LeaderTerm> live_term(const meta::PartitionRecord& record, const Uuid& topic) const;
   const std::map<std::string, meta::TopicRecord, std::less<>>& topics() const { return topics_; }

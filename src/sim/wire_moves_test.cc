@@ -1,4 +1,5 @@
 #include "protocol/gen/create_partitions.h"
+#include "protocol/gen/describe_cluster.h"
 #include "protocol/gen/drain_broker.h"
 #include "protocol/gen/find_coordinator.h"
 #include "protocol/gen/heartbeat.h"
@@ -163,6 +164,34 @@ TEST_P(WireMovesTest, WhoAsksWhileABrokerDiesIsToldItsSuccessor) {
   ASSERT_GT(asked.size(), 3u) << "nobody has asked before it was fenced";
   // Well before that, and well behind the broken connection.
   EXPECT_NE(end(asked[asked.size() / 2])->topics.at(0).partitions.at(0).leader_id, 1);
+}
+
+// By the answer in which its leaders are others already: librdkafka 2.15 mislays the partitions of
+// a broker that goes in the same answer.
+TEST_P(WireMovesTest, WhoHasJustDiedIsStillAmongTheBrokersAndLeadsNothing) {
+  create("t", 3);
+  move("t", 0, 1);
+  world_.run_for(1s);
+  const auto told = [&] {
+    std::map<int32_t, std::string> brokers;
+    for (const auto& one : end(ask_who_leads(2))->brokers) brokers[one.node_id] = one.host;
+    return brokers;
+  };
+  const auto all = told();
+  ASSERT_EQ(all.size(), 3u);
+  host(1).kill();
+  CHECK(world_.run_until([&] { return leader("t", 0, 2) != 1; }, kPatience));
+  EXPECT_EQ(told(), all);
+  EXPECT_NE(led_as_told_by(2), 1);
+  EXPECT_EQ(ask_at<protocol::DescribeClusterResponse>(2, 1, protocol::DescribeClusterRequest{})
+                .brokers.size(),
+            2u)
+      << "who asks for brokers that live";
+  world_.run_for(cluster::kGoneKept);
+  EXPECT_EQ(told().size(), 2u);
+  host(1).start();
+  CHECK(world_.run_until([&] { return told().size() == 3; }, kPatience));
+  EXPECT_EQ(told(), all);
 }
 
 TEST_P(WireMovesTest, WithoutMetadataWhoAsksIsToldWhatIsKnown) {
