@@ -1,5 +1,6 @@
 #include "client/client.h"
 
+#include "client/sasl.h"
 #include "env/address.h"
 
 namespace paceline::client {
@@ -11,14 +12,18 @@ constexpr int32_t kAnswerBytesMax = 256 << 20;
 }  // namespace
 
 Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string bootstrap,
-                                                      env::Duration patience) {
+                                                      env::Duration patience, Security security) {
   CO_TRY(env::HostPort at, env::parse_host_port(bootstrap));
-  auto socket = co_await shard.network().connect(at.host, at.port,
-                                                 shard.now() + std::min(patience, kConnectMax));
+  const env::Instant deadline = shard.now() + std::min(patience, kConnectMax);
+  auto socket = co_await shard.network().connect(at.host, at.port, deadline);
+  if (socket && security.tls)
+    socket = co_await net::tls_connect(shard, security.tls, std::move(*socket), at.host, deadline);
   if (!socket)
     co_return fail(socket.error().code, fmt::format("cannot reach a broker at {}: {}", bootstrap,
                                                     socket.error().message));
-  co_return std::unique_ptr<Client>(new Client(shard, std::move(*socket), patience));
+  std::unique_ptr<Client> client(new Client(shard, std::move(*socket), patience));
+  if (!security.mechanism.empty()) CO_TRY_VOID(co_await authenticate(shard, *client, security));
+  co_return client;
 }
 
 Task<Result<void>> Client::read_exactly(MutableBytes into) {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "client/security.h"
 #include "env/network.h"
 #include "protocol/header.h"
 
@@ -11,9 +12,11 @@ namespace paceline::client {
 // A small Kafka client for the command line: one connection, one request at a time.
 class Client {
  public:
-  // `bootstrap` is "host:port". `patience`: with each call.
+  // `bootstrap` is "host:port". `patience`: with each call. permission_denied: one of both sides
+  // has not proved who it is.
   static Task<Result<std::unique_ptr<Client>>> connect(
-      env::Shard& shard, std::string bootstrap, env::Duration patience = std::chrono::seconds(30));
+      env::Shard& shard, std::string bootstrap, env::Duration patience = std::chrono::seconds(30),
+      Security security = {});
 
   // Sends a request at `version` and decodes its answer.
   template <class Response, class Request>

@@ -18,12 +18,12 @@ std::string joined(const std::vector<int32_t>& ids) {
 }  // namespace
 
 HookTarget::HookTarget(env::Shard& shard, std::string bootstrap, std::string profile,
-                       std::unique_ptr<Hooks> hooks)
+                       std::unique_ptr<Hooks> hooks, client::Security security)
     : shard_(shard),
       bootstrap_(std::move(bootstrap)),
       profile_(std::move(profile)),
       hooks_(std::move(hooks)),
-      kafka_(shard, bootstrap_),
+      kafka_(shard, bootstrap_, std::move(security)),
       began_wall_ms_(shard.wall_ms()) {}
 
 evidence::Run::Target HookTarget::identity() const {

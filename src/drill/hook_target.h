@@ -13,9 +13,10 @@ namespace paceline::drill {
 // file can do.
 class HookTarget : public Target {
  public:
-  // `profile`: paceline, kafka or generic. `hooks`: null where there is no file.
+  // `profile`: paceline, kafka or generic. `hooks`: null where there is no file. `security`: of the
+  // drill's own questions.
   HookTarget(env::Shard& shard, std::string bootstrap, std::string profile,
-             std::unique_ptr<Hooks> hooks);
+             std::unique_ptr<Hooks> hooks, client::Security security);
 
   evidence::Run::Target identity() const override;
   bool any_broker_leads() const override { return profile_ == "paceline"; }

@@ -69,14 +69,14 @@ ClusterView view_of(const protocol::MetadataResponse& response) {
 
 }  // namespace
 
-Kafka::Kafka(env::Shard& shard, const std::string& bootstrap)
-    : shard_(shard), addresses_(split(bootstrap)) {}
+Kafka::Kafka(env::Shard& shard, const std::string& bootstrap, client::Security security)
+    : shard_(shard), security_(std::move(security)), addresses_(split(bootstrap)) {}
 
 Task<Result<std::unique_ptr<client::Client>>> Kafka::connect() {
   Error last{Code::invalid_argument, "there is no broker to ask"};
   for (size_t tried = 0; tried < addresses_.size(); ++tried) {
     const std::string address = addresses_[next_ % addresses_.size()];
-    auto client = co_await client::Client::connect(shard_, address, kPatience);
+    auto client = co_await client::Client::connect(shard_, address, kPatience, security_);
     if (client) {
       // That it accepts does not mean that it answers: one that stands still accepts, too.
       protocol::ApiVersionsRequest request;
@@ -111,7 +111,7 @@ Task<Result<ClusterView>> Kafka::look() {
 }
 
 Task<Result<env::Duration>> Kafka::ping(std::string address) {
-  CO_TRY(auto client, co_await client::Client::connect(shard_, address, kPatience));
+  CO_TRY(auto client, co_await client::Client::connect(shard_, address, kPatience, security_));
   protocol::ApiVersionsRequest request;
   request.client_software_name = "paceline-drill";
   request.client_software_version = "1";

@@ -17,7 +17,7 @@ namespace paceline::drill {
 class Kafka {
  public:
   // `bootstrap`: HOST:PORT, with commas between them.
-  Kafka(env::Shard& shard, const std::string& bootstrap);
+  Kafka(env::Shard& shard, const std::string& bootstrap, client::Security security);
 
   Task<Result<ClusterView>> look();
   // Does this one broker answer, and how long does that take, from the question to the answer?
@@ -45,6 +45,7 @@ class Kafka {
   Task<Result<void>> reassign(std::vector<Named> wanted);
 
   env::Shard& shard_;
+  const client::Security security_;
   std::vector<std::string> addresses_;  // as told, then as brokers told
   size_t next_ = 0;                     // who answered last is asked first
 };

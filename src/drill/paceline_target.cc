@@ -26,7 +26,7 @@ bool is_signal(Fault fault) {
 
 PacelineTarget::PacelineTarget(env::Shard& shard, std::string dev_state, DevFile dev,
                                std::unique_ptr<Hooks> hooks)
-    : HookTarget(shard, dev.bootstrap, "paceline", std::move(hooks)),
+    : HookTarget(shard, dev.bootstrap, "paceline", std::move(hooks), client::Security{}),
       dev_state_(std::move(dev_state)),
       dev_(std::move(dev)) {}
 

@@ -94,7 +94,7 @@ evidence::Run run_of(const Plan& plan, const std::string& plan_text, const RunOp
 }
 
 Task<Result<std::unique_ptr<Target>>> open_target(env::Shard& shard, const RunOptions& options,
-                                                  HookLog log) {
+                                                  const Plan& plan, HookLog log) {
   CO_TRY(auto hooks, open_hooks(shard, options.hooks, std::move(log)));
   if (!options.dev_state.empty()) {
     CO_TRY(auto target, co_await PacelineTarget::open(shard, options.dev_state, std::move(hooks)));
@@ -105,8 +105,14 @@ Task<Result<std::unique_ptr<Target>>> open_target(env::Shard& shard, const RunOp
                    "no `paceline dev` of this machine is found: start one, or say --bootstrap");
   std::string profile = options.profile;
   if (profile.empty()) profile = hooks ? hooks->file().profile : "generic";
-  co_return std::unique_ptr<Target>(
-      std::make_unique<HookTarget>(shard, options.bootstrap, profile, std::move(hooks)));
+  // Whoever is let in as a client of the load may also ask what the drill has to know.
+  auto security = client::read_security(shard.disk(), plan.load.clients);
+  if (!security)
+    co_return fail(security.error().code,
+                   fmt::format("the drill cannot ask the cluster as the plan's clients do: {}",
+                               security.error().message));
+  co_return std::unique_ptr<Target>(std::make_unique<HookTarget>(
+      shard, options.bootstrap, profile, std::move(hooks), std::move(*security)));
 }
 
 }  // namespace paceline::drill

@@ -15,6 +15,9 @@ namespace {
 // As every command of ours ends.
 constexpr int kFailed = 1, kUsage = 2, kRefused = 6, kCouldNotJudge = 7, kInterrupted = 130;
 
+int code_of(const Error& error) {
+  return error.code == Code::unsupported ? kRefused : kFailed;
+}
 int complain(int code, const std::string& message) {
   std::fprintf(stderr, "paceline: %s\n", message.c_str());
   return code;
@@ -63,7 +66,8 @@ Task<Result<std::unique_ptr<Course>>> set_up(env::Shard& shard, RunOptions optio
                                              std::string plan_text) {
   auto course = std::make_unique<Course>(shard, options, std::move(plan));
   Course* self = course.get();
-  CO_TRY(course->target, co_await open_target(shard, options, [self](std::string line) {
+  CO_TRY(course->target,
+         co_await open_target(shard, options, course->plan, [self](std::string line) {
            self->keeper->add_hook_line(std::move(line));
          }));
   const std::string runs = folder_of(options), run_id = new_run_id(shard);
@@ -126,7 +130,7 @@ Task<int> run(env::Shard& shard, RunOptions options) {
                        locks.error().message);
   auto course =
       co_await set_up(shard, options, std::move(loaded->first), std::move(loaded->second));
-  if (!course) co_return complain(kFailed, course.error().message);
+  if (!course) co_return complain(code_of(course.error()), course.error().message);
   (*course)->progress->say(fmt::format("drill {} of {}, in {}", (*course)->run.run_id,
                                        (*course)->plan.name, (*course)->keeper->folder()));
   co_await run_phases(**course);
@@ -143,8 +147,8 @@ Task<int> plan(env::Shard& shard, RunOptions options) {
   course.keeper = Keeper::nowhere(shard);
   course.progress = std::make_unique<Progress>(shard, Progress::Kind::quiet);
   course.run = run_of(course.plan, loaded->second, options, "plan");
-  auto target = co_await open_target(shard, options, [](const std::string&) {});
-  if (!target) co_return complain(kFailed, target.error().message);
+  auto target = co_await open_target(shard, options, course.plan, [](const std::string&) {});
+  if (!target) co_return complain(code_of(target.error()), target.error().message);
   course.target = std::move(*target);
   std::printf("plan %s\n", course.plan.name.c_str());
   course.keeper->listen(print_outlook);

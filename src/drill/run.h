@@ -17,8 +17,8 @@ evidence::Run run_of(const Plan& plan, const std::string& plan_text, const RunOp
 // wrong, one sentence a line.
 Result<std::pair<Plan, std::string>> load_plan(env::Disk& disk, const RunOptions& options);
 
-// The cluster that the options mean.
+// The cluster that the options mean. unsupported: the drill cannot ask it as the plan's clients do.
 Task<Result<std::unique_ptr<Target>>> open_target(env::Shard& shard, const RunOptions& options,
-                                                  HookLog log);
+                                                  const Plan& plan, HookLog log);
 
 }  // namespace paceline::drill

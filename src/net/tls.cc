@@ -179,17 +179,18 @@ Task<Result<void>> TlsSocket::write_to(StatePtr state, std::vector<Slice> pieces
   co_return co_await flush(state);
 }
 
-Result<void> expect_name(SSL* ssl, const std::string& host) {
+Result<void> expect_name(SSL* ssl, const std::string& host, bool proved) {
   X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
   std::array<unsigned char, 16> number;
   const bool is_number = ::inet_pton(AF_INET, host.c_str(), number.data()) == 1 ||
                          ::inet_pton(AF_INET6, host.c_str(), number.data()) == 1;
   bool set = false;
   if (is_number) {
-    set = X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1;
+    set = !proved || X509_VERIFY_PARAM_set1_ip_asc(param, host.c_str()) == 1;
   } else {
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    set = SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
+    set = (!proved || SSL_set1_host(ssl, host.c_str()) == 1) &&
+          SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
   }
   if (!set)
     return fail(Code::invalid_argument, fmt::format("'{}' is no name that TLS can prove", host));
@@ -222,8 +223,9 @@ Task<Result<std::unique_ptr<env::Socket>>> tls_connect(env::Shard& shard,
                                                        std::shared_ptr<const TlsContext> context,
                                                        std::unique_ptr<env::Socket> lower,
                                                        std::string host, env::Instant deadline) {
+  const bool proved = context->proves_name();
   auto socket = std::make_unique<TlsSocket>(shard, std::move(context), std::move(lower));
-  CO_TRY_VOID(expect_name(socket->ssl(), host));
+  CO_TRY_VOID(expect_name(socket->ssl(), host, proved));
   SSL_set_connect_state(socket->ssl());
   co_return co_await shake_hands(shard, std::move(socket), deadline);
 }

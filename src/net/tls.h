@@ -16,6 +16,7 @@ struct TlsClientOptions {
   std::string ca_pem;           // who is trusted; one or more certificates
   std::string certificate_pem;  // our own chain and key, if the server asks for them
   std::string key_pem;
+  bool proves_name = true;  // false: any certificate of whom `ca_pem` trusts will do
 };
 struct TlsServerOptions {
   std::string certificate_pem;  // the server's own first, then its issuers
@@ -31,18 +32,21 @@ class TlsContext {
   static Result<std::shared_ptr<const TlsContext>> client(const TlsClientOptions& options);
   static Result<std::shared_ptr<const TlsContext>> server(const TlsServerOptions& options);
 
-  explicit TlsContext(SSL_CTX* context) : context_(context) {}
+  TlsContext(SSL_CTX* context, bool proves_name) : context_(context), proves_name_(proves_name) {}
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
   ~TlsContext();
   SSL_CTX* get() const { return context_; }
+  bool proves_name() const { return proves_name_; }
 
  private:
   SSL_CTX* context_;
+  const bool proves_name_;
 };
 
 // A TLS connection over `lower`, which it takes over. The server must prove that it is `host`, a
-// name or an address in numbers; a name is also sent, so that it can choose its certificate.
+// name or an address in numbers, unless `context` says otherwise; a name is also sent, so that it
+// can choose its certificate.
 // permission_denied: the other side has not proved who it is, or does not believe us; io_error: it
 // speaks no TLS; timed_out, closed. A stream that ends without TLS's own end is an io_error.
 Task<Result<std::unique_ptr<env::Socket>>> tls_connect(env::Shard& shard,

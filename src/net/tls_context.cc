@@ -73,14 +73,14 @@ Result<void> show(SSL_CTX* context, const std::string& certificate_pem,
   return {};
 }
 
-std::shared_ptr<const TlsContext> make(const SSL_METHOD* method) {
+std::shared_ptr<const TlsContext> make(const SSL_METHOD* method, bool proves_name) {
   SSL_CTX* context = SSL_CTX_new(method);
   CHECK(context != nullptr);
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
-  return std::make_shared<const TlsContext>(context);
+  return std::make_shared<const TlsContext>(context, proves_name);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ TlsContext::~TlsContext() {
 }
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsClientOptions& options) {
-  auto context = make(TLS_client_method());
+  auto context = make(TLS_client_method(), options.proves_name);
   SSL_CTX_set_verify(context->get(), SSL_VERIFY_PEER, nullptr);
   TRY_VOID(trust(context->get(), options.ca_pem));
   if (!options.certificate_pem.empty())
@@ -99,7 +99,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::client(const TlsClientOpti
 }
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::server(const TlsServerOptions& options) {
-  auto context = make(TLS_server_method());
+  auto context = make(TLS_server_method(), false);
   TRY_VOID(show(context->get(), options.certificate_pem, options.key_pem));
   // Tickets would need keys that all brokers share.
   SSL_CTX_set_options(context->get(), SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);

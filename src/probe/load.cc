@@ -59,7 +59,8 @@ Result<void> RunningLoad::begin(const std::vector<std::string>& brokers) {
   TRY_VOID(start_players());
   TRY_VOID(start_externals());
   TRY_VOID(rights_.start());
-  if (watches_plainly()) watcher_ = std::make_unique<Watcher>(stage_, brokers);
+  TRY(auto security, client::read_security(stage_.shard.disk(), stage_.options.settings));
+  watcher_ = std::make_unique<Watcher>(stage_, brokers, std::move(security));
   next_second_ns_ = stage_.teller.now_ns() + kSecondNs;
   arm();
   return {};
@@ -86,13 +87,6 @@ Result<void> RunningLoad::start_externals() {
     externals_.push_back(std::move(external));
   }
   return {};
-}
-
-// The watcher's own client has neither TLS nor SASL.
-bool RunningLoad::watches_plainly() const {
-  const auto protocol = stage_.options.settings.find("security.protocol");
-  return protocol == stage_.options.settings.end() || protocol->second == "plaintext" ||
-         protocol->second == "PLAINTEXT";
 }
 
 void RunningLoad::arm() {

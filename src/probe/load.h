@@ -47,7 +47,6 @@ class RunningLoad final : public Load {
   void arm();
   void turn();
   void each_second();
-  bool watches_plainly() const;
   void rest_probes();
   void probes_go_on();
   size_t unanswered() const;

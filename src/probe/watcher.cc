@@ -36,6 +36,7 @@ Result<int16_t> version_of(const protocol::ApiVersionsResponse& broker, int16_t 
 struct Watcher::Shared {
   Stage* stage;  // null: the watcher has ended
   env::Shard& shard;
+  const client::Security security;
   Sight sight;
   std::map<std::string, uint16_t> asked;  // its client in the roster
   bool resting = false;
@@ -53,7 +54,8 @@ struct Line {
 
 Task<Result<Line>> connect(Shared shared, std::string address) {
   Line line;
-  CO_TRY(line.client, co_await client::Client::connect(shared->shard, address, kPatience));
+  CO_TRY(line.client,
+         co_await client::Client::connect(shared->shard, address, kPatience, shared->security));
   CO_TRY(auto versions, co_await line.client->call<protocol::ApiVersionsResponse>(
                             0, protocol::ApiVersionsRequest{}));
   CO_TRY(line.metadata,
@@ -205,8 +207,9 @@ void watch(Shared shared, const std::string& address) {
 
 }  // namespace
 
-Watcher::Watcher(Stage& stage, std::vector<std::string> bootstrap)
-    : shared_(std::make_shared<Shared>(Shared{&stage, stage.shard, {}, {}, false})) {
+Watcher::Watcher(Stage& stage, std::vector<std::string> bootstrap, client::Security security)
+    : shared_(std::make_shared<Shared>(
+          Shared{&stage, stage.shard, std::move(security), {}, {}, false})) {
   for (const std::string& address : bootstrap) watch(shared_, address);
 }
 

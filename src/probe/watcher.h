@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "client/security.h"
 #include "probe/sight.h"
 #include "probe/stage.h"
 
@@ -13,8 +14,8 @@ namespace paceline::probe {
 // because librdkafka hides the epochs, and asks whom it likes.
 class Watcher {
  public:
-  // `stage` must live until stop(). With TLS or SASL there is no watcher: it speaks plainly.
-  Watcher(Stage& stage, std::vector<std::string> bootstrap);
+  // `stage` must live until stop().
+  Watcher(Stage& stage, std::vector<std::string> bootstrap, client::Security security);
   ~Watcher() { stop(); }
   void stop();
   void rest(bool resting);  // asks nobody

@@ -51,11 +51,16 @@ class KafkaCluster:
                        "auto.leader.rebalance.enable=false\n")
         return path
 
+    def format_words(self):
+        """More words for Kafka's storage tool."""
+        return []
+
     def __enter__(self):
         try:
             identity = str(uuid.uuid4()).replace("-", "")[:22]
             for number in self.numbers:
-                done = subprocess.run(kafka_jars.java("kafka.tools.StorageTool", "format", "-t", identity, "-c", self.properties(number)),
+                done = subprocess.run(kafka_jars.java("kafka.tools.StorageTool", "format", "-t", identity, "-c", self.properties(number),
+                                                      *self.format_words()),
                                       capture_output=True, text=True, timeout=READY_WITHIN_S)
                 check(done.returncode == 0, f"Kafka's storage tool: {done.stdout[-300:]}{done.stderr[-300:]}")
             for number in self.numbers:

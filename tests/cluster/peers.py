@@ -12,14 +12,20 @@ import kafka_jars  # noqa: E402
 KAFKA = kafka_jars.VERSION
 
 
-def use_librdkafka_2_15():
-    """Runs this program again with it: Python's client takes whatever library it finds."""
+def with_librdkafka_2_15():
+    """What a program's environment needs to take it instead of Debian's."""
     sys.path.insert(0, os.path.join(ROOT, "tests", "conformance"))
     import librdkafka
-    folder = os.path.join(os.path.dirname(librdkafka.prepare(os.path.join(CACHE, "conformance"))), "src")
+    return {"LD_LIBRARY_PATH": os.path.join(os.path.dirname(librdkafka.prepare(os.path.join(CACHE, "conformance"))), "src")}
+
+
+def use_librdkafka_2_15():
+    """Runs this program again with it: Python's client takes whatever library it finds."""
+    environment = with_librdkafka_2_15()
+    folder = environment["LD_LIBRARY_PATH"]
     if os.environ.get("LD_LIBRARY_PATH", "").split(":")[0] != folder:
         sys.stdout.flush()
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "LD_LIBRARY_PATH": folder})
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})
 
 
 def java_classes(source):

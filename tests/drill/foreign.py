@@ -11,7 +11,9 @@ from fault_proxy import Proxy
 from harness import check, check_equal
 from kafka_target import VERSION, KafkaTarget
 from network import Network
+from peers import with_librdkafka_2_15
 from playing import expect_fault, nothing_lost, play, told
+from secured_kafka import TOPIC, USERS, SecuredKafka
 from targets import DevTarget, OwnTarget, entered
 
 EXAMPLE = os.path.join(ROOT, "docs", "drill-example")
@@ -110,6 +112,35 @@ def kafka_fault(fault, **more):
             target.wait_whole()
             return told(evidence)
     return case
+
+
+def kafka_secured(_, options):
+    """TLS, SASL and ACLs: the drill's own questions and its load come by SCRAM and PLAIN, with no right more than docs/drill.md says; and
+    who may do what is the same before, during and after. With SCRAM Debian's librdkafka, 2.0.2, is refused by Kafka 4: it says its nonce
+    twice, up to 2.6.0."""
+    verdicts, newer = [], with_librdkafka_2_15()
+    with entered(SecuredKafka()) as target:
+        for mechanism, fault in (("SCRAM-SHA-512", "drain"), ("SCRAM-SHA-256", "kill"), ("PLAIN", "drain")):
+            rights = "".join(f'\n[[right]]\nname = "{name} writes"\noperation = "write"\ntopic = "{TOPIC}"\nallowed = {plans.word(allowed)}\n'
+                             f"client = {plans.word(target.client(name, mechanism))}\n" for name, allowed in (("ada", True), ("mallory", False)))
+            plan = plans.write(target, f"secured-{mechanism}", rights, plans.step(fault), baseline_s=5, observe_s=20,
+                               requires={"rows": [*ROWS["rows"], "governance"]}, load={"clients": target.client("drill", mechanism)})
+            evidence = play(target, plan, "--allow-production-topics", verdicts=FOREIGN_VERDICTS, within=240, whole=False,
+                            environment={} if mechanism == "PLAIN" else newer)
+            expect_fault(evidence, fault)
+            nothing_lost(evidence, 500)
+            check_equal(evidence.state_of("governance"), "green", "the row of governance")
+            answers = {one["figures"]["right"]: one["figures"]["answer"] for one in evidence.events("right.answered")}
+            check_equal(answers, {"ada writes": "allowed", "mallory writes": "denied"}, "the answers")
+            told_leaders = {one["client_id"] for one in evidence.events("leader.seen")}
+            check(any(name.startswith("watcher-") for name in told_leaders), f"no watcher has seen a leader: {told_leaders}")
+            for name in os.listdir(evidence.folder):
+                with open(os.path.join(evidence.folder, name), "rb") as file:
+                    check(not any(word.encode() in file.read() for word in USERS.values()), f"a password is in {name}")
+            target.wait_whole()
+            check(not target.own_topics(), f"topics are left: {target.own_topics()}")
+            verdicts.append(f"{mechanism}: {evidence.report['sentence']}")
+    return "; ".join(verdicts)
 
 
 def kafka_orphan(_, options):
@@ -211,5 +242,5 @@ CASES = {"N2: cut in network namespaces": cut, "N3: a slow store": slow_store}
 KAFKA = {"Kafka beside Paceline: drain and kill": compared}
 KAFKA_MORE = {**{f"Kafka: {fault}": kafka_fault(fault, **more) for fault, more in
                  (("stop", {}), ("freeze", {"hold_s": 15}), ("zombie", {"hold_s": 15}))},
-              "Kafka: the drill is killed": kafka_orphan, "Kafka: cut in network namespaces": kafka_cut}
+              "Kafka: TLS, SASL and ACLs": kafka_secured, "Kafka: the drill is killed": kafka_orphan, "Kafka: cut in network namespaces": kafka_cut}
 NEED_NETWORK = ("N2: cut in network namespaces", "Kafka: cut in network namespaces")
