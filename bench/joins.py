@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A broker is added to three that are nearly busy: how soon it leads, how soon it carries its share, and what that does to clients.
 
-  bench/joins.py [--rounds 5] [--core-share 0.1] [--load 0.5]
+  bench/joins.py [--rounds 5] [--core-share 0.2] [--load 0.4]
 
 Each broker has CORE-SHARE of a core and no more, by a control group of its own (takes root), so that one broker more is that much
 more, although all share two cores with their clients. Three carry LOAD of what they acknowledge at most, from an open loop over 48
@@ -108,8 +108,8 @@ def one_round(number, core_share, load):
 def main():
     parser = argparse.ArgumentParser(description="how soon an added broker carries its share")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--core-share", type=float, default=0.1, help="of one core, for each broker")
-    parser.add_argument("--load", type=float, default=0.5, help="of what three brokers acknowledge at most")
+    parser.add_argument("--core-share", type=float, default=0.2, help="of one core, for each broker")
+    parser.add_argument("--load", type=float, default=0.4, help="of what three brokers acknowledge at most")
     options = parser.parse_args()
     rounds = [one_round(number, options.core_share, options.load) for number in range(options.rounds)]
     names = ("leads after, s", "its share after, s", "four acknowledge / three", "p99 with four / with three", "p99 while it joins / before")

@@ -45,6 +45,13 @@ BalanceAnswer refused(KafkaError error, std::string message) {
 
 }  // namespace
 
+// What is carried out of one plan.
+struct Balancer::Round {
+  const Plan& plan;
+  size_t moved = 0;
+  bool goes_on = true;  // false: what is due is not as it was when it was planned
+};
+
 // Those that did not do what they were asked for, and why the last of them.
 struct Balancer::Failures {
   std::set<StreamId> streams;
@@ -225,34 +232,47 @@ Task<void> Balancer::carry_out_later(Balancer* balancer, Plan plan, env::Gate::P
   co_await balancer->carry_out(std::move(plan));
 }
 
-// Some partitions of one way at a time.
+// Some partitions of one way at a time, of different leaders at once: whoever has more than it can
+// carry takes seconds for each word.
 Task<void> Balancer::carry_out(Plan plan) {
   ++rounds_;
-  std::map<Way, Moves> ways;
-  for (const cluster::BalanceMove& move : plan.moves) ways[{move.from, move.to}].push_back(&move);
-  size_t moved = 0;
-  bool goes_on = true;
-  for (const auto& [way, all] : ways)
-    for (size_t from = 0; from < all.size() && goes_on; from += kMovesPerCall) {
-      const size_t until = std::min(from + kMovesPerCall, all.size());
-      const Moves some(all.begin() + static_cast<ptrdiff_t>(from),
-                       all.begin() + static_cast<ptrdiff_t>(until));
-      // Whoever comes or goes changes what is due to all; who is drained meanwhile stays so.
-      Asked target{way.second};
-      co_await ask(&target);
-      goes_on = target.answer && target.answer->condition == Condition::ready &&
-                !node_.stopping() && lives(*node_.image()) == lives(*plan.image);
-      if (goes_on) moved += co_await carry_out_some(way, some, *plan.image);
-    }
-  log_info("balance: {} of {} planned moves are made; the plan took {} ms", moved,
+  std::map<BrokerId, std::map<BrokerId, Moves>> sources;
+  for (const cluster::BalanceMove& move : plan.moves) sources[move.from][move.to].push_back(&move);
+  Round round{plan};
+  env::Gate giving(shard_);
+  for (const auto& [from, targets] : sources)
+    shard_.spawn(give_away(this, &round, from, &targets, giving.enter()));
+  co_await giving.wait_empty();
+  log_info("balance: {} of {} planned moves are made; the plan took {} ms", round.moved,
            plan.moves.size(),
            std::chrono::duration_cast<std::chrono::milliseconds>(plan.took).count());
   doing_ = false;
   wake_.notify_all();
 }
 
+Task<void> Balancer::give_away(Balancer* balancer, Round* round, BrokerId from,
+                               const std::map<BrokerId, Moves>* targets, env::Gate::Pass) {
+  for (const auto& [to, all] : *targets)
+    for (size_t begin = 0; begin < all.size(); begin += kMovesPerCall) {
+      // Whoever comes or goes changes what is due to all; who is drained meanwhile stays so.
+      Asked target{to};
+      co_await balancer->ask(&target);
+      round->goes_on = round->goes_on && target.answer &&
+                       target.answer->condition == Condition::ready &&
+                       !balancer->node_.stopping() &&
+                       lives(*balancer->node_.image()) == lives(*round->plan.image);
+      if (!round->goes_on) co_return;
+      const size_t end = std::min(begin + kMovesPerCall, all.size());
+      round->moved +=
+          co_await balancer->carry_out_some({from, to},
+                                            Moves(all.begin() + static_cast<ptrdiff_t>(begin),
+                                                  all.begin() + static_cast<ptrdiff_t>(end)),
+                                            *round->plan.image);
+    }
+}
+
 // First what is preferred from now on, so that nothing moves back.
-Task<size_t> Balancer::carry_out_some(Way way, const Moves& moves, const cluster::Image& image) {
+Task<size_t> Balancer::carry_out_some(Way way, Moves moves, const cluster::Image& image) {
   const env::Instant began = shard_.now();
   const auto [from, to] = way;
   PreferRequest prefer;

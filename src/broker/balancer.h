@@ -45,6 +45,7 @@ class Balancer {
     Result<LoadAnswer> answer = fail(Code::unavailable, "was not asked");
   };
   struct Failures;
+  struct Round;
   using Way = std::pair<BrokerId, BrokerId>;
   using Moves = std::vector<const cluster::BalanceMove*>;
 
@@ -59,7 +60,9 @@ class Balancer {
                      std::vector<StreamLoad> loads, bool on_demand);
   // REQUIRES: doing_, which ends with it.
   Task<void> carry_out(Plan plan);
-  Task<size_t> carry_out_some(Way way, const Moves& moves, const cluster::Image& image);
+  static Task<void> give_away(Balancer* balancer, Round* round, BrokerId from,
+                              const std::map<BrokerId, Moves>* targets, env::Gate::Pass);
+  Task<size_t> carry_out_some(Way way, Moves moves, const cluster::Image& image);
   static Task<void> carry_out_later(Balancer* balancer, Plan plan, env::Gate::Pass);
   void tell(Way way, const Moves& moves, const cluster::Image& image, const Failures& failures,
             env::Duration took) const;
