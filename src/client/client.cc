@@ -11,6 +11,16 @@ constexpr int32_t kAnswerBytesMax = 256 << 20;
 
 }  // namespace
 
+std::vector<std::string> addresses_of(const std::string& bootstrap) {
+  std::vector<std::string> addresses;
+  for (size_t from = 0; from <= bootstrap.size();) {
+    const size_t comma = std::min(bootstrap.find(',', from), bootstrap.size());
+    if (comma > from) addresses.push_back(bootstrap.substr(from, comma - from));
+    from = comma + 1;
+  }
+  return addresses;
+}
+
 Task<Result<std::unique_ptr<Client>>> Client::connect(env::Shard& shard, std::string bootstrap,
                                                       env::Duration patience, Security security) {
   CO_TRY(env::HostPort at, env::parse_host_port(bootstrap));

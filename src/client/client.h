@@ -2,12 +2,16 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "client/security.h"
 #include "env/network.h"
 #include "protocol/header.h"
 
 namespace paceline::client {
+
+// The brokers that a text names, HOST:PORT with commas between them.
+std::vector<std::string> addresses_of(const std::string& bootstrap);
 
 // A small Kafka client for the command line: one connection, one request at a time.
 class Client {

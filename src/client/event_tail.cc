@@ -16,16 +16,6 @@ constexpr env::Duration kPatience = std::chrono::seconds(3);
 constexpr int32_t kBytesMax = 4 << 20;
 constexpr int64_t kEarliest = -2;
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  for (size_t from = 0; from <= text.size();) {
-    const size_t comma = std::min(text.find(',', from), text.size());
-    if (comma > from) parts.push_back(text.substr(from, comma - from));
-    from = comma + 1;
-  }
-  return parts;
-}
-
 std::unexpected<Error> refused(int16_t code) {
   const auto error = static_cast<record::KafkaError>(code);
   return fail(
@@ -36,7 +26,7 @@ std::unexpected<Error> refused(int16_t code) {
 }  // namespace
 
 EventTail::EventTail(env::Shard& shard, const std::string& bootstrap)
-    : shard_(shard), bootstrap_(split(bootstrap)) {}
+    : shard_(shard), bootstrap_(addresses_of(bootstrap)) {}
 
 Task<Result<void>> EventTail::find() {
   leader_.reset();

@@ -26,16 +26,6 @@ constexpr int16_t kElectionNotNeeded = 84;
 constexpr int16_t kUnknownTopic = 3;
 constexpr int16_t kUnknownTopicId = 100;
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  for (size_t from = 0; from <= text.size();) {
-    const size_t comma = std::min(text.find(',', from), text.size());
-    if (comma > from) parts.push_back(text.substr(from, comma - from));
-    from = comma + 1;
-  }
-  return parts;
-}
-
 std::unexpected<Error> refused(int16_t code, const std::optional<std::string>& message,
                                const std::string& what) {
   const auto name = record::kafka_error_name(static_cast<record::KafkaError>(code));
@@ -70,7 +60,7 @@ ClusterView view_of(const protocol::MetadataResponse& response) {
 }  // namespace
 
 Kafka::Kafka(env::Shard& shard, const std::string& bootstrap, client::Security security)
-    : shard_(shard), security_(std::move(security)), addresses_(split(bootstrap)) {}
+    : shard_(shard), security_(std::move(security)), addresses_(client::addresses_of(bootstrap)) {}
 
 Task<Result<std::unique_ptr<client::Client>>> Kafka::connect() {
   Error last{Code::invalid_argument, "there is no broker to ask"};

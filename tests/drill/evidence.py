@@ -26,6 +26,16 @@ EVERY_PLAN = ("leaders", "storage", "rollback", "evidence", "business")
 Row = collections.namedtuple("Row", "kind flags client reader topic partition epoch broker error seq offset intended at amount key crc")
 
 
+def check_report_schema(report):
+    import jsonschema
+    with open(SCHEMA, encoding="utf-8") as file:
+        schema = json.load(file)
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    wrong = [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in kind(schema).iter_errors(report)]
+    check(not wrong, f"report.json does not fit its schema: {wrong[:3]}")
+
+
 class Evidence:
     """The folder of one run."""
 
@@ -90,7 +100,7 @@ class Evidence:
     def sound(self):
         """All files are there, fit each other, and the report says what the evidence does."""
         self.check_files()
-        self.check_schema()
+        check_report_schema(self.report)
         self.check_verdict()
         self.check_timeline()
         self.check_ledger()
@@ -117,15 +127,6 @@ class Evidence:
             with open(path, "rb") as file:
                 found.append(hashlib.sha256(file.read()).hexdigest())
         return found
-
-    def check_schema(self):
-        import jsonschema
-        with open(SCHEMA, encoding="utf-8") as file:
-            schema = json.load(file)
-        kind = jsonschema.validators.validator_for(schema)
-        kind.check_schema(schema)
-        wrong = [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in kind(schema).iter_errors(self.report)]
-        check(not wrong, f"report.json does not fit its schema: {wrong[:3]}")
 
     def check_verdict(self):
         """Not better than the worst that counts, and worse only for a reason; grey where something that counts is missing."""

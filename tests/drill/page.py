@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """page.py [--report FILE] [--quick] [--shots FOLDER]: looks at the report page as its readers do, with a headless Chromium.
 
-Figures are read back out of the page and compared with the report that it was made of: a report of a made-up drill of 24
-partitions and, unless --quick, of 10,000; or FILE. RENDER_PAGE names the program that makes a page (build/release/render-page).
+Figures are read back out of the page and compared with the report that it was made of: those of docs/drill-example, and of made-up
+drills of 24 and 100 partitions and, unless --quick, of 10,000; or FILE. Each has to fit the schema. RENDER_PAGE names the program that makes a page (build/release/render-page).
 """
 import argparse
 import json
@@ -13,10 +13,15 @@ import sys
 import tempfile
 import time
 
-from browser import browser
-from made_report import made_report
-
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+for sibling in ("clients", "torture"):
+    sys.path.insert(0, os.path.join(ROOT, "tests", sibling))
+
+from browser import browser  # noqa: E402
+from evidence import check_report_schema  # noqa: E402
+from made_report import made_report  # noqa: E402
+
+EXAMPLE = os.path.join(ROOT, "docs", "drill-example")
 RENDER = os.environ.get("RENDER_PAGE", os.path.join(ROOT, "build/release/render-page"))
 WIDTHS = (1280, 390)
 MARKS = [f"t{index}" for index in range(14)]
@@ -320,8 +325,13 @@ def main():
                 reports = {"report": json.load(file)}
         else:
             reports = {"small": made_report(24), "hundred": made_report(100, seed=2)}
+            for name in ("paceline", "kafka"):
+                with open(os.path.join(EXAMPLE, name, "report.json"), encoding="utf-8") as file:
+                    reports[f"example-{name}"] = json.load(file)
             if not options.quick:
                 reports["large"] = made_report(10_000)
+        for report in reports.values():
+            check_report_schema(report)
         sources = [look_at(page, name, report, folder, options.shots) for name, report in reports.items()]
         left, right = sources[0], sources[min(1, len(sources) - 1)]
         both = os.path.join(folder, "comparison.html")
