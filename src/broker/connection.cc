@@ -51,6 +51,7 @@ Connection::Connection(Node& node, env::Shard& shard, std::unique_ptr<env::Socke
       shard_(shard),
       socket_(std::move(socket)),
       metrics_(node.host_of(shard).metrics),
+      came_at_parting_(node.parting()),
       receive_(*node.host_of(shard).receive_blocks),
       last_progress_(shard.now()),
       changed_(shard),
@@ -68,6 +69,9 @@ Task<void> Connection::serve() {
       break;
     }
     if (!co_await admit(*frame)) break;
+    if (!node_.parting() || came_at_parting_) continue;
+    while (!ended_ && (!answers_.empty() || unsent_bytes_ > 0)) co_await changed_.wait();
+    end("");
   }
   co_await inside_.wait_empty();
 }

@@ -60,6 +60,7 @@ class Connection {
   std::unique_ptr<env::Socket> socket_;
   Peer peer_;
   Metrics& metrics_;
+  const bool came_at_parting_;
 
   ReceiveBuffer receive_;
   Node::FramePermit frame_permit_;              // for a big frame, while it arrives

@@ -138,6 +138,10 @@ Task<AppendOutcome> append_where_led(Node& node, ShardHost& host, StreamId id,
     } else {
       if (!node.calls()) co_return nobody();
       node.note_forward(host.shard->now());
+      if (node.lets_go()) {
+        note_refused(host, id, topic, records);
+        co_return nobody();
+      }
       host.metrics.forwarded_appends.fetch_add(1, std::memory_order_relaxed);
       const int32_t awaited = host.refusals.awaited(topic, static_cast<int32_t>(id.index),
                                                     records.bytes(), host.shard->now());
@@ -164,6 +168,11 @@ Task<void> ask_leader(Node* node, env::Shard* home, std::vector<RemoteRead*> rea
          static_cast<uint32_t>(std::min<size_t>(read->what.bytes_max, UINT32_MAX))});
   }
   node->note_forward(home->now());
+  if (node->lets_go()) {
+    for (RemoteRead* read : reads)
+      read->answer = std::unexpected(KafkaError::not_leader_or_follower);
+    co_return;
+  }
   node->host_of(*home).metrics.forwarded_reads.fetch_add(reads.size(), std::memory_order_relaxed);
   const BrokerId to = reads.front()->leader.lane.broker;
   Slice body = encode(PeerRequest(std::move(fetch)));

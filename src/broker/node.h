@@ -117,8 +117,10 @@ class Node {
   // First half of the end: whoever waits in a coordinator or a long poll is answered.
   Task<void> release_waiters();
   // Before it, at a planned end: gives away what is led here, to brokers that are registered, and
-  // sends requests on for as long as clients still come with them. Bounded by the settings.
+  // sends requests on for as long as clients still come with them. Bounded by the settings; in the
+  // end those that still come are sent away.
   Task<void> drain();
+
   // Closes all partitions. Nothing is served after.
   Task<void> stop();
   bool stopping() const { return released_.load(std::memory_order_relaxed); }
@@ -170,6 +172,11 @@ class Node {
         std::chrono::duration_cast<std::chrono::milliseconds>(now.since_start).count(),
         std::memory_order_relaxed);
   }
+  // The two last steps of drain(), for connections on any shard. Those that were there before
+  // parting() end behind the next answer.
+  bool parting() const { return parting_.load(std::memory_order_relaxed); }
+  // What is led elsewhere is refused.
+  bool lets_go() const { return lets_go_.load(std::memory_order_relaxed); }
   // Something was put off that the image says.
   void look_again();
   // The partition, without anybody being able to find it. On the host's shard.
@@ -207,6 +214,7 @@ class Node {
   void inherit(const cluster::Image& image);
   void expect_own(const cluster::Image& image);
   void tell_arrivals();
+  Task<bool> no_forwards(env::Instant since, env::Duration at_most);
   void note_arrival(ShardHost& host, Hosted& hosted, std::optional<Lane> from);
   Task<void> settle_estates();
   struct Unopened {
@@ -243,6 +251,8 @@ class Node {
   std::unique_ptr<Mover> mover_;
   std::unique_ptr<Balancer> balancer_;
   std::atomic<int64_t> last_forward_ms_{0};  // of a request of a client, in ms since the start
+  std::atomic<bool> parting_{false};
+  std::atomic<bool> lets_go_{false};
   std::atomic<uint64_t> produce_bytes_{0};
   std::atomic<bool> strangers_refused_{false};  // ever
   std::vector<std::unique_ptr<ShardHost>> hosts_;

@@ -207,15 +207,31 @@ Task<void> Node::drain() {
   while (!over->is && shard_.now() < deadline) co_await over->changed.wait_until(deadline);
   const size_t left = mover_->led_here();
   log_info("drained before the end: {} partitions are left", left);
-  const env::Instant until =
-      shard_.now() + std::chrono::milliseconds(settings_.drain_forward_max_ms);
-  constexpr env::Duration kQuiet = std::chrono::milliseconds(500);
   // Who was served here until now may come at any moment.
   const env::Instant drained = left < before ? shard_.now() : env::Instant{};
+  if (co_await no_forwards(drained, std::chrono::milliseconds(settings_.drain_forward_max_ms)))
+    co_return;
+  // The others ask for metadata only when they lose a connection or are refused, and librdkafka
+  // waits 100 to 250 ms when it is refused. So first they are hung up on: who has another
+  // connection asks there at once, and is gone. Who has none would wait for its next look around,
+  // up to a second; so we listen still, send on for who comes back, and then refuse it.
+  constexpr env::Duration kPartingMax = std::chrono::seconds(1);
+  parting_ = true;
+  if (co_await no_forwards(shard_.now(), kPartingMax)) co_return;
+  lets_go_ = true;
+  (void)co_await no_forwards(shard_.now(), kPartingMax);
+}
+
+// Until no client has come here for what is led elsewhere for a while, `since` or later. False: one
+// came still, and `at_most` is over.
+Task<bool> Node::no_forwards(env::Instant since, env::Duration at_most) {
+  constexpr env::Duration kQuiet = std::chrono::milliseconds(500);
+  const env::Instant until = shard_.now() + at_most;
   for (;;) {
     const env::Instant last =
-        std::max(drained, env::Instant{std::chrono::milliseconds(last_forward_ms_.load())});
-    if (shard_.now() >= until || shard_.now() - last >= kQuiet) break;
+        std::max(since, env::Instant{std::chrono::milliseconds(last_forward_ms_.load())});
+    if (shard_.now() - last >= kQuiet) co_return true;
+    if (shard_.now() >= until) co_return false;
     co_await env::sleep_for(shard_, std::chrono::milliseconds(50));
   }
 }

@@ -148,6 +148,35 @@ TEST_P(WireMovesTest, WhoDiesAtTheSameTimeIsNoHeir) {
     EXPECT_EQ(leader("t", static_cast<size_t>(index), 3), 3);
 }
 
+// One that has no other connection comes back when it is hung up on, and finds out who leads while
+// somebody is there to be asked.
+TEST_P(WireMovesTest, WhoStaysToTheVeryEndIsHungUpOnAndThenSentAway) {
+  create("t", 1);
+  move("t", 0, 1);
+  const auto produce = [&](int whom, int32_t sequence) {
+    auto answer = end(send(whom, "t", 0, sequence));
+    return answer ? std::string(name(answer->responses.at(0).partition_responses.at(0).error_code))
+                  : answer.error().message;
+  };
+  ASSERT_EQ(produce(1, 0), "NONE");
+  hosts_[0]->begin_stop();
+  std::set<const WireClient*> connections;
+  std::string said = "NONE";
+  int32_t sequence = 0;
+  while (said == "NONE" && sequence < 1'000) {
+    connections.insert(&at(1));
+    said = produce(1, ++sequence);
+    world_.run_for(20ms);
+  }
+  EXPECT_EQ(said, "NOT_LEADER_OR_FOLLOWER");
+  EXPECT_EQ(connections.size(), 2u) << "the first was hung up on";
+  EXPECT_GT(sequence, 10) << "it was sent on before";
+  const int32_t leader_now = led_as_told_by(1);
+  EXPECT_NE(leader_now, 1);
+  EXPECT_EQ(produce(leader_now, sequence), "NONE");
+  CHECK(world_.run_until([&] { return !hosts_[0]->running(); }, kPatience));
+}
+
 // A client that has lost its leader asks at once who leads now. An answer by what was known before
 // would send it back to the dead one.
 TEST_P(WireMovesTest, WhoAsksWhileABrokerDiesIsToldItsSuccessor) {
