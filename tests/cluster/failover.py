@@ -51,6 +51,13 @@ class Load:
             self.producer.poll(0)
             time.sleep(0.0005)
 
+    def run_in(self):
+        """Until everybody has answered: the library may take a second until it has its producer's id."""
+        end = time.monotonic() + 10
+        while len({partition for partition, _ in self.acked}) < PARTITIONS:
+            check(time.monotonic() < end, f"{len(self.acked)} of {self.sent} records are answered")
+            self.run(0.1)
+
     def settle(self):
         began = time.monotonic()
         left = self.producer.flush(BACK_WITHIN_S)
@@ -116,9 +123,12 @@ def expect_timeline(brokers, lane, evidence):
 
 def begin(brokers):
     create_topic(brokers.address(1), TOPIC, PARTITIONS)
-    now = brokers.leaders(TOPIC)
-    check(set(now.values()) == set(brokers.numbers), f"not everybody leads: {now}")
-    return Load(brokers.addresses)
+    end = time.monotonic() + 5
+    while set((now := brokers.leaders(TOPIC)).values()) != set(brokers.numbers):  # whoever is asked may hear of it a moment later
+        check(time.monotonic() < end, f"not everybody leads: {now}")
+    load = Load(brokers.addresses)
+    load.run_in()
+    return load
 
 
 def expect_evidence(brokers, victim, since, wanted):
