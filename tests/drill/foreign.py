@@ -136,7 +136,8 @@ def kafka_secured(_, options):
             check(any(name.startswith("watcher-") for name in told_leaders), f"no watcher has seen a leader: {told_leaders}")
             for name in os.listdir(evidence.folder):
                 with open(os.path.join(evidence.folder, name), "rb") as file:
-                    check(not any(word.encode() in file.read() for word in USERS.values()), f"a password is in {name}")
+                    content = file.read()
+                check(not any(word.encode() in content for word in USERS.values()), f"a password is in {name}")
             target.wait_whole()
             check(not target.own_topics(), f"topics are left: {target.own_topics()}")
             verdicts.append(f"{mechanism}: {evidence.report['sentence']}")
