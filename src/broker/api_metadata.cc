@@ -27,13 +27,15 @@ const meta::Endpoint* endpoint_of(const cluster::BrokerImage& broker, std::strin
   return broker.endpoints.empty() ? nullptr : &broker.endpoints.front();
 }
 
-// As it is advertised for the listener that the client came by.
-void add_broker(const cluster::BrokerImage& broker, std::string_view listener,
-                protocol::MetadataResponse& response) {
+// As it is advertised for the listener that the client came by. Answers differ in what they call
+// a broker's id.
+template <class Entry>
+void add_broker(const cluster::BrokerImage& broker, std::string_view listener, int32_t Entry::* id,
+                std::vector<Entry>& to) {
   const meta::Endpoint* endpoint = endpoint_of(broker, listener);
   if (!endpoint) return;
-  auto& one = response.brokers.emplace_back();
-  one.node_id = broker.id.value;
+  Entry& one = to.emplace_back();
+  one.*id = broker.id.value;
   one.host = endpoint->host;
   one.port = endpoint->port;
   if (!broker.rack.empty()) one.rack = broker.rack;
@@ -101,14 +103,16 @@ Task<Reply> handle_metadata(Request& request) {
   if (PeerCalls* others = request.node.calls()) co_await others->decided(request.shard);
   const auto image = request.node.image();
   protocol::MetadataResponse response;
-  for (const cluster::BrokerImage& broker : image->brokers)
-    add_broker(broker, request.peer.listener, response);
+  auto add = [&](const cluster::BrokerImage& broker) {
+    add_broker(broker, request.peer.listener, &protocol::MetadataResponse::Broker::node_id,
+               response.brokers);
+  };
+  for (const cluster::BrokerImage& broker : image->brokers) add(broker);
   // Those that have just gone, too, as Kafka has them for the nine seconds until it notices. A
   // client of librdkafka 2.15 that is told at once that a broker is gone and who leads its
   // partitions now mislays them with the broker, for up to a second.
   for (const cluster::GoneBroker& gone : image->gone)
-    if (request.shard.now() - gone.at < cluster::kGoneKept)
-      add_broker(gone.broker, request.peer.listener, response);
+    if (request.shard.now() - gone.at < cluster::kGoneKept) add(gone.broker);
   response.cluster_id = image->cluster_id.to_string();
   response.controller_id = request.node.settings().broker.value;
   if (message.include_cluster_authorized_operations)
@@ -137,15 +141,9 @@ Task<Reply> handle_describe_cluster(Request& request) {
     response.error_message = "there is no separate controller to describe";
     co_return reply_with(request, response);
   }
-  for (const cluster::BrokerImage& broker : image->brokers) {
-    const meta::Endpoint* endpoint = endpoint_of(broker, request.peer.listener);
-    if (!endpoint) continue;
-    auto& one = response.brokers.emplace_back();
-    one.broker_id = broker.id.value;
-    one.host = endpoint->host;
-    one.port = endpoint->port;
-    if (!broker.rack.empty()) one.rack = broker.rack;
-  }
+  for (const cluster::BrokerImage& broker : image->brokers)
+    add_broker(broker, request.peer.listener, &protocol::DescribeClusterResponse::Broker::broker_id,
+               response.brokers);
   if (message.include_cluster_authorized_operations)
     response.cluster_authorized_operations = kClusterOperations;
   co_return reply_with(request, response);
