@@ -296,15 +296,38 @@ TEST(Judge, ASumThatIsOffIsRed) {
   EXPECT_EQ(state_of(report_of(evidence), "scorecard", "business"), "grey");
 }
 
-TEST(Judge, ARowThatThePlanDoesNotRequireDoesNotCount) {
+TEST(Judge, ARowWithoutEvidenceCountsIfThePlanRequiresIt) {
   TestEvidence evidence = TestEvidence::kill();
-  evidence.erase("business.stale");
+  evidence.erase("rollback.done");
+  evidence.run.rollback.rehearsed_ms.reset();
   evidence.run.plan.requires_rows = {"leaders"};
   const Json report = report_of(evidence);
   EXPECT_EQ(report["verdict"], "green") << report["reason"];
-  EXPECT_EQ(state_of(report, "scorecard", "business"), "grey");
-  evidence.run.plan.requires_rows = {"leaders", "governance"};
+  EXPECT_EQ(state_of(report, "scorecard", "rollback"), "grey");
+  evidence.run.plan.requires_rows = {"leaders", "rollback"};
   EXPECT_EQ(report_of(evidence)["verdict"], "grey");
+}
+
+TEST(Judge, WhatIsProvedCountsThoughNoPlanRequiresIt) {
+  TestEvidence evidence = TestEvidence::kill();
+  evidence.run.plan.requires_rows = {"leaders"};
+  for (auto& event : evidence.events)
+    if (event.type == "business.stale" && event.t_mono_ns > TestEvidence::kT0 &&
+        event.t_mono_ns < TestEvidence::kT0 + 5 * TestEvidence::kSecond)
+      event.value = 5'000;
+  Json report = report_of(evidence);
+  EXPECT_EQ(state_of(report, "scorecard", "business"), "amber");
+  EXPECT_EQ(report["verdict"], "amber");
+  EXPECT_TRUE(report["reason"].get<std::string>().starts_with("business: ")) << report["reason"];
+  evidence = TestEvidence::kill();
+  evidence.run.plan.requires_rows = {"leaders"};
+  for (auto& event : evidence.events)
+    if (event.type == "business.stale") event.figures["sum"] = int64_t{5};
+  report = report_of(evidence);
+  EXPECT_EQ(state_of(report, "scorecard", "business"), "red");
+  EXPECT_EQ(report["verdict"], "red");
+  EXPECT_EQ(evidence.judged().exit_code, 4);
+  EXPECT_TRUE(report["reason"].get<std::string>().starts_with("business: ")) << report["reason"];
 }
 
 TEST(Judge, ARunThatWasKilledOrInterruptedIsGreyAtBest) {

@@ -45,6 +45,7 @@ TEST_F(Governance, OneHoleIsRedAndNamed) {
   EXPECT_EQ(state(), "red");
   const auto wrong = figure_of(report_of(evidence_), "governance", "allowed or denied");
   EXPECT_EQ(wrong["events"], Json::array({hole}));
+  EXPECT_EQ(report_of(evidence_)["verdict"], "red") << "though no plan asked for it";
 }
 
 TEST_F(Governance, WhoMayAndIsDeniedIsRedToo) {

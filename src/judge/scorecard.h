@@ -18,8 +18,8 @@ struct Score {
 // order.
 std::vector<Row> scorecard(const Score& score);
 
-// Does the verdict need this row? By the plan; where it says nothing, by what happened: where no
-// leader was to move, no storage work is due.
+// Does the verdict need evidence for this row? By the plan; where it says nothing, by what
+// happened: where no leader was to move, no storage work is due.
 bool is_required(const evidence::Run& run, const Report& report, const std::string& row);
 
 // A fault concerned a partition's leader.

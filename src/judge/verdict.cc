@@ -18,6 +18,12 @@ bool is_cut_short(const evidence::Run& run) {
   return run.ended.empty() || (run.outcome != "completed" && run.outcome != "guarded");
 }
 
+// What is proved counts, whoever asked for it; where nothing is, it depends on whether it is
+// needed.
+bool counts(const evidence::Run& run, const Report& report, const Row& row) {
+  return row.state != State::grey || is_required(run, report, row.id);
+}
+
 std::string why(const Score& score, const Report& report) {
   const evidence::Run& run = score.dossier.run;
   std::string reasons;
@@ -34,8 +40,7 @@ std::string why(const Score& score, const Report& report) {
                           : fmt::format("the run was {}{}{}", run.outcome,
                                         run.reason.empty() ? "" : ": ", run.reason));
   for (const Row& row : report.scorecard)
-    if (row.state == report.verdict && row.state != State::green &&
-        is_required(run, report, row.id))
+    if (row.state == report.verdict && row.state != State::green && counts(run, report, row))
       add(fmt::format("{}: {}", row.id, row.why));
   for (const NegativeTest& test : report.negative)
     if (test.state == report.verdict && test.state != State::green && ran(test))
@@ -72,7 +77,7 @@ std::string sentence(const Score& score, const Report& report) {
 State worst_of(const Score& score, const std::vector<NegativeTest>& tests) {
   State worst = State::green;
   for (const Row& row : score.report.scorecard)
-    if (is_required(score.dossier.run, score.report, row.id)) worst = worse(worst, row.state);
+    if (counts(score.dossier.run, score.report, row)) worst = worse(worst, row.state);
   for (const NegativeTest& test : tests)
     if (test.id != "N8" && ran(test)) worst = worse(worst, test.state);
   // A guard healed and gave up, whatever was measured until then.

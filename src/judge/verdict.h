@@ -4,8 +4,8 @@
 
 namespace paceline::judge {
 
-// The worst of the rows that the plan requires and of the negative tests that ran: red before all,
-// then grey. Without N8, which judges this.
+// The worst of the rows and of the negative tests that ran: red before all, then grey, which counts
+// only where the plan requires the row. Without N8, which judges this.
 State worst_of(const Score& score, const std::vector<NegativeTest>& tests);
 
 // Verdict, exit code, reason and the sentence. REQUIRES: all else of the report is there.

@@ -86,7 +86,7 @@ def hole(target, options):
     """Somebody writes who should not be able to, and somebody is refused who should not be: both are holes."""
     rights = "".join(f'\n[[right]]\nname = "{name}"\noperation = "write"\n{topic}allowed = {allowed}\n'
                      for name, topic, allowed in (("a stranger", "", "false"), ("a friend", 'topic = "__consumer_offsets"\n', "true")))
-    plan = plans.write(target, "hole", rights, plans.step("drain"), baseline_s=4, requires={"rows": ["governance"]})
+    plan = plans.write(target, "hole", rights, plans.step("drain"), baseline_s=4)
     evidence = play(target, plan, verdicts=("red",))
     answers = {one["figures"]["right"]: one["figures"]["answer"] for one in evidence.events("right.answered")}
     check_equal(answers, {"a stranger": "allowed", "a friend": "denied"}, "the answers")
