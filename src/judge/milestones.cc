@@ -40,8 +40,12 @@ class PartitionMilestones {
     result[0] = told(*step_.effective, Milestone::State::observed);
     result[1] = log_.last_old ? seen(log_.last_old->told_ns, "ledger")
                               : missing(Milestone::State::never, "no acknowledgement before");
-    result[2] = target_told("t2", {step_.plan->planned ? "move.begun" : "broker.noticed",
-                                   step_.plan->planned ? "broker.draining" : ""});
+    // Whoever tells from outside what was noticed promises nothing of moves that nobody has to
+    // notice.
+    const bool planned = step_.plan->planned;
+    result[2] =
+        target_told(planned && dossier_.run.target.external_only ? "" : "t2",
+                    {planned ? "move.begun" : "broker.noticed", planned ? "broker.draining" : ""});
     result[3] = committed();
     result[4] = target_told("t4", {"lane.sealed", "move.adopted"});
     result[5] = target_told("t5", {"lane.recovered", "move.adopted"});
@@ -190,19 +194,35 @@ class PartitionMilestones {
     return missing(Milestone::State::never, "no consumer came past the end as of the fault");
   }
 
+  // While the step was observed and healed, or in the end of the run.
+  bool looks_at_what_is_left(const Event& event) const {
+    if (event.t_mono_ns < t0()) return false;
+    const bool during = event.word("when") == "during" && event.t_mono_ns <= step_.last_ns;
+    return (during || event.word("when") == "after") &&
+           (event.integer("reassigning") || event.integer("replicas_out_of_sync"));
+  }
+
   Milestone left_over() const {
     if (const Event* event = find({"lane.collected", "move.ended"}))
       return told(*event, Milestone::State::observed);
+    // The first look from which on nobody has found any more.
+    int64_t found_ns = t0() - 1;
+    std::vector<const Event*> clean;
     bool told_at_all = false;
     for (const Event* event : dossier_.all("storage.snapshot")) {
-      if (event->word("when") != "after") continue;
-      const auto moving = event->integer("reassigning");
-      const auto behind = event->integer("replicas_out_of_sync");
-      told_at_all |= moving.has_value() || behind.has_value();
-      if (event->t_mono_ns >= t0() && (moving || behind) && moving.value_or(0) == 0 &&
-          behind.value_or(0) == 0)
-        return told(*event, Milestone::State::upper_bound);
+      if (!looks_at_what_is_left(*event)) continue;
+      told_at_all = true;
+      if (event->integer("reassigning").value_or(0) == 0 &&
+          event->integer("replicas_out_of_sync").value_or(0) == 0) {
+        clean.push_back(event);
+      } else {
+        found_ns = std::max(found_ns, event->t_mono_ns);
+      }
     }
+    std::erase_if(clean, [&](const Event* event) { return event->t_mono_ns <= found_ns; });
+    if (!clean.empty())
+      return told(**std::ranges::min_element(clean, {}, &Event::t_mono_ns),
+                  Milestone::State::upper_bound);
     if (told_at_all || observes("t13"))
       return missing(Milestone::State::never, "work was left over in the end");
     return missing(Milestone::State::not_observable, "the target does not tell its storage work");

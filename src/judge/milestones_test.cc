@@ -51,6 +51,53 @@ TEST(Milestones, OfAForeignClusterAreBoundsOrNotObservable) {
             std::string::npos);
 }
 
+class LeftOver : public testing::Test {
+ protected:
+  static constexpr int64_t kSecond = TestEvidence::kSecond;
+
+  LeftOver() {
+    std::erase_if(evidence_.events,
+                  [](const auto& event) { return event.source.starts_with("paceline:"); });
+  }
+  std::string looked(int64_t after_s, int64_t behind, int64_t moving = 0) {
+    auto& event = evidence_.add("drill", "storage", "storage.snapshot",
+                                TestEvidence::kT0 + after_s * kSecond);
+    event.figures = {
+        {"when", std::string("during")}, {"replicas_out_of_sync", behind}, {"reassigning", moving}};
+    return event.event_id;
+  }
+  void in_the_end(int64_t behind) {
+    for (auto& event : evidence_.events)
+      if (event.type == "storage.snapshot" && event.word("when") == "after")
+        event.figures["replicas_out_of_sync"] = behind;
+  }
+  Json t13() { return milestone(report_of(evidence_), 0, "t13"); }
+
+  TestEvidence evidence_ = TestEvidence::kill();
+};
+
+TEST_F(LeftOver, IsGoneFromTheFirstLookAfterWhichNobodyFindsAny) {
+  EXPECT_EQ(t13()["ms"], 41'000.0) << "nobody looked before the end";
+  looked(-10, 0);
+  looked(1, 0);
+  looked(6, 3);
+  looked(11, 0, 1);
+  const std::string first = looked(16, 0);
+  looked(21, 0);
+  EXPECT_EQ(t13()["state"], "upper_bound");
+  EXPECT_EQ(t13()["ms"], 16'000.0);
+  EXPECT_EQ(t13()["event"], first);
+  EXPECT_EQ(report_of(evidence_)["recovery"]["left_over_ms"], 15'197.0);
+}
+
+TEST_F(LeftOver, ThatComesBackWasNotGone) {
+  looked(6, 0);
+  looked(11, 2);
+  EXPECT_EQ(t13()["ms"], 41'000.0);
+  in_the_end(1);
+  EXPECT_EQ(t13()["state"], "never");
+}
+
 TEST(Milestones, WhatShouldHaveBeenToldAndWasNotIsNever) {
   TestEvidence evidence = TestEvidence::kill();
   evidence.erase("lane.sealed");
