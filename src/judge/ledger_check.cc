@@ -192,6 +192,7 @@ class LedgerCheck {
       row.partition = key.second;
       row.what = anomaly.what;
       if (anomaly.offset >= 0) row.offset = anomaly.offset;
+      if (anomaly.name.starts_with("epoch-")) row.events = told_twice(row.topic, *row.partition);
       if (anomaly.value) {
         const auto [client, seq] = record_of(*anomaly.value);
         row.seq = seq;
@@ -199,6 +200,22 @@ class LedgerCheck {
       }
       report_.anomalies.push_back(std::move(row));
     }
+  }
+
+  // Of the epochs under which watchers were told of two leaders.
+  std::vector<std::string> told_twice(const std::string& topic, int32_t partition) const {
+    std::vector<std::string> events;
+    const auto own = dossier_.of_partition.find({topic, partition});
+    if (own == dossier_.of_partition.end()) return events;
+    std::map<int32_t, const evidence::Event*> first;
+    for (const evidence::Event* event : own->second) {
+      if (event->type != "leader.seen" || !event->leader_epoch) continue;
+      const auto [known, fresh] = first.try_emplace(*event->leader_epoch, event);
+      if (fresh || event->integer("leader") == known->second->integer("leader")) continue;
+      events.push_back(known->second->event_id);
+      events.push_back(event->event_id);
+    }
+    return events;
   }
 
   const Dossier& dossier_;

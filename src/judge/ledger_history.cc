@@ -1,5 +1,7 @@
 #include "judge/ledger_history.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace paceline::judge {
@@ -118,6 +120,55 @@ class Writer {
   LedgerHistory& to_;
 };
 
+// What watchers were told of who leads, by each broker. One that began again may know less at first
+// than before: it is somebody else.
+class Leaders {
+ public:
+  Leaders(const Dossier& dossier, LedgerHistory& to) : dossier_(dossier), to_(to) {
+    for (const auto& [key, which] : to.keys) keys_[which] = key;
+    next_ = static_cast<history::Key>(keys_.size());
+  }
+
+  void all() {
+    for (const evidence::Event* event : dossier_.all("leader.seen"))
+      if (event->partition && event->leader_epoch) seen(*event);
+  }
+
+ private:
+  void seen(const evidence::Event& event) {
+    const auto topic =
+        std::ranges::find(dossier_.run.topics, event.topic, &evidence::Run::Topic::name);
+    if (topic == dossier_.run.topics.end()) return;
+    const LogKey which(topic - dossier_.run.topics.begin(), *event.partition);
+    const auto [key, fresh] = keys_.try_emplace(which, next_);
+    if (fresh) to_.keys[next_++] = which;
+    history::EpochSeen seen;
+    seen.key = key->second;
+    seen.epoch = *event.leader_epoch;
+    const auto leader = event.integer("leader").value_or(-1);
+    if (leader >= 0 && leader <= INT32_MAX) seen.leader = static_cast<int32_t>(leader);
+    seen.by = to_.history.teller(told_by(event));
+    to_.history.add(seen, history::Time(event.t_mono_ns), history::Time(event.t_mono_ns));
+  }
+
+  std::string told_by(const evidence::Event& event) const {
+    const std::string_view by = event.word("by");
+    const auto broker = broker_of_lane(by);
+    if (!broker) return std::string(by);
+    size_t lives = 1;
+    for (const StepView& step : dossier_.steps)
+      lives += step.about(*broker) && step.heal_commanded &&
+               event.t_mono_ns >= step.heal_commanded->t_mono_ns;
+    return lives == 1 ? fmt::format("broker {}", *broker)
+                      : fmt::format("broker {}, started {} times", *broker, lives);
+  }
+
+  const Dossier& dossier_;
+  LedgerHistory& to_;
+  std::map<LogKey, history::Key> keys_;
+  history::Key next_ = 0;
+};
+
 }  // namespace
 
 LedgerHistory history_of(const Dossier& dossier, const Logs& logs, bool complete) {
@@ -133,6 +184,7 @@ LedgerHistory history_of(const Dossier& dossier, const Logs& logs, bool complete
     if (complete) writer.reads(log.reads, false);
     writer.reads(log.read_back, true);
   }
+  Leaders(dossier, result).all();
   return result;
 }
 

@@ -13,7 +13,9 @@ std::vector<Sight::News> Sight::told(const std::string& address, const Answer& a
     before->second = leader;
     const auto newest = newest_.find(partition);
     const bool known = newest != newest_.end();
-    if (first && known && leader.epoch <= newest->second.epoch) continue;
+    // Another leader under the same epoch is news whoever says it.
+    if (first && known && (leader.epoch < newest->second.epoch || leader == newest->second))
+      continue;
     news.push_back({partition, leader});
     if (known && (leader.epoch < newest->second.epoch || leader == newest->second)) continue;
     if (known) unserved_[newest->second.broker].erase(partition);
