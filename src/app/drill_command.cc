@@ -38,10 +38,10 @@ int run_on_shard(Make make, const Interrupt* interrupt = nullptr) {
   return exit_code;
 }
 
-// The `paceline dev` that is meant: the one in `dev_folder`, that of the bootstrap, or the only one
+// The `paceline dev` that is meant: the one in its folder, that of the bootstrap, or the only one
 // of this machine. Nothing: whatever is meant, it is none.
-void find_dev(RunOptions& options, const std::string& dev_folder) {
-  const auto found = find_dev_state(dev_folder, options.bootstrap);
+void find_dev(RunOptions& options) {
+  const auto found = find_dev_state(options.dev_folder, options.bootstrap);
   if (!found) return;
   options.dev_state = found->path;
   if (options.folder.empty() && !found->passing) options.folder = found->folder + "/drills";
@@ -49,7 +49,7 @@ void find_dev(RunOptions& options, const std::string& dev_folder) {
 
 struct Words {
   RunOptions options;
-  std::string dev_folder, format = "table", page;
+  std::string format = "table", page;
   std::vector<std::string> runs;
   uint64_t seed = 0;
 };
@@ -62,7 +62,7 @@ void add_target(CLI::App& command, const std::shared_ptr<Words>& words) {
       .add_option("-b,--bootstrap-server,--bootstrap", options.bootstrap,
                   "brokers, HOST:PORT, with commas between them; a `paceline dev` without")
       ->envname("PACELINE_BROKERS");
-  command.add_option("--dev-dir", words->dev_folder, "the folder of a `paceline dev`");
+  command.add_option("--dev-dir", options.dev_folder, "the folder of a `paceline dev`");
   command.add_option("--hooks", options.hooks, "how a cluster is broken and healed: a hook file");
   command.add_option("--profile", options.profile, "paceline, kafka or generic")
       ->check(CLI::IsMember({"paceline", "kafka", "generic"}));
@@ -76,7 +76,7 @@ void add_target(CLI::App& command, const std::shared_ptr<Words>& words) {
 
 int start_run(Words& words) {
   RunOptions& options = words.options;
-  find_dev(options, words.dev_folder);
+  find_dev(options);
   const Interrupt interrupt;
   options.interrupted = interrupt.asked;
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads what we print may leave; the drill goes on
@@ -101,7 +101,7 @@ void add_plan(CLI::App& drill, int& exit_code) {
   CLI::App& command = *drill.add_subcommand("plan", "what would happen; changes nothing");
   add_target(command, words);
   command.callback([words, &exit_code] {
-    find_dev(words->options, words->dev_folder);
+    find_dev(words->options);
     exit_code = run_on_shard([&](env::Shard& shard) { return drill::plan(shard, words->options); });
   });
 }

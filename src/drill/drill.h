@@ -22,14 +22,16 @@ struct RunOptions {
   std::optional<uint64_t> seed = {};
   std::string owner;  // stronger than the plan's
   bool allow_production_topics = false;
-  bool quick = false;     // short phases: a trial of the machinery
-  bool strict = false;    // amber: exit 1
-  std::string sabotage;   // N8: what the drill falsifies on purpose: "drop-ack", "double-record"
-  std::string dev_state;  // the path of the dev.json of a `paceline dev`; empty: none
+  bool quick = false;      // short phases: a trial of the machinery
+  bool strict = false;     // amber: exit 1
+  std::string sabotage;    // N8: what the drill falsifies on purpose: "drop-ack", "double-record"
+  std::string dev_state;   // the path of the dev.json of a `paceline dev`; empty: none
+  std::string dev_folder;  // the folder of it that was asked for; empty: none was
   // Becomes true when the run is to heal, to judge what there is, and to end. On the run's shard.
   std::shared_ptr<const bool> interrupted;
 };
-// Exit codes: 0 green or amber, 4 red, 6 refused, 7 could not judge, 130 interrupted after healing.
+// Exit codes: 0 green or amber, 1 failed, 2 usage, 4 red, 6 refused, 7 could not judge,
+// 130 interrupted after healing.
 Task<int> run(env::Shard& shard, RunOptions options);
 // What would happen, and what it would refuse; changes nothing.
 Task<int> plan(env::Shard& shard, RunOptions options);

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 
+#include "drill/build_id.h"
 #include "drill/digest.h"
+#include "drill/program.h"
 #include "env/disk.h"
 #include "net/http_client.h"
 
@@ -20,6 +22,25 @@ constexpr env::Duration kPatience = std::chrono::seconds(2);
 bool is_signal(Fault fault) {
   return fault == Fault::stop || fault == Fault::kill || fault == Fault::freeze ||
          fault == Fault::zombie || fault == Fault::control_freeze;
+}
+
+// "0.1.0, build 0123456789ab", as the program of the brokers tells it; empty: it does not.
+std::string version_of(env::Disk& disk, const DevFile& dev) {
+  std::string version;
+  std::vector<std::string> builds;
+  for (const auto* broker : dev.of_role("broker")) {
+    const std::string program = fmt::format("/proc/{}/exe", broker->pid);
+    auto build = build_id_of(disk, program);
+    if (!build || std::ranges::find(builds, *build) != builds.end()) continue;
+    builds.push_back(*build);
+    const Ending told = run_program({.argv = {program, "--version"}, .timeout = kPatience});
+    constexpr std::string_view kName = "paceline ";
+    if (told.exit_code != 0 || !told.out.starts_with(kName)) continue;
+    version += fmt::format("{}{}, build {}", version.empty() ? "" : " and ",
+                           told.out.substr(kName.size(), told.out.find('\n') - kName.size()),
+                           build->substr(0, 12));
+  }
+  return version;
 }
 
 }  // namespace
@@ -38,8 +59,13 @@ Task<Result<std::unique_ptr<PacelineTarget>>> PacelineTarget::open(env::Shard& s
   if (dev.state != "ready")
     co_return fail(Code::unavailable,
                    fmt::format("the cluster of {} is '{}', not ready", dev_state, dev.state));
-  co_return std::unique_ptr<PacelineTarget>(
+  std::unique_ptr<PacelineTarget> target(
       new PacelineTarget(shard, std::move(dev_state), std::move(dev), std::move(hooks)));
+  env::Disk* disk = &shard.disk();
+  const DevFile* brokers = &target->dev_;
+  target->version_ =
+      co_await env::offload(shard, [disk, brokers] { return version_of(*disk, *brokers); });
+  co_return std::move(target);
 }
 
 evidence::Run::Target PacelineTarget::identity() const {
@@ -48,6 +74,7 @@ evidence::Run::Target PacelineTarget::identity() const {
   target.name =
       fmt::format("paceline dev, {} brokers, store {}", dev_.of_role("broker").size(), dev_.store);
   target.bootstrap = dev_.bootstrap;
+  if (!version_.empty()) target.version = version_;
   target.external_only = false;
   target.observes = {"t0", "t2", "t3", "t4", "t5", "t6", "t13"};
   std::string commands;

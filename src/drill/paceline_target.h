@@ -53,6 +53,7 @@ class PacelineTarget final : public HookTarget {
 
   const std::string dev_state_;
   DevFile dev_;
+  std::string version_;  // of its brokers' program
   // Whom an injection has found, by the step's id: a broker that comes back is another process.
   std::map<std::string, std::vector<LocalProcess>> sleeping_;
   std::map<std::string, LocalProcess> hit_;

@@ -412,6 +412,27 @@ TEST(Readiness, Observability) {
   EXPECT_THAT(check_observability(all, {}, 0.2).measured, HasSubstr("without t0, t4, t5"));
 }
 
+TEST(Progress, WithoutATerminalFiguresComeNowAndThenAndAtTheEndOfAPhase) {
+  env::RealTestShards shards;
+  probe::Glance glance;
+  glance.acked = 7;
+  glance.longest_wait = milliseconds(40);
+  testing::internal::CaptureStdout();
+  {
+    Progress progress(shards.shard(0), Progress::Kind::plain);
+    progress.phase("P2 baseline", {});
+    progress.look(glance);
+    glance.acked = 8;
+    progress.look(glance);  // too soon
+    progress.phase("P3 inject", {});
+    progress.phase("P4 observe", {});  // nothing has been seen meanwhile
+  }
+  const std::string said = testing::internal::GetCapturedStdout();
+  EXPECT_THAT(said, HasSubstr("P2 baseline | gap 40 ms | acked 8 | errors 0 | waiting 0 | lag 0"));
+  EXPECT_THAT(said, Not(HasSubstr("acked 7")));
+  EXPECT_EQ(std::ranges::count(said, '\n'), 4);
+}
+
 TEST(Progress, TellsTheGapInOneLine) {
   probe::Glance glance;
   glance.acked = 7;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "drill/run.h"
+
 namespace paceline::drill {
 namespace {
 
@@ -222,6 +224,25 @@ TEST(Shorten, EndsSoon) {
   plan.observe_s = 100;
   shorten(plan);
   EXPECT_LE(plan.baseline_s + plan.observe_s, 20);
+}
+
+TEST(Command, MakesTheSameDrillAgainAndTellsNoSecret) {
+  Plan plan;
+  plan.seed = 7;
+  RunOptions options;
+  options.plan = "my plan.toml";
+  options.bootstrap = "a:9092,b:9092";
+  options.hooks = "./hooks.toml";
+  options.owner = "ada's";
+  options.quick = true;
+  EXPECT_EQ(command_of(plan, options),
+            "paceline drill run 'my plan.toml' --bootstrap a:9092,b:9092 --hooks ./hooks.toml "
+            "--seed 7 --owner 'ada'\\''s' --quick");
+  ::setenv("PLAN_TEST_PASSWORD", "sesame-street", 1);
+  options = {};
+  options.bootstrap = "sesame-street:9092";
+  EXPECT_EQ(command_of(plan, options), "paceline drill run kill --bootstrap ***:9092 --seed 7");
+  ::unsetenv("PLAN_TEST_PASSWORD");
 }
 
 }  // namespace

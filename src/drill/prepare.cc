@@ -4,9 +4,11 @@
 
 #include <cstdlib>
 
+#include "drill/build_id.h"
 #include "drill/digest.h"
 #include "drill/paceline_target.h"
 #include "drill/run.h"
+#include "drill/secrets.h"
 #include "env/disk.h"
 
 // From the words of a command to a plan and a target.
@@ -30,6 +32,16 @@ std::string owner_of(const Plan& plan, const RunOptions& options) {
   if (!plan.rollback.owner.empty() || options.dev_state.empty()) return plan.rollback.owner;
   const passwd* user = ::getpwuid(::geteuid());
   return user ? user->pw_name : "";
+}
+
+// As a shell takes it for one word.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,@%+=";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? "'\\''" : std::string(1, c);
+  return text + "'";
 }
 
 Result<std::unique_ptr<Hooks>> open_hooks(env::Shard& shard, const std::string& path, HookLog log) {
@@ -72,13 +84,33 @@ Result<std::pair<Plan, std::string>> load_plan(env::Disk& disk, const RunOptions
   return std::pair(std::move(*plan), std::move(text));
 }
 
-evidence::Run run_of(const Plan& plan, const std::string& plan_text, const RunOptions& options,
-                     const std::string& run_id) {
+std::string command_of(const Plan& plan, const RunOptions& options) {
+  std::string text = "paceline drill run " + quoted(options.plan);
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) text += fmt::format(" {} {}", name, quoted(value));
+  };
+  // A `paceline dev` is found by itself, or by its folder.
+  add("--bootstrap", options.bootstrap);
+  add("--dev-dir", options.dev_folder);
+  add("--hooks", options.hooks);
+  add("--profile", options.profile);
+  add("--seed", std::to_string(plan.seed));
+  add("--owner", options.owner);
+  add("--sabotage", options.sabotage);
+  if (options.quick) text += " --quick";
+  if (options.allow_production_topics) text += " --allow-production-topics";
+  return redact(std::move(text), own_environment());
+}
+
+evidence::Run run_of(env::Disk& disk, const Plan& plan, const std::string& plan_text,
+                     const RunOptions& options, const std::string& run_id) {
   evidence::Run run;
   run.run_id = run_id;
   run.seed = plan.seed;
   run.tool_version = "0.1.0";
+  run.build = build_id_of(disk, "/proc/self/exe").value_or("");
   run.librdkafka = probe::librdkafka_version();
+  run.command = command_of(plan, options);
   run.plan.name = plan.name;
   run.plan.sha256 = sha256_hex(plan_text);
   run.plan.baseline_s = static_cast<int64_t>(plan.baseline_s);
@@ -89,6 +121,7 @@ evidence::Run run_of(const Plan& plan, const std::string& plan_text, const RunOp
   run.rollback.owner = owner_of(plan, options);
   run.rollback.rule = plan.rollback.rule;
   run.rollback.rehearsed = plan.rollback.rehearsed;
+  if (plan.rollback.rehearsed_ms > 0) run.rollback.rehearsed_ms = plan.rollback.rehearsed_ms;
   run.limits = plan.limits;
   return run;
 }

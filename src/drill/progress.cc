@@ -10,6 +10,7 @@ namespace paceline::drill {
 namespace {
 
 constexpr env::Duration kRedraw = std::chrono::milliseconds(250);
+constexpr env::Duration kPlainEach = std::chrono::seconds(5);
 
 double seconds_of(env::Duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -31,7 +32,11 @@ std::string live_line(std::string_view phase, env::Duration left, env::Duration 
 }
 
 Progress::Progress(env::Shard& shard, Kind kind)
-    : shard_(shard), kind_(kind), began_(shard.now()), phase_ends_(shard.now()) {}
+    : shard_(shard),
+      kind_(kind),
+      began_(shard.now()),
+      phase_ends_(shard.now()),
+      said_at_(shard.now()) {}
 
 Progress::~Progress() {
   wipe();
@@ -44,11 +49,20 @@ void Progress::wipe() {
 }
 
 void Progress::phase(std::string_view name, env::Duration lasts) {
+  say_figures();
+  said_at_ = shard_.now();
   phase_ = name;
   phase_ends_ = shard_.now() + lasts;
   longest_wait_ = {};
   say(lasts > env::Duration(0) ? fmt::format("{}, {:.0f} s", name, seconds_of(lasts))
                                : std::string(name));
+}
+
+void Progress::say_figures() {
+  if (!unsaid_) return;
+  say("   " + live_line(phase_, phase_ends_ - shard_.now(), longest_wait_, *unsaid_));
+  unsaid_.reset();
+  said_at_ = shard_.now();
 }
 
 void Progress::say(std::string_view line) {
@@ -61,6 +75,11 @@ void Progress::say(std::string_view line) {
 
 void Progress::look(const probe::Glance& glance) {
   longest_wait_ = std::max(longest_wait_, glance.longest_wait);
+  if (kind_ == Kind::plain) {
+    unsaid_ = glance;
+    if (shard_.now() - said_at_ >= kPlainEach) say_figures();
+    return;
+  }
   if (kind_ != Kind::terminal || (drawn_ && shard_.now() - drawn_at_ < kRedraw)) return;
   drawn_ = true;
   drawn_at_ = shard_.now();

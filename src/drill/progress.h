@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,7 +10,8 @@
 
 namespace paceline::drill {
 
-// What whoever started the drill sees of it: one live line on a terminal, plain lines elsewhere.
+// What whoever started the drill sees of it: one live line on a terminal; elsewhere plain lines,
+// with what the load sees every five seconds and at the end of each phase.
 class Progress {
  public:
   // `terminal`: the live line is written. `quiet`: nothing is, for tests.
@@ -23,11 +25,12 @@ class Progress {
   void phase(std::string_view name, env::Duration lasts);
   // A line that stays.
   void say(std::string_view line);
-  // The live line, with what the load sees. Cheap; it draws four times a second.
+  // What the load sees. Cheap; the live line is drawn four times a second.
   void look(const probe::Glance& glance);
 
  private:
   void wipe();
+  void say_figures();
 
   env::Shard& shard_;
   const Kind kind_;
@@ -37,6 +40,8 @@ class Progress {
   env::Instant drawn_at_;
   bool drawn_ = false;
   env::Duration longest_wait_{0};
+  std::optional<probe::Glance> unsaid_;  // since the last plain line with figures
+  env::Instant said_at_;
 };
 
 // As of standard output.

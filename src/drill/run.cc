@@ -71,7 +71,7 @@ Task<Result<std::unique_ptr<Course>>> set_up(env::Shard& shard, RunOptions optio
            self->keeper->add_hook_line(std::move(line));
          }));
   const std::string runs = folder_of(options), run_id = new_run_id(shard);
-  course->run = run_of(course->plan, plan_text, options, run_id);
+  course->run = run_of(shard.disk(), course->plan, plan_text, options, run_id);
   env::Disk* disk = &shard.disk();
   course->run.previous =
       co_await env::offload(shard, [disk, runs] { return last_manifest(*disk, runs); });
@@ -122,6 +122,8 @@ void print_hits(const Course& course) {
 }  // namespace
 
 Task<int> run(env::Shard& shard, RunOptions options) {
+  if (const auto known = probe::check_librdkafka(); !known)
+    co_return complain(kFailed, known.error().message);
   auto loaded = load_plan(shard.disk(), options);
   if (!loaded) co_return complain(kUsage, loaded.error().message);
   const auto locks = co_await take_locks(shard, options);
@@ -133,6 +135,8 @@ Task<int> run(env::Shard& shard, RunOptions options) {
   if (!course) co_return complain(code_of(course.error()), course.error().message);
   (*course)->progress->say(fmt::format("drill {} of {}, in {}", (*course)->run.run_id,
                                        (*course)->plan.name, (*course)->keeper->folder()));
+  (*course)->progress->say(fmt::format("load by librdkafka {}, build {}", (*course)->run.librdkafka,
+                                       (*course)->run.build.substr(0, 12)));
   co_await run_phases(**course);
   const bool interrupted = (*course)->halt == Halt::interrupted;
   const std::string folder = (*course)->keeper->folder();
@@ -146,7 +150,7 @@ Task<int> plan(env::Shard& shard, RunOptions options) {
   Course course(shard, options, std::move(loaded->first));
   course.keeper = Keeper::nowhere(shard);
   course.progress = std::make_unique<Progress>(shard, Progress::Kind::quiet);
-  course.run = run_of(course.plan, loaded->second, options, "plan");
+  course.run = run_of(shard.disk(), course.plan, loaded->second, options, "plan");
   auto target = co_await open_target(shard, options, course.plan, [](const std::string&) {});
   if (!target) co_return complain(code_of(target.error()), target.error().message);
   course.target = std::move(*target);

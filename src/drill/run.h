@@ -10,8 +10,11 @@ namespace paceline::drill {
 Task<void> run_phases(Course& course);
 
 // What of run.json is known before anything is looked at.
-evidence::Run run_of(const Plan& plan, const std::string& plan_text, const RunOptions& options,
-                     const std::string& run_id);
+evidence::Run run_of(env::Disk& disk, const Plan& plan, const std::string& plan_text,
+                     const RunOptions& options, const std::string& run_id);
+
+// What makes a run with this seed again, for a shell, without secrets.
+std::string command_of(const Plan& plan, const RunOptions& options);
 
 // A plan by its name or its path, with what the options change in it. invalid_argument: all that is
 // wrong, one sentence a line.

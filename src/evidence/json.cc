@@ -394,7 +394,8 @@ std::string to_json(const Run& run) {
                      {"tool",
                       {{"version", word(run.tool_version)},
                        {"build", word(run.build)},
-                       {"librdkafka", word(run.librdkafka)}}},
+                       {"librdkafka", word(run.librdkafka)},
+                       {"command", word(run.command)}}},
                      {"target", to_tree(run.target)},
                      {"plan", to_tree(run.plan)},
                      {"rollback", rollback},
@@ -426,6 +427,7 @@ Result<Run> parse_run(std::string_view text) {
   tool.read("version", run.tool_version);
   tool.read("build", run.build);
   tool.read("librdkafka", run.librdkafka);
+  tool.read("command", run.command);
   read_target(fields.inside("target"), run.target, wrong);
   read_plan(fields.inside("plan"), run.plan, wrong);
   read_rollback(fields.inside("rollback"), run.rollback);

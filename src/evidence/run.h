@@ -59,6 +59,7 @@ struct Run {
   int64_t began_ns = 0, ended_ns = 0;
   std::string outcome = "running", reason;
   std::string tool_version, build, librdkafka;
+  std::string command;  // what makes this run again
   Target target;
   Plan plan;
   Rollback rollback;

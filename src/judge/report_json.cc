@@ -1,5 +1,7 @@
 #include "judge/report_json.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -280,6 +282,12 @@ Json row(const Row& value) {
           {"figures", list(value.figures, figure)}};
 }
 
+// Of runs before the command was written down: as near as it is known.
+std::string command_of(const evidence::Run& run) {
+  if (!run.command.empty()) return run.command;
+  return fmt::format("paceline drill run {} --seed {}", run.plan.name, run.seed);
+}
+
 }  // namespace
 
 std::string report_json(const Dossier& dossier, const Files& files, const Report& report) {
@@ -311,7 +319,7 @@ std::string report_json(const Dossier& dossier, const Files& files, const Report
       {"events_left_out", report.events_left_out},
       {"series", series(report.series)},
       {"evidence", evidence(report.evidence)},
-      {"reproduce", "paceline drill verify drills/" + dossier.run.run_id}};
+      {"reproduce", command_of(dossier.run)}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

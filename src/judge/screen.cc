@@ -58,10 +58,11 @@ std::string line_of(const char* name, const Quantiles& gap) {
 std::string screen(const Dossier& dossier, const Report& report) {
   const auto& run = dossier.run;
   std::string text = wrapped(printable(report.sentence), 2);
-  text += wrapped(printable(fmt::format("{}, plan {}, {} {} at {}, seed {}", run.run_id,
-                                        run.plan.name, run.target.profile, run.target.version,
-                                        run.target.bootstrap, run.seed)),
-                  2);
+  text +=
+      wrapped(printable(fmt::format("{}, plan {}, {}{}{} at {}, seed {}", run.run_id, run.plan.name,
+                                    run.target.profile, run.target.version.empty() ? "" : " ",
+                                    run.target.version, run.target.bootstrap, run.seed)),
+              2);
   text += wrapped(printable(fmt::format("rollback: {}, owner {}",
                                         run.rollback.point.empty() ? "none" : run.rollback.point,
                                         run.rollback.owner.empty() ? "none" : run.rollback.owner)),

@@ -14,10 +14,29 @@ constexpr env::Duration kTurn = std::chrono::milliseconds(1);
 constexpr env::Duration kStartMax = std::chrono::seconds(10);
 constexpr int64_t kSecondNs = 1'000'000'000;
 
+// 2.0.2, Debian 12's: the oldest one that all of it is tested with. LD_LIBRARY_PATH may bring
+// another one than we were built with, so it is looked at twice.
+constexpr int kLibrdkafkaMin = 0x020002ff;
+static_assert(RD_KAFKA_VERSION >= kLibrdkafkaMin, "librdkafka before 2.0.2");
+
 }  // namespace
 
 std::string librdkafka_version() {
   return rd_kafka_version_str();
+}
+
+Result<void> check_librdkafka(int number) {
+  if (number >= kLibrdkafkaMin) return {};
+  return fail(
+      Code::unsupported,
+      fmt::format("librdkafka {}.{}.{} is too old for the load of a drill: it takes {}.{}.{}",
+                  number >> 24 & 0xff, number >> 16 & 0xff, number >> 8 & 0xff,
+                  kLibrdkafkaMin >> 24 & 0xff, kLibrdkafkaMin >> 16 & 0xff,
+                  kLibrdkafkaMin >> 8 & 0xff));
+}
+
+Result<void> check_librdkafka() {
+  return check_librdkafka(rd_kafka_version());
 }
 
 Task<Result<std::unique_ptr<Load>>> Load::start(env::Shard& shard, Options options,

@@ -84,5 +84,9 @@ class Load {
 
 // "2.0.2", as linked.
 std::string librdkafka_version();
+// unsupported: what is linked is older than what the load relies on. `number` as
+// rd_kafka_version() tells it; without: as linked.
+Result<void> check_librdkafka();
+Result<void> check_librdkafka(int number);
 
 }  // namespace paceline::probe

@@ -189,6 +189,15 @@ TEST(Settings, OptionsAreStrongerThanWhatIsOnlyBetter) {
   EXPECT_EQ(consumer_settings(options, "reader-1", "").at("enable.auto.commit"), "false");
 }
 
+TEST(Librdkafka, AnOlderOneThanWeRelyOnIsRefused) {
+  EXPECT_TRUE(check_librdkafka());
+  EXPECT_TRUE(check_librdkafka(0x020f01ff));
+  const auto old = check_librdkafka(0x010802ff);
+  ASSERT_FALSE(old);
+  EXPECT_EQ(old.error().message,
+            "librdkafka 1.8.2 is too old for the load of a drill: it takes 2.0.2");
+}
+
 TEST(Wall, IsWrittenAsRfc3339) {
   EXPECT_EQ(rfc3339(1'767'225'600'123), "2026-01-01T00:00:00.123Z");
   EXPECT_EQ(rfc3339(0), "1970-01-01T00:00:00.000Z");
