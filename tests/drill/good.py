@@ -1,9 +1,10 @@
 """What a sound cluster passes: each fault that a `paceline dev` can play, at its end green or amber."""
 import os
+import re
 
 import plans
-from drilling import GREEN, drill, verify
-from evidence import Evidence, expect_same_load, load_of, planned_part
+from drilling import GREEN, HERE, drill, verify
+from evidence import ACKED, READ, SENT, Evidence, expect_same_load, load_of, planned_part
 from harness import Failed, check, check_equal
 from playing import expect_fault, nothing_lost, play, told
 from targets import delete_topic, make_topic
@@ -41,10 +42,23 @@ def kill(target, options):
                   f"{milestone} of {one['topic']}-{one['partition']} is {one['milestones'][milestone]}")
         check(0 < one["gap_ms"] < 20000, f"a gap of {one['gap_ms']} ms")
     check(evidence.report["gap"]["samples"] > 0, "there is no gap")
+    shown(evidence)
     for row in ("capacity", "governance"):
         check(evidence.state_of(row) in ("green", "amber"), f"{row} is {evidence.state_of(row)}: {evidence.why(row)}")
     tampered(evidence)
     return told(evidence, f"{len(moved)} partitions moved")
+
+
+def shown(evidence):
+    """Who it was that drilled whom, how to do it again, and what was seen while it ran, on something that is no terminal."""
+    run, said = evidence.run, evidence.said
+    check(len(run["tool"]["build"]) == 40 and run["tool"]["build"][:12] in (run["target"]["version"] or ""),
+          f"the drill is of build {run['tool']['build']}, and the brokers are {run['target']['version']}")
+    check(f"librdkafka {run['tool']['librdkafka']}" in said, f"librdkafka's version is not said: {said[:300]}")
+    check("transfers idempotent: the cluster" in said, "it is not said that there are no transactions")
+    check(re.search(r"P2 baseline.* \| gap \d+ ms \| acked [1-9]\d* \| .* lag \d+", said), f"no figures are said: {said[:1500]}")
+    check(evidence.report["reproduce"].startswith("paceline drill run kill ") and f"--seed {run['seed']}" in evidence.report["reproduce"],
+          f"it is to be run again by {evidence.report['reproduce']}")
 
 
 def tampered(evidence):
@@ -173,6 +187,37 @@ def freeze(target, options):
     return told(evidence)
 
 
+def outside(library, command):
+    def case(target, options):
+        """A client outside, on a pipe, sends and reads beside the drill's own, and what it says is judged like theirs."""
+        plan = plans.write(target, "outside", plans.step("drain"), baseline_s=4, observe_s=8, load={"external": [command()]})
+        evidence = play(target, plan)
+        expect_fault(evidence, "drain")
+        outsiders = [(index, one) for index, one in enumerate(evidence.run["clients"]) if one["kind"] == "external"]
+        check_equal([one["library"] for _, one in outsiders], [library], "the clients outside")
+        index, client = outsiders[0]
+        check(client["version"], "it has no version")
+        kinds = {kind: sum(row.kind == kind and index == (row.reader if kind == READ else row.client) for row in evidence.rows())
+                 for kind in (SENT, ACKED, READ)}
+        check(kinds[SENT] > 300 and kinds[ACKED] >= kinds[SENT] - 5 and kinds[READ] >= kinds[ACKED], f"its rows: {kinds}")
+        errors = [one["figures"] for one in evidence.events("client.error") if one["client_id"] == client["name"]]
+        check(not errors, f"it complains: {errors[:3]}")
+        check(evidence.events("group.rebalanced", member=client["name"]), "nothing is told of its group")
+        nothing_lost(evidence, least=1001)
+        return told(evidence, f"{client['library']} {client['version']}: {kinds[ACKED]} of {kinds[SENT]} acknowledged, {kinds[READ]} read")
+    return case
+
+
+def in_python():
+    return ["/usr/bin/python3", os.path.join(HERE, "external.py")]
+
+
+def in_java():
+    from peers import java_classes  # it fetches and compiles
+    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", java_classes(os.path.join(HERE, "Outside.java")), "Outside"]
+
+
 CASES = {"kill": kill, **{fault: of_broker(fault) for fault in ("drain", "stop")}, "freeze": freeze, "storm": storm, "zombie": zombie,
          "control-freeze": control_freeze, "full": full,
+         "a client outside: Python": outside("confluent-kafka-python", in_python), "a client outside: Java": outside("kafka-clients", in_java),
          "a clean-up is refused": cleanup, "the same seed": same_seed, "list, plan, report, compare": other_commands}

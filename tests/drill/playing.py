@@ -10,6 +10,7 @@ def play(target, plan, *words, verdicts=("green", "amber"), within=180, whole=Tr
     with Drill(target, plan, *words, **more) as run:
         code = run.ends(*dict.fromkeys(CODE_OF[verdict] for verdict in verdicts), within=within)
         evidence = run.evidence().sound()
+        evidence.said = run.said()
         evidence.expect(*verdicts)
         check(evidence.report["exit_code"] == code, f"it ended with {code}, and its report says {evidence.report['exit_code']}")
         said = verify(evidence.folder)
