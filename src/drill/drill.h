@@ -37,7 +37,7 @@ Task<int> run(env::Shard& shard, RunOptions options);
 Task<int> plan(env::Shard& shard, RunOptions options);
 // Built-in plans and earlier runs.
 Task<int> list(env::Shard& shard, std::string folder, bool json);
-// Follows a run of another terminal.
+// Follows a run of another terminal to its end. 7: it has ended without one.
 Task<int> watch(env::Shard& shard, std::string run_folder);
 // Makes the report anew from the evidence, and prints the verdict.
 Task<int> report(env::Shard& shard, std::string run_folder, bool json);

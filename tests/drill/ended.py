@@ -8,7 +8,7 @@ from harness import Failed, check, check_equal
 from playing import play
 from targets import ByAddress, DevTarget, entered, make_topic
 
-KILLED_IN = ("kill", "freeze", "zombie")
+KILLED_IN = ("kill", "freeze", "zombie", "control-freeze")
 PHASES = ("P0", "P1", "P2", "P3", "P4", "P5", "P6", "P7")
 
 
@@ -116,6 +116,8 @@ def after_death(run):
     check(code in (GREY, RED), f"a report of what was killed ended with {code}: {said[-600:]}")
     evidence = run.evidence()
     check(evidence.run["ended"] is None, "run.json says that it has ended")
+    code, said = drill("watch", run.run_folder, seconds=20)
+    check(code == GREY and "the drill is gone" in said, f"watch of what was killed ended with {code}: {said[-300:]}")
     if run.plan.endswith("kill.toml"):
         return
     check("the watchdog has healed" in evidence.text("hooks.log"), "the watchdog has not written down what it did")
