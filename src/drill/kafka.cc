@@ -239,7 +239,8 @@ Task<Result<int64_t>> Kafka::log_bytes() {
   CO_TRY(const ClusterView view, co_await look());
   int64_t bytes = 0;
   for (const auto& broker : view.brokers) {
-    CO_TRY(auto client, co_await client::Client::connect(shard_, broker.address(), kPatience));
+    CO_TRY(auto client,
+           co_await client::Client::connect(shard_, broker.address(), kPatience, security_));
     protocol::DescribeLogDirsRequest request;
     request.topics.reset();
     CO_TRY(auto response, co_await client->call<protocol::DescribeLogDirsResponse>(2, request));

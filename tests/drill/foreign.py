@@ -13,7 +13,7 @@ from kafka_target import VERSION, KafkaTarget
 from network import Network
 from peers import with_librdkafka_2_15
 from playing import expect_fault, nothing_lost, play, told
-from secured_kafka import TOPIC, USERS, SecuredKafka
+from secured_kafka import TOPIC, USERS, SecuredKafka, expect_log_bytes
 from targets import DevTarget, OwnTarget, entered
 
 EXAMPLE = os.path.join(ROOT, "docs", "drill-example")
@@ -129,6 +129,7 @@ def kafka_secured(_, options):
                             environment={} if mechanism == "PLAIN" else newer)
             expect_fault(evidence, fault)
             nothing_lost(evidence, 500)
+            expect_log_bytes(evidence)
             check_equal(evidence.state_of("governance"), "green", "the row of governance")
             answers = {one["figures"]["right"]: one["figures"]["answer"] for one in evidence.events("right.answered")}
             check_equal(answers, {"ada writes": "allowed", "mallory writes": "denied"}, "the answers")

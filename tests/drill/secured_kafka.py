@@ -22,6 +22,15 @@ OF_THE_DRILL = ((OF_TOPIC, "paceline-drill-", PREFIXED, EVERYTHING), (OF_TOPIC, 
                 (OF_CLUSTER, "kafka-cluster", LITERAL, ALTER), (OF_CLUSTER, "kafka-cluster", LITERAL, DESCRIBE))
 
 
+def expect_log_bytes(evidence):
+    """Brokers tell how much they hold to whoever has proved who it is, and so it is known whether old data was copied."""
+    sizes = {one["figures"]["when"]: one["figures"].get("log_bytes") for one in evidence.events("storage.snapshot")}
+    for when in ("before", "after"):
+        check(sizes.get(when) is not None, f"the bytes of the brokers' logs are {sizes}")
+    copied = evidence.report["recovery"]["historical_bytes_copied"]
+    check(copied is not None, "it is not known whether data was copied that had been there before the fault")
+
+
 class SecuredKafka(KafkaTarget):
     def __init__(self):
         super().__init__()
