@@ -92,21 +92,29 @@ TEST(Overhead, IsTheRatioOfTheTwoP99) {
   Overhead overhead;
   overhead.took(1);
   overhead.begin(Overhead::Beside::nobody);
-  for (int i = 0; i < 100; ++i) overhead.took(2'000'000);
+  for (int i = 0; i < 400; ++i) overhead.took(i < 390 ? 2'000'000 : i * 10'000);
   overhead.end();
   overhead.took(9'000'000'000);
   evidence::Event half;
   overhead.tell(half);
   EXPECT_FALSE(half.value) << "nothing to compare with";
   overhead.begin(Overhead::Beside::probes);
-  for (int i = 0; i < 90; ++i) overhead.took(3'000'000);
+  for (int i = 0; i < 298; ++i) overhead.took(i < 290 ? 3'000'000 : 7'900'000);
+  evidence::Event few;
+  overhead.tell(few);
+  EXPECT_FALSE(few.value) << "no p99 of so few";
+  EXPECT_FALSE(few.figures.contains("with_us"));
+  EXPECT_EQ(few.figures["with_max_us"], evidence::Figure(int64_t{7'900}));
+  overhead.took(3'000'000);
   overhead.end();
   evidence::Event event;
   overhead.tell(event);
-  EXPECT_DOUBLE_EQ(event.value.value(), 1.5);
-  EXPECT_EQ(event.figures["without_us"], evidence::Figure(int64_t{2'000}));
-  EXPECT_EQ(event.figures["with_us"], evidence::Figure(int64_t{3'000}));
-  EXPECT_EQ(event.figures["samples"], evidence::Figure(int64_t{90}));
+  EXPECT_DOUBLE_EQ(event.value.value(), 2);
+  EXPECT_EQ(event.figures["without_us"], evidence::Figure(int64_t{3'950}));
+  EXPECT_EQ(event.figures["without_most_us"], evidence::Figure(int64_t{3'990}));
+  EXPECT_EQ(event.figures["with_us"], evidence::Figure(int64_t{7'900}));
+  EXPECT_EQ(event.figures["with_least_us"], evidence::Figure(int64_t{7'900}));
+  EXPECT_EQ(event.figures["samples"], evidence::Figure(int64_t{299}));
 }
 
 TEST(StormBook, ARoundTakesAsLongAsItsLastClient) {
@@ -120,6 +128,7 @@ TEST(StormBook, ARoundTakesAsLongAsItsLastClient) {
   book.tell(event, 3, 9 * kSecond);
   EXPECT_DOUBLE_EQ(event.value.value(), 70);
   EXPECT_EQ(event.figures["p50_ms"], evidence::Figure(50.0));
+  EXPECT_FALSE(event.figures.contains("p99_ms")) << "of two clients";
   EXPECT_EQ(event.word("slowest"), "b");
   EXPECT_EQ(event.figures["without_groups_ms"], evidence::Figure(50.0));
   EXPECT_EQ(event.figures["clients"], evidence::Figure(int64_t{2}));

@@ -8,7 +8,8 @@
 namespace paceline::probe {
 namespace {
 
-constexpr env::Duration kBystanderInterval = std::chrono::milliseconds(50);
+// Two of them tell 400 times in the 4 s of each half of the overhead's measurement.
+constexpr env::Duration kBystanderInterval = std::chrono::milliseconds(20);
 constexpr env::Duration kSettle = std::chrono::seconds(1);
 constexpr env::Duration kLeaveMax = std::chrono::seconds(5);
 constexpr env::Duration kStormMax = std::chrono::seconds(60);

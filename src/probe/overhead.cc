@@ -20,15 +20,27 @@ void Overhead::took(int64_t latency_ns) {
 }
 
 void Overhead::tell(evidence::Event& event) const {
-  constexpr int64_t kUs = 1'000;
-  const auto without = percentile(without_, 0.99);
-  const auto with = percentile(with_, 0.99);
-  event.figures["samples"] = static_cast<int64_t>(std::min(without_.size(), with_.size()));
-  if (without) event.figures["without_us"] = *without / kUs;
-  if (with) event.figures["with_us"] = *with / kUs;
-  if (!without || !with || *without <= 0) return;
-  event.value = static_cast<double>(*with) / static_cast<double>(*without);
+  const size_t samples = std::min(without_.size(), with_.size());
+  event.figures["samples"] = static_cast<int64_t>(samples);
+  const auto tell = [&](const char* name, const std::vector<int64_t>& values, double share) {
+    constexpr int64_t kUs = 1'000;
+    const auto found = percentile(values, share);
+    if (found) event.figures[name] = *found / kUs;
+    return found.value_or(0);
+  };
+  tell("without_max_us", without_, 1);
+  tell("with_max_us", with_, 1);
   event.unit = "ratio";
+  if (samples < kSamplesForP99) return;
+  // How many of N lie above the p99 is binomial.
+  const auto apart = [](const std::vector<int64_t>& values) {
+    return 1.96 * std::sqrt(0.99 * 0.01 / static_cast<double>(values.size()));
+  };
+  const int64_t without = tell("without_us", without_, 0.99);
+  const int64_t with = tell("with_us", with_, 0.99);
+  tell("without_most_us", without_, std::min(1.0, 0.99 + apart(without_)));
+  tell("with_least_us", with_, 0.99 - apart(with_));
+  if (without > 0) event.value = static_cast<double>(with) / static_cast<double>(without);
 }
 
 }  // namespace paceline::probe

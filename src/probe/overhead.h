@@ -8,6 +8,9 @@
 
 namespace paceline::probe {
 
+// Below this many samples nobody can say what the worst of a hundred is.
+inline constexpr size_t kSamplesForP99 = 299;
+
 // The smallest value that so large a share of all are not above; nothing without values. Pure.
 std::optional<int64_t> percentile(std::vector<int64_t> values, double share);
 
@@ -19,7 +22,8 @@ class Overhead {
   void begin(Beside beside) { now_ = beside; }
   void end() { now_.reset(); }
   void took(int64_t latency_ns);
-  // Adds value and figures of `overhead.measured`.
+  // Adds value and figures of `overhead.measured`: the ratio of the two p99, where there are
+  // samples enough of both, and between what bounds chance puts the one or the other (95 %).
   void tell(evidence::Event& event) const;
 
  private:

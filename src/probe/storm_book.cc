@@ -39,7 +39,7 @@ void StormBook::tell(evidence::Event& event, int64_t errors, int64_t now_ns) con
   event.figures["slowest"] = slowest;
   event.figures["without_groups_ms"] = static_cast<double>(others) / kMsNs;
   event.figures["p50_ms"] = ms(0.5);
-  event.figures["p99_ms"] = ms(0.99);
+  if (took.size() >= kSamplesForP99) event.figures["p99_ms"] = ms(0.99);
 }
 
 }  // namespace paceline::probe
