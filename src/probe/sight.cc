@@ -14,8 +14,9 @@ std::vector<Sight::News> Sight::told(const std::string& address, const Answer& a
     const auto newest = newest_.find(partition);
     const bool known = newest != newest_.end();
     // Another leader under the same epoch is news whoever says it.
-    if (first && known && (leader.epoch < newest->second.epoch || leader == newest->second))
-      continue;
+    const bool other = known && leader.epoch >= 0 && leader.epoch == newest->second.epoch &&
+                       leader.broker != newest->second.broker;
+    if (first && known && leader.epoch <= newest->second.epoch && !other) continue;
     news.push_back({partition, leader});
     if (known && (leader.epoch < newest->second.epoch || leader == newest->second)) continue;
     if (known) unserved_[newest->second.broker].erase(partition);

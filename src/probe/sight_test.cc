@@ -32,6 +32,14 @@ TEST(Sight, AStepBackIsNoNewsAndNoLeaderIsNone) {
   EXPECT_TRUE(sight.to_ask(2).empty());
 }
 
+TEST(Sight, AnotherLeaderUnderTheSameEpochIsNewsWhoeverSaysIt) {
+  Sight sight;
+  (void)sight.told("one:1", says(1, 5));
+  const auto other = sight.told("two:2", says(2, 5));
+  ASSERT_EQ(other.size(), 1u);
+  EXPECT_EQ(other[0].leader, (Sight::Leader{2, 5}));
+}
+
 TEST(Sight, AStaleFirstWordIsNoNews) {
   Sight sight;
   (void)sight.told("one:1", says(1, 5));
