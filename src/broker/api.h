@@ -33,6 +33,7 @@ Task<Reply> handle_describe_configs(Request& request);
 Task<Reply> handle_alter_configs(Request& request);
 Task<Reply> handle_incremental_alter_configs(Request& request);
 Task<Reply> handle_describe_log_dirs(Request& request);
+Task<Reply> handle_alter_replica_log_dirs(Request& request);
 Task<Reply> handle_describe_cluster(Request& request);
 Task<Reply> handle_describe_producers(Request& request);
 Task<Reply> handle_describe_topic_partitions(Request& request);

@@ -1,6 +1,7 @@
 #include "broker/api.h"
 #include "broker/lookup.h"
 #include "broker/topic_names.h"
+#include "protocol/gen/alter_replica_log_dirs.h"
 #include "protocol/gen/describe_cluster.h"
 #include "protocol/gen/describe_log_dirs.h"
 #include "protocol/gen/describe_topic_partitions.h"
@@ -19,6 +20,9 @@ constexpr int32_t kTopicOperations =
     1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
 constexpr int32_t kClusterOperations =
     1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
+
+// Where tools are told that everything lies, whichever broker they ask.
+constexpr std::string_view kLogDir = "paceline:objects";
 
 const meta::Endpoint* endpoint_of(const cluster::BrokerImage& broker, std::string_view listener) {
   for (const meta::Endpoint& endpoint : broker.endpoints) {
@@ -195,6 +199,9 @@ Task<Reply> handle_describe_topic_partitions(Request& request) {
       one.leader_epoch = partition.epoch.value;
       one.replica_nodes = ids(partition.replicas);
       one.isr_nodes = one.replica_nodes;
+      // There are none; Kafka's own client takes null for damage.
+      one.eligible_leader_replicas.emplace();
+      one.last_known_elr.emplace();
     }
     if (response.next_cursor) break;
   }
@@ -236,13 +243,38 @@ Task<Reply> handle_describe_log_dirs(Request& request) {
 
   protocol::DescribeLogDirsResponse response;
   auto& dir = response.results.emplace_back();
-  dir.log_dir = "paceline:objects";
+  dir.log_dir = kLogDir;
   for (const Question& question : questions) {
     if (dir.topics.empty() || dir.topics.back().name != question.topic)
       dir.topics.emplace_back().name = question.topic;
     auto& one = dir.topics.back().partitions.emplace_back();
     one.partition_index = question.index;
     one.partition_size = static_cast<int64_t>(question.bytes);
+  }
+  co_return reply_with(request, response);
+}
+
+// There is one place, and everything is there already: what kafka-reassign-partitions prints for a
+// rollback names it, and has to work.
+Task<Reply> handle_alter_replica_log_dirs(Request& request) {
+  PACELINE_DECODE(AlterReplicaLogDirsRequest, message);
+  const auto image = request.node.image();
+  protocol::AlterReplicaLogDirsResponse response;
+  for (const auto& dir : message.dirs) {
+    for (const auto& asked : dir.topics) {
+      const cluster::TopicImage* topic = image->topic(asked.name);
+      auto& answer = response.results.emplace_back();
+      answer.topic_name = std::string(asked.name);
+      for (int32_t index : asked.partitions) {
+        auto& one = answer.partitions.emplace_back();
+        one.partition_index = index;
+        const bool known =
+            topic && index >= 0 && static_cast<size_t>(index) < topic->partitions.size();
+        one.error_code = wire(!known                ? KafkaError::unknown_topic_or_partition
+                              : dir.path != kLogDir ? KafkaError::log_dir_not_found
+                                                    : KafkaError::none);
+      }
+    }
   }
   co_return reply_with(request, response);
 }

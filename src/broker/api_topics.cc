@@ -1,3 +1,6 @@
+#include <set>
+#include <span>
+
 #include "broker/api.h"
 #include "broker/lookup.h"
 #include "broker/topic_names.h"
@@ -43,6 +46,27 @@ class Begun {
   std::string why_;
 };
 
+// Why no partition can have these brokers; empty: it can.
+std::string assignment_problem(const cluster::Image& image, std::span<const int32_t> ids,
+                               size_t replicas) {
+  if (ids.empty() || ids.size() != replicas)
+    return "every partition needs as many brokers as the first one, at least one";
+  std::set<int32_t> seen;
+  for (int32_t id : ids) {
+    if (std::ranges::find(image.brokers, BrokerId(id), &cluster::BrokerImage::id) ==
+        image.brokers.end())
+      return fmt::format("broker {} is not registered", id);
+    if (!seen.insert(id).second) return fmt::format("broker {} is named twice", id);
+  }
+  return {};
+}
+
+std::vector<BrokerId> brokers_of(std::span<const int32_t> ids) {
+  std::vector<BrokerId> brokers;
+  for (int32_t id : ids) brokers.emplace_back(id);
+  return brokers;
+}
+
 // The topic as it would be created, or why it cannot be.
 std::expected<cluster::NewTopic, Refusal> plan(const Request& request, const cluster::Image& image,
                                                const protocol::CreateTopicsRequest::Topic& asked) {
@@ -75,6 +99,7 @@ std::expected<cluster::NewTopic, Refusal> plan(const Request& request, const clu
     topic.partition_count = static_cast<uint32_t>(asked.assignments.size());
     topic.replication_factor = static_cast<int16_t>(asked.assignments.front().broker_ids.size());
     std::vector<bool> seen(asked.assignments.size());
+    topic.assigned.resize(asked.assignments.size());
     for (const auto& assignment : asked.assignments) {
       const auto index = static_cast<size_t>(assignment.partition_index);
       if (assignment.partition_index < 0 || index >= seen.size() || seen[index] ||
@@ -83,6 +108,12 @@ std::expected<cluster::NewTopic, Refusal> plan(const Request& request, const clu
             KafkaError::invalid_replica_assignment,
             "assignments must name each partition from 0 on once, with at least one broker");
       seen[index] = true;
+      const auto replicas = static_cast<size_t>(topic.replication_factor);
+      if (auto problem = assignment_problem(image, assignment.broker_ids, replicas);
+          !problem.empty())
+        return refuse(KafkaError::invalid_replica_assignment,
+                      fmt::format("partition {}: {}", index, problem));
+      topic.assigned[index] = brokers_of(assignment.broker_ids);
     }
   }
   if (topic.partition_count == 0)
@@ -282,6 +313,19 @@ Task<Reply> handle_create_partitions(Request& request) {
                          asked.assignments->size(), asked.count - before));
       continue;
     }
+    cluster::Assignments assigned;
+    std::string problem;
+    if (asked.assignments) {
+      const size_t replicas = asked.assignments->front().broker_ids.size();
+      for (const auto& one : *asked.assignments) {
+        if (problem.empty()) problem = assignment_problem(*image, one.broker_ids, replicas);
+        assigned.push_back(brokers_of(one.broker_ids));
+      }
+    }
+    if (!problem.empty()) {
+      refuse(KafkaError::invalid_replica_assignment, problem);
+      continue;
+    }
     if (static_cast<uint32_t>(asked.count - before) >
         request.node.settings().partitions_create_max) {
       refuse(KafkaError::policy_violation,
@@ -296,7 +340,8 @@ Task<Reply> handle_create_partitions(Request& request) {
     }
     const Uuid id = topic->id;
     Result<void> grown = co_await request.node.cluster().grow_topic(
-        request.shard, std::string(asked.name), static_cast<uint32_t>(asked.count));
+        request.shard, std::string(asked.name), static_cast<uint32_t>(asked.count),
+        std::move(assigned));
     if (!grown) {
       begun.note(grown.error());
       refuse(kafka_error(grown.error().code), grown.error().message);

@@ -58,6 +58,8 @@ Handler find_handler(int16_t api_key) {
       return handle_incremental_alter_configs;
     case ApiKey::describe_log_dirs:
       return handle_describe_log_dirs;
+    case ApiKey::alter_replica_log_dirs:
+      return handle_alter_replica_log_dirs;
     case ApiKey::describe_cluster:
       return handle_describe_cluster;
     case ApiKey::describe_producers:

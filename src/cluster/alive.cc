@@ -19,7 +19,16 @@ Task<void> Member::stay_alive(env::Gate::Pass) {
   const env::Duration pause = env::Duration(options_.lease) / 4;
   while (!stopping_) {
     Result<void> done;
-    if (lease_) {
+    if (!co_await can_lead()) {
+      if (lease_) {
+        log_warn(
+            "the log has not been written for a while and its place does not answer: "
+            "others that reach it may take over");
+        (void)co_await store_.revoke(shard_, lease_->id);
+        lease_.reset();
+      }
+      done = fail(Code::unavailable, "the log does not answer");
+    } else if (lease_) {
       done = co_await store_.keep_alive(shard_, lease_->id);
       if (done) note_kept();
       if (!done && done.error().code == Code::not_found) lease_.reset();
@@ -43,6 +52,28 @@ Task<void> Member::stay_alive(env::Gate::Pass) {
   if (lease_) (void)co_await store_.revoke(shard_, lease_->id);
 }
 
+// A part of the lease, so that neither a renewal nor a judgement comes too late by it.
+Task<bool> Member::log_answers() {
+  if (!options_.log.answers || co_await options_.log.answers(env::Duration(options_.lease) / 5))
+    co_return true;
+  log_missed_ = shard_.now();
+  co_return false;
+}
+
+// A leader that cannot write is none, however well it reaches the metadata. That a write waits is
+// not enough, since a single request may: the place has to leave two questions unanswered as well.
+Task<bool> Member::can_lead() {
+#ifdef PACELINE_PLANT_renewal_not_gated
+  co_return true;
+#endif
+  auto waits = [this] {
+    return options_.log.waits && options_.log.waits() > env::Duration(options_.lease) / 4;
+  };
+  for (int asked = 0; asked < 2; ++asked)
+    if (!waits() || co_await log_answers()) co_return true;
+  co_return !waits();
+}
+
 void Member::note_kept() {
   const env::Instant now = shard_.now();
   if (now > kept_ + env::Duration(options_.lease) / 2) kept_since_ = now;
@@ -52,11 +83,16 @@ void Member::note_kept() {
 // Whether the end of another's lease says anything: only to who could keep its own all along. While
 // the store is away everybody's lease ends, and an old leader of it may end those of the living;
 // then all make new keys, and have the time of a lease to do so. Half of a lease: the others' may
-// end three quarters of one after we have renewed ours for the last time.
+// end three quarters of one after we have renewed ours for the last time. So too with the place of
+// the log: while nobody reaches it, all who write let go of their leases, and all have the time of
+// one to come back.
 Task<bool> Member::may_judge() {
   const env::Duration lease(options_.lease);
   const env::Instant now = shard_.now();
   if (!lease_ || now < kept_since_ + lease || now > kept_ + lease / 2) co_return false;
+  if (!co_await log_answers() || (log_missed_ && shard_.now() < *log_missed_ + lease))
+    co_return false;
+  if (!lease_) co_return false;
   const auto kept = co_await store_.keep_alive(shard_, lease_->id);
   co_return kept.has_value();
 }

@@ -61,6 +61,14 @@ class Town {
       Options options;
       options.broker = BrokerId(id);
       options.lease = kLease;
+      options.log.waits = [this, id] {
+        const bool waits = cut_.contains(id) || slow_.contains(id);
+        return writing_.contains(id) && waits ? env::Duration(1min) : env::Duration(0);
+      };
+      options.log.answers = [this, id](env::Duration within) -> Task<bool> {
+        if (cut_.contains(id)) co_await env::sleep_for(shard_, within);
+        co_return !cut_.contains(id);
+      };
       auto joined = co_await Cluster::join(shard_, *ways_[id], options);
       CHECK(joined);
       members_[id] = std::move(*joined);
@@ -75,6 +83,10 @@ class Town {
   void mute(std::set<int32_t> ids) {
     for (auto& [id, way] : ways_) way->mute = ids.contains(id);
   }
+  // Who wants to write, and who reaches the place of the log.
+  void writing(std::set<int32_t> ids) { writing_ = std::move(ids); }
+  void cut_from_log(std::set<int32_t> ids) { cut_ = std::move(ids); }
+  void slow_log(std::set<int32_t> ids) { slow_ = std::move(ids); }
   // As broker 1 knows them.
   std::set<int32_t> registered() {
     std::set<int32_t> ids;
@@ -82,10 +94,12 @@ class Town {
     return ids;
   }
   meta::Model& model() { return model_; }
+  env::Shard& shard() { return shard_; }
 
  private:
   env::Shard& shard_;
   meta::Model model_{5};
+  std::set<int32_t> writing_, cut_, slow_;
   std::map<int32_t, std::unique_ptr<WayToStore>> ways_;
   std::map<int32_t, std::unique_ptr<Cluster>> members_;
 };
@@ -127,6 +141,47 @@ TEST(Alive, AfterTheStoreWasAwayForLongOnlyWhoDoesNotComeBackIsDead) {
     town.mute({3});
     co_await town.pass(3);
     EXPECT_EQ(town.registered(), (Brokers{1, 2}));
+  });
+}
+
+TEST(Alive, WhoCannotWriteItsLogLosesItsPlaceToThoseWhoCould) {
+  play([](Town& town) -> Task<void> {
+    town.writing({1, 2});
+    town.cut_from_log({2});
+    co_await town.pass(1);
+    EXPECT_EQ(town.registered(), (Brokers{1, 3}));
+  });
+}
+
+TEST(Alive, WhoHasNothingToWriteKeepsItsPlace) {
+  play([](Town& town) -> Task<void> {
+    town.writing({1});
+    town.cut_from_log({2});
+    co_await town.pass(4);
+    EXPECT_EQ(town.registered(), (Brokers{1, 2, 3}));
+  });
+}
+
+// Of those who have nothing to write, too: nobody could take over.
+TEST(Alive, NobodyIsDeadWhileNobodyReachesTheLogAndJustAfter) {
+  play([](Town& town) -> Task<void> {
+    town.writing({2});
+    town.cut_from_log({1, 2, 3});
+    co_await town.pass(4);
+    town.cut_from_log({2});
+    co_await env::sleep_for(town.shard(), env::Duration(kLease) / 2);
+    town.cut_from_log({});
+    co_await town.pass(4);
+    EXPECT_EQ(town.registered(), (Brokers{1, 2, 3}));
+  });
+}
+
+TEST(Alive, AWriteThatWaitsAtAPlaceThatAnswersIsOnlySlow) {
+  play([](Town& town) -> Task<void> {
+    town.writing({2});
+    town.slow_log({2});
+    co_await town.pass(4);
+    EXPECT_EQ(town.registered(), (Brokers{1, 2, 3}));
   });
 }
 

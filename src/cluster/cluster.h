@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -97,6 +98,14 @@ struct Image {
   std::vector<Lane> left_to(const Lane& lane) const;
 };
 
+// What a broker knows of the place where it writes its log, and others could write theirs. Called
+// on the cluster's shard.
+struct LogPlace {
+  // For how long something of ours has been on its way there without word of anything.
+  std::function<env::Duration()> waits;
+  std::function<Task<bool>(env::Duration within)> answers;  // asks whether it is there for us
+};
+
 struct Options {
   BrokerId broker;
   std::vector<meta::Endpoint> endpoints;  // advertised; meta::kPeerListener is for brokers
@@ -106,7 +115,13 @@ struct Options {
   std::chrono::seconds lease{0};
   // Of incarnations that are ended here because their lease did. Empty: nobody listens.
   EventSink events = {};
+  // Who cannot reach it is no leader, and no judge of others. Empty: as if it were always there.
+  LogPlace log = {};
 };
+
+// For each partition the brokers that are to have it, the preferred leader first. Empty: all who
+// are registered, in turn.
+using Assignments = std::vector<std::vector<BrokerId>>;
 
 struct NewTopic {
   std::string name;
@@ -114,6 +129,7 @@ struct NewTopic {
   int16_t replication_factor = 1;
   bool internal = false;
   std::map<std::string, std::string> configs;
+  Assignments assigned = {};
 };
 
 // A partition on its way to another broker, as its leader knew it when the move began. A move is
@@ -158,8 +174,9 @@ class Cluster {
   // unavailable. From any shard; resumes on `home`.
   virtual Task<Result<Uuid>> create_topic(env::Shard& home, NewTopic topic) = 0;
   virtual Task<Result<void>> delete_topic(env::Shard& home, std::string name) = 0;
+  // `assigned`: of the new partitions.
   virtual Task<Result<void>> grow_topic(env::Shard& home, std::string name,
-                                        uint32_t partition_count) = 0;
+                                        uint32_t partition_count, Assignments assigned = {}) = 0;
   // Replaces the topic's own configs by what `change` makes of them.
   using ConfigChange = std::function<void(std::map<std::string, std::string>&)>;
   virtual Task<Result<void>> change_topic_configs(env::Shard& home, std::string name,

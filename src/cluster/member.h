@@ -44,8 +44,8 @@ class Member final : public Cluster {
   void on_image(std::function<void(std::shared_ptr<const Image>)> listener) override;
   Task<Result<Uuid>> create_topic(env::Shard& home, NewTopic topic) override;
   Task<Result<void>> delete_topic(env::Shard& home, std::string name) override;
-  Task<Result<void>> grow_topic(env::Shard& home, std::string name,
-                                uint32_t partition_count) override;
+  Task<Result<void>> grow_topic(env::Shard& home, std::string name, uint32_t partition_count,
+                                Assignments assigned) override;
   Task<Result<void>> change_topic_configs(env::Shard& home, std::string name,
                                           ConfigChange change) override;
   Task<Result<void>> change_broker_configs(env::Shard& home, std::optional<BrokerId> id,
@@ -110,8 +110,8 @@ class Member final : public Cluster {
   // topics.cc
   Task<Result<Uuid>> create(NewTopic topic);
   Task<Result<void>> erase(std::string name);
-  Task<Result<void>> grow(std::string name, uint32_t partition_count);
-  Task<Result<Revision>> write_pages(Uuid id, uint32_t from, uint32_t to);
+  Task<Result<void>> grow(std::string name, uint32_t partition_count, Assignments assigned);
+  Task<Result<Revision>> write_pages(Uuid id, uint32_t from, uint32_t to, Assignments assigned);
   // pages.cc
   Task<Result<void>> remove_pages(Uuid id);
   Task<void> remove_pages_later(Uuid id, env::Gate::Pass pass);
@@ -140,6 +140,8 @@ class Member final : public Cluster {
   Task<void> stay_alive(env::Gate::Pass pass);
   void note_kept();
   Task<bool> may_judge();
+  Task<bool> log_answers();
+  Task<bool> can_lead();
   Task<void> watch_others(env::Gate::Pass pass);
   void tell_fenced(Lane lane, Fenced fenced, env::Instant since, env::Instant noticed);
   // fence.cc
@@ -167,8 +169,9 @@ class Member final : public Cluster {
   int64_t producer_id_end_ = 0;
   bool producer_ids_busy_ = false;
   std::optional<meta::Lease> lease_;
-  env::Instant kept_{};        // when our lease was renewed last
-  env::Instant kept_since_{};  // without a gap in which it may have ended
+  env::Instant kept_{};                     // when our lease was renewed last
+  env::Instant kept_since_{};               // without a gap in which it may have ended
+  std::optional<env::Instant> log_missed_;  // when the log's place did not answer last
   bool changing_ = false;
   bool stopping_ = false;
   env::Event turn_;

@@ -215,12 +215,13 @@ std::optional<LeaderTerm> Model::live_term(const meta::PartitionRecord& record,
 }
 
 // The preferred ones, then whoever else lives, first those of racks that are not there yet: each of
-// them could serve it. A leader that is not preferred comes first. A list of preference that tools
-// have written is shown as they wrote it.
+// them could serve it. A leader that is not preferred comes first. A list that tools have written
+// is shown as long as they wrote it: one of several brokers is theirs, what nobody wrote has one.
 std::vector<BrokerId> Model::replicas_of(BrokerId leader, const std::vector<BrokerId>& preferred,
                                          int16_t replication_factor) const {
-  const size_t count_max =
-      std::max(static_cast<size_t>(std::max<int16_t>(replication_factor, 1)), preferred.size());
+  const size_t count_max = preferred.size() > 1
+                               ? preferred.size()
+                               : static_cast<size_t>(std::max<int16_t>(replication_factor, 1));
   std::vector<BrokerId> replicas;
   auto add = [&](BrokerId id) {
     if (replicas.size() < count_max && std::ranges::find(replicas, id) == replicas.end())

@@ -14,6 +14,15 @@ std::unexpected<Error> no_topic(const std::string& name) {
   return fail(Code::not_found, fmt::format("there is no topic '{}'", name));
 }
 
+// The lane of the first of them that is registered.
+std::optional<Lane> first_of(const std::vector<BrokerId>& preferred,
+                             const std::vector<std::pair<Lane, Revision>>& registered) {
+  for (BrokerId id : preferred)
+    for (const auto& [lane, at] : registered)
+      if (lane.broker == id) return lane;
+  return std::nullopt;
+}
+
 }  // namespace
 
 Task<Result<Uuid>> Member::create_topic(env::Shard& home, NewTopic topic) {
@@ -24,10 +33,11 @@ Task<Result<void>> Member::delete_topic(env::Shard& home, std::string name) {
   auto make = [this, name = std::move(name)]() mutable { return erase(std::move(name)); };
   co_return co_await env::call_on(shard_, home, std::move(make));
 }
-Task<Result<void>> Member::grow_topic(env::Shard& home, std::string name,
-                                      uint32_t partition_count) {
-  auto make = [this, name = std::move(name), partition_count]() mutable {
-    return grow(std::move(name), partition_count);
+Task<Result<void>> Member::grow_topic(env::Shard& home, std::string name, uint32_t partition_count,
+                                      Assignments assigned) {
+  auto make = [this, name = std::move(name), partition_count,
+               assigned = std::move(assigned)]() mutable {
+    return grow(std::move(name), partition_count, std::move(assigned));
   };
   co_return co_await env::call_on(shard_, home, std::move(make));
 }
@@ -35,7 +45,8 @@ Task<Result<void>> Member::grow_topic(env::Shard& home, std::string name,
 // Writes the pages of partitions [from, to), in terms that start at epoch 0, spread over all who
 // are registered, rack after rack. What a failed attempt left there was never visible, so it is
 // overwritten. Returns the last revision.
-Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) {
+Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to,
+                                           Assignments assigned) {
   constexpr uint32_t kPerPage = meta::kPartitionsPerPage;
   Revision last;
   uint32_t page = from / kPerPage;
@@ -70,8 +81,13 @@ Task<Result<Revision>> Member::write_pages(Uuid id, uint32_t from, uint32_t to) 
                     [&](const auto& partition) { return partition.index >= from; });
       for (uint32_t index = std::max(from, page * kPerPage);
            index < std::min(to, (page + 1) * kPerPage); ++index) {
-        const Lane leader = leaders[order[(turn + index) % order.size()]].first;
-        record.partitions.push_back({index, {Epoch{0}, leader}, {leader.broker}});
+        Lane leader = leaders[order[(turn + index) % order.size()]].first;
+        std::vector<BrokerId> preferred{leader.broker};
+        if (!assigned.empty()) {
+          preferred = assigned[index - from];
+          if (const auto first = first_of(preferred, leaders)) leader = *first;
+        }
+        record.partitions.push_back({index, {Epoch{0}, leader}, std::move(preferred)});
       }
       if (there)
         transaction.if_modified_at(key, there->modified);
@@ -94,7 +110,7 @@ Task<Result<Uuid>> Member::create(NewTopic topic) {
     co_return fail(Code::already_exists, fmt::format("topic '{}' is there already", topic.name));
   const uint64_t high = shard_.random();
   const Uuid id = Uuid::from_random(high, shard_.random());
-  auto pages = co_await write_pages(id, 0, topic.partition_count);
+  auto pages = co_await write_pages(id, 0, topic.partition_count, topic.assigned);
   if (!pages) {
     if (pages.error().code == Code::maybe_written)
       in_doubt_.insert(id);
@@ -143,7 +159,7 @@ Task<Result<void>> Member::erase(std::string name) {
   co_return Result<void>{};
 }
 
-Task<Result<void>> Member::grow(std::string name, uint32_t partition_count) {
+Task<Result<void>> Member::grow(std::string name, uint32_t partition_count, Assignments assigned) {
   CO_TRY(auto turn, co_await take_turn());
   const std::string key = meta::topic_key(name);
   CO_TRY(auto entry, co_await store_.get(shard_, key));
@@ -153,7 +169,11 @@ Task<Result<void>> Member::grow(std::string name, uint32_t partition_count) {
     co_return fail(Code::invalid_argument,
                    fmt::format("topic '{}' has {} partitions and cannot have {}", name,
                                record.partition_count, partition_count));
-  auto written = co_await write_pages(record.topic_id, record.partition_count, partition_count);
+  if (!assigned.empty() && assigned.size() != partition_count - record.partition_count)
+    co_return fail(Code::invalid_argument,
+                   fmt::format("topic '{}' has {} partitions now", name, record.partition_count));
+  auto written = co_await write_pages(record.topic_id, record.partition_count, partition_count,
+                                      std::move(assigned));
   if (!written) co_return fail(std::move(written).error());
   record.partition_count = partition_count;
   const std::string value = meta::encode(record);

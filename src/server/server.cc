@@ -5,6 +5,7 @@
 #include "net/http.h"
 #include "object/metered.h"
 #include "server/event_writer.h"
+#include "server/log_place.h"
 #include "server/metrics_text.h"
 #include "server/peering.h"
 #include "server/stale_metadata.h"
@@ -224,6 +225,10 @@ Task<Result<void>> Server::join() {
                            alone ? std::chrono::seconds(0) : options_.lease,
                            parts.events->sink()};
   if (options_.peer) options.endpoints.push_back(options_.peer->advertised);
+  if (options_.places.wal_is_objects()) {
+    parts.slots = std::make_shared<wal::ObjectWalCounters>();
+    options.log = log_place(shard_, *parts.views[static_cast<size_t>(Purpose::wal)], parts.slots);
+  }
   CO_TRY(parts.cluster, co_await cluster::Cluster::join(shard_, *parts.metadata, options));
   parts.events->begin(parts.cluster->lane());
   tell_joined();
@@ -314,7 +319,7 @@ Task<Result<void>> Server::open_storage() {
     options.cluster_id = cluster_id;
     options.self = parts.cluster->lane();
     options.window = std::chrono::milliseconds(options_.wal_window_ms);
-    options.counters = parts.slots = std::make_shared<wal::ObjectWalCounters>();
+    options.counters = parts.slots;
     parts.wal = wal::make_object_wal(view(Purpose::wal), std::move(options));
   } else {
     wal::FileWalOptions options;

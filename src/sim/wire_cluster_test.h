@@ -38,8 +38,9 @@ class WireClusterTest : public WireTest {
                                env::Shard&) -> Result<std::unique_ptr<meta::Store>> {
         return behind(model_.connect(), way);
       };
-      made.open_objects = [this](env::Disk&) -> Result<std::unique_ptr<object::Store>> {
-        return bucket_.client(reachable_);
+      made.open_objects = [this, reachable = reachable_.emplace_back(std::make_shared<bool>(true))](
+                              env::Disk&) -> Result<std::unique_ptr<object::Store>> {
+        return bucket_.client(reachable);
       };
       made.peer = server::PeerPort{};
       made.peer->listen = {"", "0.0.0.0", 9093};
@@ -54,6 +55,10 @@ class WireClusterTest : public WireTest {
 
   static bool serves(const std::unique_ptr<BrokerHost>& host) { return host->serving(); }
   MetadataWay& way(int number) { return *ways_[static_cast<size_t>(number - 1)]; }
+  void cut_from_store(int number, bool cut) { *reachable_[static_cast<size_t>(number - 1)] = !cut; }
+  void cut_all_from_store(bool cut) {
+    for (const auto& reachable : reachable_) *reachable = !cut;
+  }
   BrokerHost& host(int number) { return *hosts_[static_cast<size_t>(number - 1)]; }
 
   WireClient& at(int number) {
@@ -177,7 +182,7 @@ class WireClusterTest : public WireTest {
 
   meta::Model model_{11};
   Bucket bucket_{world_};
-  std::shared_ptr<bool> reachable_ = std::make_shared<bool>(true);
+  std::vector<std::shared_ptr<bool>> reachable_;    // the bucket, for each
   std::vector<std::shared_ptr<MetadataWay>> ways_;  // of each broker to the metadata
   std::vector<std::unique_ptr<BrokerHost>> hosts_;
   std::vector<std::unique_ptr<WireClient>> clients_;

@@ -262,8 +262,11 @@ TEST_P(WireMetadata, DescribeTopicPartitionsGoesOnWhereItsCursorStands) {
     auto page = ask<protocol::DescribeTopicPartitionsResponse>(0, request);
     for (const auto& topic : page.topics) {
       if (topic.name == "a") EXPECT_EQ(topic.topic_id, id);
-      for (const auto& partition : topic.partitions)
+      for (const auto& partition : topic.partitions) {
         seen.push_back(*topic.name + std::to_string(partition.partition_index));
+        // The Java client fails on null.
+        EXPECT_TRUE(partition.eligible_leader_replicas && partition.last_known_elr);
+      }
     }
     if (!page.next_cursor) break;
     cursor_topic = page.next_cursor->topic_name;

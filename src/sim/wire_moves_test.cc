@@ -97,7 +97,7 @@ TEST_P(WireMovesTest, ABatchThatWasSentOnAndLostHasToComeFirst) {
     const int next = index % 2 == 0 ? 1 : 3;
     EXPECT_EQ(name(reassign(1, "t", index, {2, next, 4 - next})), "NONE");
   }
-  *reachable_ = false;
+  cut_all_from_store(true);
   std::vector<Later<protocol::ProduceResponse>> lost;
   for (int32_t index = 0; index < kPartitions; ++index) lost.push_back(send(1, "t", index, 0));
   world_.run_for(20ms);
@@ -108,7 +108,7 @@ TEST_P(WireMovesTest, ABatchThatWasSentOnAndLostHasToComeFirst) {
     return name(answer->responses.at(0).partition_responses.at(0).error_code);
   };
   for (const auto& one : lost) EXPECT_EQ(told(one), "the peer closed the connection");
-  *reachable_ = true;
+  cut_all_from_store(false);
   world_.run_for(3s);  // all is open
   std::set<int> leaders;
   for (int32_t index = 0; index < kPartitions; ++index) {
@@ -146,6 +146,35 @@ TEST_P(WireMovesTest, WhoDiesAtTheSameTimeIsNoHeir) {
     EXPECT_EQ(image()->heirs->at({BrokerId(dead), Incarnation(1)}), std::vector{survivor});
   for (int32_t index = 0; index < 6; ++index)
     EXPECT_EQ(leader("t", static_cast<size_t>(index), 3), 3);
+}
+
+// It reaches clients, the others and the metadata. Its clients would wait for it for ever.
+TEST_P(WireMovesTest, ALeaderThatIsCutFromTheStoreAloneLosesWhatItLeads) {
+  create("t", 1);
+  move("t", 0, 1);
+  expect_produced(1, "t", 0, 0);
+  cut_from_store(1, true);
+  const env::Instant cut = world_.now();
+  const auto waiting = send(1, "t", 0, 1);
+  CHECK(world_.run_until([&] { return leader("t", 0, 3) != 1; }, kPatience));
+  EXPECT_LE(world_.now() - cut, 5s);
+  world_.run_for(500ms);  // it is open there
+  expect_produced(leader("t", 0, 3), "t", 0, 1);
+  EXPECT_EQ(values_at(leader("t", 0, 3), "t", 0), numbers(2));
+}
+
+TEST_P(WireMovesTest, WhileNobodyReachesTheStoreEverybodyKeepsWhatItLeads) {
+  create("t", 3);
+  for (int32_t index = 0; index < 3; ++index) move("t", index, index + 1);
+  cut_all_from_store(true);
+  std::vector<Later<protocol::ProduceResponse>> waiting;
+  for (int32_t index = 0; index < 2; ++index) waiting.push_back(send(index + 1, "t", index, 0));
+  world_.run_for(15s);
+  cut_all_from_store(false);
+  for (const auto& one : waiting) expect_offset(one, 0);
+  world_.run_for(10s);
+  for (int32_t index = 0; index < 3; ++index)
+    EXPECT_EQ(leader("t", static_cast<size_t>(index), 3), index + 1);
 }
 
 // One that has no other connection comes back when it is hung up on, and finds out who leads while
@@ -302,10 +331,47 @@ TEST_P(WireMovesTest, ALeaderOfFormerTimesRefusesNothingThatItCannotKnow) {
   expect_produced(next, "t", 0, 5);
 }
 
+// KIP-951, for clients that know it; others read nothing that they do not expect.
+TEST_P(WireMovesTest, WhoAsksTheWrongBrokerIsToldTheLeaderAndWhereItIs) {
+  create("t", 3);
+  int32_t index = 0;  // broker 3 has never led it, and does not send on
+  while (leader("t", static_cast<size_t>(index)) != 1) ++index;
+  const Epoch epoch = led("t", static_cast<size_t>(index), 3).epoch;
+  const std::string batch = sequenced(0);
+  const auto produce = [&](int16_t version) {
+    auto answer =
+        end(begin<protocol::ProduceResponse>(at(3), version, produce_request("t", index, batch)));
+    CHECK(answer);
+    EXPECT_EQ(name(answer->responses.at(0).partition_responses.at(0).error_code),
+              "NOT_LEADER_OR_FOLLOWER");
+    return std::move(*answer);
+  };
+  const auto told = produce(10);
+  const auto& current = told.responses.at(0).partition_responses.at(0).current_leader;
+  EXPECT_EQ(current.leader_id, 1);
+  EXPECT_EQ(current.leader_epoch, epoch.value);
+  ASSERT_EQ(told.node_endpoints.size(), 1u);
+  EXPECT_EQ(told.node_endpoints.at(0).node_id, 1);
+  EXPECT_EQ(told.node_endpoints.at(0).host, "b1");
+  EXPECT_EQ(told.node_endpoints.at(0).port, BrokerHost::kPort);
+  EXPECT_TRUE(produce(9).node_endpoints.empty());
+
+  protocol::FetchRequest request = fetch_request("t", index, 0);
+  request.topics.at(0).topic_id = host(3).server().node().image()->topic("t")->id;
+  auto fetched = end(begin<protocol::FetchResponse>(at(3), 16, request));
+  ASSERT_TRUE(fetched);
+  const auto& one = fetched->responses.at(0).partitions.at(0);
+  EXPECT_EQ(name(one.error_code), "NOT_LEADER_OR_FOLLOWER");
+  EXPECT_EQ(one.current_leader.leader_id, 1);
+  EXPECT_EQ(one.current_leader.leader_epoch, epoch.value);
+  ASSERT_EQ(fetched->node_endpoints.size(), 1u);
+  EXPECT_EQ(fetched->node_endpoints.at(0).host, "b1");
+}
+
 TEST_P(WireMovesTest, AFetchOfWhatIsNotOpenYetIsToldToAskForItsLeader) {
   create("t", 1);
   move("t", 0, 2);
-  *reachable_ = false;
+  cut_all_from_store(true);
   host(2).kill();
   CHECK(world_.run_until([&] { return leader("t", 0, 3) != 2; }, kPatience));
   const Fetched fetched = only_partition(
@@ -369,6 +435,60 @@ TEST_P(WireMovesTest, ATopicGrowsAtOnceWhoeverLeadsWhatIsNew) {
     elsewhere |= leader("t", static_cast<size_t>(count - 1), 1) != 1;
   }
   EXPECT_TRUE(elsewhere);
+}
+
+TEST_P(WireMovesTest, WhoAssignsBrokersByHandGetsThem) {
+  protocol::CreateTopicsRequest request;
+  auto& topic = request.topics.emplace_back();
+  topic.name = "t";
+  topic.num_partitions = topic.replication_factor = -1;
+  topic.assignments = {{0, {3, 1}}, {1, {2, 3}}};
+  const auto create_as_asked = [&] {
+    auto answer = ask_at<protocol::CreateTopicsResponse>(1, 7, request);
+    const auto& told = answer.topics.at(0);
+    return fmt::format("{} {}", name(told.error_code), told.error_message.value_or(""));
+  };
+  topic.assignments[1].broker_ids = {9, 3};
+  EXPECT_EQ(create_as_asked(),
+            "INVALID_REPLICA_ASSIGNMENT partition 1: broker 9 is not registered");
+  topic.assignments[1].broker_ids = {2, 2};
+  EXPECT_EQ(create_as_asked(), "INVALID_REPLICA_ASSIGNMENT partition 1: broker 2 is named twice");
+  topic.assignments[1].broker_ids = {2};
+  EXPECT_THAT(create_as_asked(), testing::HasSubstr("as many brokers as the first one"));
+  topic.assignments[1].broker_ids = {2, 3};
+  EXPECT_EQ(create_as_asked(), "NONE ");
+  CHECK(world_.run_until([&] { return knows_everywhere("t"); }, kPatience));
+
+  protocol::CreatePartitionsRequest growing;
+  auto& more = growing.topics.emplace_back();
+  more.name = "t";
+  more.count = 3;
+  more.assignments.emplace().emplace_back().broker_ids = {1, 9};
+  const auto grow = [&] {
+    return std::string(
+        name(ask_at<protocol::CreatePartitionsResponse>(1, 1, growing).results.at(0).error_code));
+  };
+  EXPECT_EQ(grow(), "INVALID_REPLICA_ASSIGNMENT");
+  more.assignments->front().broker_ids = {1, 2};
+  EXPECT_EQ(grow(), "NONE");
+  CHECK(world_.run_until(
+      [&] { return host(3).server().node().image()->topic("t")->partitions.size() == 3; },
+      kPatience));
+  const std::vector<std::vector<BrokerId>> wanted{
+      {BrokerId(3), BrokerId(1)}, {BrokerId(2), BrokerId(3)}, {BrokerId(1), BrokerId(2)}};
+  for (size_t index = 0; index < 3; ++index) {
+    EXPECT_EQ(leader("t", index), wanted[index].front().value);
+    EXPECT_EQ(led("t", index, 3).replicas, wanted[index]);
+    expect_produced(wanted[index].front().value, "t", static_cast<int32_t>(index), 0);
+  }
+}
+
+// A tool that gives fewer brokers than the topic was created with looks whether they are shown.
+TEST_P(WireMovesTest, AListThatAToolHasWrittenIsShownAsItIs) {
+  create("t", 1);
+  EXPECT_EQ(name(reassign(3, "t", 0, {2, 1})), "NONE");
+  const std::vector<BrokerId> wanted{BrokerId(2), BrokerId(1)};
+  CHECK(world_.run_until([&] { return led("t", 0, 3).replicas == wanted; }, kPatience));
 }
 
 TEST_P(WireMovesTest, ReassignmentsAreOrdersOfPreference) {

@@ -124,9 +124,9 @@ TEST_P(WireNearbyTest, AReaderGoesOnThroughTheDeathOfTheLeader) {
 }
 
 TEST_P(WireNearbyTest, AStoreThatFailsSendsThemBack) {
-  *reachable_ = false;
+  cut_all_from_store(true);
   EXPECT_EQ(name(fetch_near(2, "b", 0).error_code), "OFFSET_OUT_OF_RANGE");
-  *reachable_ = true;
+  cut_all_from_store(false);
   EXPECT_EQ(name(fetch_near(2, "b", 0).error_code), "NONE");
 }
 

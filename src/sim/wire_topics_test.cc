@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "protocol/gen/alter_replica_log_dirs.h"
 #include "protocol/gen/create_partitions.h"
 #include "protocol/gen/delete_topics.h"
 #include "protocol/gen/describe_log_dirs.h"
@@ -307,6 +308,27 @@ TEST_P(WireTopics, ATopicOnlyGrows) {
   one.assignments.emplace().emplace_back().broker_ids = {1};
   EXPECT_EQ(name(ask<CreatePartitionsResponse>(1, request).results.at(0).error_code),
             "INVALID_REPLICA_ASSIGNMENT");
+}
+
+// What lies there already may be sent there; there is no other place.
+TEST_P(WireTopics, EverythingLiesInTheOnePlaceThatToolsAreTold) {
+  create_topic("t", 2);
+  protocol::AlterReplicaLogDirsRequest request;
+  for (const char* path : {"paceline:objects", "/somewhere/else"}) {
+    auto& dir = request.dirs.emplace_back();
+    dir.path = path;
+    auto& topic = dir.topics.emplace_back();
+    topic.name = "t";
+    topic.partitions = {1, 2};
+  }
+  for (int16_t version = 1; version <= 2; ++version) {
+    const auto answer = ask<protocol::AlterReplicaLogDirsResponse>(version, request);
+    std::vector<std::string> told;
+    for (const auto& result : answer.results)
+      for (const auto& one : result.partitions) told.emplace_back(name(one.error_code));
+    EXPECT_THAT(told, ElementsAre("NONE", "UNKNOWN_TOPIC_OR_PARTITION", "LOG_DIR_NOT_FOUND",
+                                  "UNKNOWN_TOPIC_OR_PARTITION"));
+  }
 }
 
 TEST_P(WireTopics, TheSizeOfPartitionsIsTold) {

@@ -2,6 +2,7 @@
 
 #include "protocol/gen/alter_configs.h"
 #include "protocol/gen/alter_partition_reassignments.h"
+#include "protocol/gen/alter_replica_log_dirs.h"
 #include "protocol/gen/api_versions.h"
 #include "protocol/gen/create_partitions.h"
 #include "protocol/gen/delete_groups.h"
@@ -164,9 +165,9 @@ TEST_P(WireVersions, TheRangesAreThoseThatClientsLookFor) {
       {0, {0, 12}}, {1, {4, 17}}, {2, {1, 10}}, {3, {0, 13}}, {8, {1, 9}},  {9, {1, 9}},
       {10, {0, 5}}, {11, {0, 9}}, {12, {0, 4}}, {13, {0, 5}}, {14, {0, 5}}, {15, {0, 6}},
       {16, {0, 5}}, {18, {0, 4}}, {19, {2, 7}}, {20, {1, 6}}, {21, {0, 2}}, {22, {0, 5}},
-      {23, {2, 4}}, {32, {1, 4}}, {33, {0, 2}}, {35, {1, 4}}, {37, {0, 3}}, {42, {0, 2}},
-      {43, {0, 2}}, {44, {0, 1}}, {45, {0, 1}}, {46, {0, 0}}, {47, {0, 0}}, {60, {0, 2}},
-      {61, {0, 0}}, {75, {0, 0}}};
+      {23, {2, 4}}, {32, {1, 4}}, {33, {0, 2}}, {34, {1, 2}}, {35, {1, 4}}, {37, {0, 3}},
+      {42, {0, 2}}, {43, {0, 2}}, {44, {0, 1}}, {45, {0, 1}}, {46, {0, 0}}, {47, {0, 0}},
+      {60, {0, 2}}, {61, {0, 0}}, {75, {0, 0}}};
   EXPECT_EQ(ranges, wanted);
 }
 
@@ -176,8 +177,8 @@ TEST_P(WireVersions, WhatIsNotServedIsNeitherAdvertisedNorAnswered) {
   std::vector<int16_t> advertised;
   for (const auto& api : ask<ApiVersionsResponse>(4, hello()).api_keys)
     advertised.push_back(api.api_key);
-  for (int16_t key : {4,  17, 24, 25, 26, 27, 28, 29, 30, 31, 34, 36, 38, 48, 49,  50,
-                      51, 55, 57, 65, 66, 68, 69, 71, 72, 74, 76, 77, 78, 79, 502, -1}) {
+  for (int16_t key : {4,  17, 24, 25, 26, 27, 28, 29, 30, 31, 36, 38, 48, 49,  50, 51,
+                      55, 57, 65, 66, 68, 69, 71, 72, 74, 76, 77, 78, 79, 502, -1}) {
     EXPECT_THAT(advertised, testing::Not(testing::Contains(key)));
     EXPECT_FALSE(exchange(bare_header(key, 0, std::string(8, '\0')))) << key;
   }
@@ -211,6 +212,7 @@ TEST_P(WireVersions, EveryVersionOfEveryApiIsAnsweredInItsOwnForm) {
   PACELINE_ASK(DescribeConfigs);
   PACELINE_ASK(AlterConfigs);
   PACELINE_ASK(DescribeLogDirs);
+  PACELINE_ASK(AlterReplicaLogDirs);
   PACELINE_ASK(CreatePartitions);
   PACELINE_ASK(DeleteGroups);
   PACELINE_ASK(IncrementalAlterConfigs);

@@ -312,6 +312,8 @@ class Core : public std::enable_shared_from_this<Core> {
   };
   void park(Recovery recovery);
   StoredStream& park_one(StreamId id, StreamImage image);
+  // fenced: our lane is sealed, as of some moment after the call.
+  Task<Result<void>> ask_registered();
   static Task<void> load_estate(std::shared_ptr<Core> core, Lane lane,
                                 std::shared_ptr<Estate> estate);
   Task<Result<StoredStream*>> bring(Part& part, StreamId id, std::optional<Lane> from);

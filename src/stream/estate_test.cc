@@ -59,6 +59,19 @@ TEST_F(Estates, AStreamThatIsAskedForTooLateIsNotBegunAnew) {
   EXPECT_THAT(opened.error().message, testing::HasSubstr("after its estate was settled"));
 }
 
+// It has not heard of it: what it reads now, others serve.
+TEST_F(Estates, WhoIsFencedBeforeItHasReadOneServesNothingOfIt) {
+  town.create(0, kA);
+  ASSERT_TRUE(town.append(0, 5));
+  kill(kA);
+  const size_t heir = town.leading(0);
+  town.brokers[heir]->storage->inherit(town.lane(kA));
+  town.fence(heir);
+  const auto opened = town.open(heir, 0, town.lane(kA));
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::fenced);
+}
+
 TEST_F(Estates, AStreamThatLostSomethingIsOfflineAndItsLogStays) {
   kill(kC);
   for (const size_t i : {kA, kB}) ASSERT_EQ(why(town.take_over(i)), "");

@@ -201,19 +201,22 @@ class Town {
     return all;
   }
   Result<Stream*> open(size_t broker, uint32_t index) {
+    return open(broker, index, leader(index).from);
+  }
+  Result<Stream*> open(size_t broker, uint32_t index, std::optional<Lane> from) {
     auto opened = std::make_unique<Opened>();
     opened->shard = index % kShards;
-    auto opening = [](Town& town, size_t who, Opened& into,
-                      uint32_t which) -> Task<Result<Stream*>> {
-      CO_TRY(Storage::Opened got, co_await town.brokers[who]->storage->open(
-                                      town.shard(who, into.shard), stream_id(which), into.owner,
-                                      town.leader(which).from));
+    auto opening = [](Town& town, size_t who, Opened& into, uint32_t which,
+                      std::optional<Lane> left) -> Task<Result<Stream*>> {
+      CO_TRY(Storage::Opened got,
+             co_await town.brokers[who]->storage->open(town.shard(who, into.shard),
+                                                       stream_id(which), into.owner, left));
       into.owner.take_in(got.recovered);
       into.stream = got.stream;
       co_return got.stream;
     };
     TRY(Stream * stream,
-        world.wait(broker * kShards + opened->shard, opening(*this, broker, *opened, index)));
+        world.wait(broker * kShards + opened->shard, opening(*this, broker, *opened, index, from)));
     brokers[broker]->open[index] = std::move(opened);
     return stream;
   }

@@ -128,6 +128,7 @@ void SlotLog::put_slot() {
   for (const Slice& piece : slot->body) slot->bytes += piece.size();
   slot->calls = std::exchange(staged_, {});
   for (const auto& call : slot->calls) call->written.end = Position(slot->sequence + 1);
+  if (flying_.empty()) slots_.counters().settled = slot->since;
   flying_.push_back(slot);
   ++slots_.counters().un_acked;
   owner_.spawn(settle(shared_from_this(), std::move(slot)));
@@ -174,6 +175,7 @@ Task<void> SlotLog::settle(std::shared_ptr<SlotLog> log, std::shared_ptr<Slot> s
   switch (settled.whose) {
     case Settled::Whose::ours:
       slot->ours = true;
+      log->slots_.counters().settled = log->owner_.now();
       log->note_put_time(log->owner_.now() - slot->since);
 #ifdef PACELINE_PLANT_slot_acked_alone
       for (const auto& call : slot->calls) call->result.emplace(std::move(call->written));

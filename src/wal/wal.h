@@ -157,7 +157,9 @@ struct ObjectWalCounters {
   std::atomic<uint64_t> late{0};      // answers that came behind their deadline, or never
   std::atomic<uint64_t> fences{0};    // lanes of ours that somebody sealed
   std::atomic<uint64_t> un_acked{0};  // slots that are put and not yet acknowledged, now
-  std::atomic<uint64_t> seals{0};     // seals of ours that are in place
+  // When a slot of ours was settled last, or the first of those on their way left, if later.
+  std::atomic<env::Instant> settled{env::Instant{}};
+  std::atomic<uint64_t> seals{0};  // seals of ours that are in place
 };
 
 struct ObjectWalOptions {
