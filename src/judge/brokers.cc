@@ -22,6 +22,19 @@ std::vector<std::string> brokers_of(std::string_view leaders) {
   return names;
 }
 
+namespace {
+
+uint64_t led(std::string_view leaders) {
+  uint64_t sum = 0;
+  const auto json = nlohmann::json::parse(leaders, nullptr, false);
+  if (!json.is_object()) return sum;
+  for (const auto& [name, count] : json.items())
+    if (count.is_number_unsigned()) sum += count.get<uint32_t>();
+  return sum;
+}
+
+}  // namespace
+
 BrokersAfter brokers_after(const Dossier& dossier) {
   BrokersAfter result;
   const evidence::Event* before = nullptr;
@@ -39,10 +52,16 @@ BrokersAfter brokers_after(const Dossier& dossier) {
       if (std::ranges::find(there, name) == there.end()) missing.insert(name);
     result.events = {before->event_id, after->event_id};
   }
-  if (after) result.leaderless = after->number("leaderless");
+  if (after) {
+    result.leaderless = after->number("leaderless");
+    result.partitions = led(after->word("leaders")) +
+                        static_cast<uint64_t>(std::max(0.0, result.leaderless.value_or(0)));
+    if (!before) result.events = {after->event_id};
+  }
   bool healed_all = !dossier.steps.empty();
   for (const StepView& step : dossier.steps) {
     if (step.effective) healed_all &= step.healed != nullptr;
+    if (step.healed) result.events.push_back(step.healed->event_id);
     if (!stays_faulty(dossier, step)) continue;
     missing.insert(step.broker ? std::to_string(*step.broker) : "those of step " + step.plan->id);
     result.events.push_back(step.effective ? step.effective->event_id : step.heal_failed->event_id);

@@ -14,6 +14,7 @@ struct BrokersAfter {
   uint64_t before = 0;
   std::vector<std::string> missing;
   std::optional<double> leaderless;
+  uint64_t partitions = 0;  // with and without a leader, in the end
   std::vector<std::string> events;
 };
 BrokersAfter brokers_after(const Dossier& dossier);

@@ -34,15 +34,19 @@ Clock judge_clocks(const Dossier& dossier, const std::vector<Edge>& edges) {
     row.source = of;
     row.offset_ms = event->number("offset_ns").value_or(0) / 1e6;
     row.err_ms = std::max(row.err_ms, *err / 1e6);
+    clock.events.push_back(event->event_id);
   }
   for (const auto& [of, row] : sources) clock.sources.push_back(row);
-  // An event may be known worse than its source was measured.
-  for (const ClockRow& row : clock.sources)
-    clock.bound_ms = std::max(clock.bound_ms.value_or(0), row.err_ms);
   for (const evidence::Event& event : dossier.events)
     if (event.clock_err_ns)
-      clock.bound_ms =
-          std::max(clock.bound_ms.value_or(0), static_cast<double>(*event.clock_err_ns) / 1e6);
+      clock.claimed_ms =
+          std::max(clock.claimed_ms.value_or(0), static_cast<double>(*event.clock_err_ns) / 1e6);
+  // An event may be known worse than its source was measured. What a source claims of itself alone
+  // bounds nothing.
+  for (const ClockRow& row : clock.sources)
+    clock.bound_ms =
+        std::max({clock.bound_ms.value_or(0), row.err_ms, clock.claimed_ms.value_or(0)});
+  clock.causes = edges.size();
   for (const Edge& edge : edges) {
     if (by_clock(*edge.cause, *edge.effect) != Relation::after) continue;
     if (clock.contradictions.size() == kContradictionsMax) break;

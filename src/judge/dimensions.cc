@@ -89,6 +89,29 @@ std::vector<Finding> fault_recovery(const Report& report) {
   return findings;
 }
 
+// A run knows one cluster; the risk of going to another one lies in the difference.
+std::vector<Finding> migration(const Dossier& dossier) {
+  std::vector<Finding> findings;
+  findings.push_back({fmt::format("only {} was drilled: the same plan on the other cluster, and "
+                                  "`paceline drill compare` of both, tell what a move risks",
+                                  dossier.run.target.name.empty() ? std::string("one cluster")
+                                                                  : dossier.run.target.name),
+                      State::grey,
+                      {}});
+  Finding way_back{"no way back was tried in this run", State::grey, {}};
+  for (const evidence::Event* event : dossier.all("rollback.done")) {
+    way_back.text = "the way back was tried: leaders as before";
+    const bool equal = event->flag("equal").value_or(false);
+    way_back.state = worse(way_back.events.empty() ? State::green : way_back.state,
+                           equal ? State::green : State::red);
+    if (way_back.state == State::red)
+      way_back.text = "the way back was tried, and did not lead there";
+    way_back.events.push_back(event->event_id);
+  }
+  findings.push_back(std::move(way_back));
+  return findings;
+}
+
 std::vector<Finding> team(const Dossier& dossier) {
   std::vector<Finding> findings;
   for (const auto& step : dossier.run.plan.steps)
@@ -108,7 +131,7 @@ std::vector<Dimension> dimensions_of(const Dossier& dossier, const Report& repor
           dimension("elasticity", of_row(report, "capacity")),
           dimension("governance", of_row(report, "governance")),
           dimension("fault recovery", fault_recovery(report)),
-          dimension("migration risk", of_row(report, "rollback")),
+          dimension("migration risk", migration(dossier)),
           dimension("team boundary", team(dossier))};
 }
 

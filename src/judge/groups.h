@@ -15,6 +15,12 @@ struct GroupLosses {
   uint64_t extra = 0;               // beyond one a step, of all groups
   std::vector<std::string> lost;    // groups that nobody is assigned to in the end of a step
   std::vector<std::string> events;  // of the most rebalances
+  // Who held partitions before a step and is in its group no more in its end, whoever holds them
+  // now: "group: member".
+  std::vector<std::string> gone;
+  std::vector<std::string> gone_events;  // the last that was told of each of them
+  uint64_t members = 0;                  // that held partitions before a step
+  std::vector<std::string> last_events;  // of each group and member, in the end of the last step
 };
 GroupLosses group_losses(const Dossier& dossier);
 

@@ -29,6 +29,7 @@ constexpr Limit kLimits[] = {
     {"anomalies", "broken promises", "anomalies", 0, 0},
     {"rebalances", "rebalances of one group in one step", "rebalances", 1, 2},
     {"groups_lost", "groups without a member", "groups", 0, 0},
+    {"members_gone", "members that stayed away from their group", "members", 0, 0},
     {"brokers_missing", "brokers that stayed away", "brokers", 0, 0},
     {"leaderless", "partitions without a leader in the end", "partitions", 0, 0},
     {"unsettled", "partitions whose latency did not come back", "partitions", 0, 1e9},

@@ -64,7 +64,8 @@ struct Figure {
   State state = State::grey;
   std::optional<uint64_t> samples = {};
   std::vector<std::string> events = {};
-  bool required = true;  // without evidence of it the row is grey
+  bool required = true;                 // without evidence of it the row is grey
+  std::vector<std::string> files = {};  // of the evidence, where it is made of more than events
 };
 
 struct Row {
@@ -109,6 +110,7 @@ struct Recovery {
   std::optional<double> usd;
   std::string prices;
   std::vector<std::string> events;
+  std::map<std::string, std::vector<std::string>> events_of;  // by the field's name in the report
 };
 
 struct Contradiction {
@@ -120,7 +122,10 @@ struct ClockRow {
   double offset_ms = 0, err_ms = 0;
 };
 struct Clock {
-  std::optional<double> bound_ms;  // nothing: nobody has measured it
+  std::optional<double> bound_ms;    // nothing: nobody has measured it
+  std::optional<double> claimed_ms;  // what events say of themselves, measured or not
+  std::vector<std::string> events;   // of the measurements
+  uint64_t causes = 0;               // that clocks could have contradicted
   std::vector<ClockRow> sources;
   std::vector<Contradiction> contradictions;
 };
@@ -198,6 +203,7 @@ struct Report {
   Clock clock;
   Quantiles gap, gap_planned, gap_unplanned;
   std::optional<double> wait_elsewhere_ms;
+  uint64_t waits_elsewhere = 0;
   Counts counts;
   std::vector<AnomalyRow> anomalies;
   std::vector<StepRow> steps;

@@ -69,6 +69,7 @@ class NegativeTests {
           if (!losses.any) return;
           add(score_.limits.judge("rebalances", static_cast<double>(losses.rebalances_max)), test);
           add(score_.limits.judge("groups_lost", static_cast<double>(losses.lost.size())), test);
+          add(score_.limits.judge("members_gone", static_cast<double>(losses.gone.size())), test);
         });
   }
 

@@ -86,13 +86,6 @@ void settle(PartitionLog& log) {
   }
 }
 
-std::string first_life_of(const std::string& name) {
-  const size_t bar = name.rfind('/');
-  if (bar == std::string::npos || bar + 1 == name.size()) return name;
-  return name.find_first_not_of("0123456789", bar + 1) == std::string::npos ? name.substr(0, bar)
-                                                                            : name;
-}
-
 // By the name before the bar; lives begin one after the other, and so their indexes grow.
 void gather_players(const evidence::Run& run, PartitionLog& log) {
   std::map<std::string, Player> by_name;
@@ -115,6 +108,13 @@ void gather_players(const evidence::Run& run, PartitionLog& log) {
 }
 
 }  // namespace
+
+std::string first_life_of(const std::string& name) {
+  const size_t bar = name.rfind('/');
+  if (bar == std::string::npos || bar + 1 == name.size()) return name;
+  return name.find_first_not_of("0123456789", bar + 1) == std::string::npos ? name.substr(0, bar)
+                                                                            : name;
+}
 
 Logs logs_of(const Dossier& dossier, Strays& strays) {
   const auto& run = dossier.run;

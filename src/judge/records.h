@@ -56,6 +56,9 @@ struct Player {
   std::vector<const Record*> by_ack;
 };
 
+// `producer-1` of `producer-1/2`.
+std::string first_life_of(const std::string& name);
+
 struct PartitionLog {
   uint16_t topic = 0;
   int32_t partition = 0;

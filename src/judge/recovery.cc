@@ -67,25 +67,38 @@ class RecoveryWork {
     if (after_) {
       work_.orphans = after_->integer("orphans");
       work_.events.push_back(after_->event_id);
+      if (work_.orphans) told("orphans", *after_);
     }
-    if (!work_.requests_list) work_.requests_list = growth(before_, after_, "requests_list");
+    if (!work_.requests_list) {
+      work_.requests_list = growth(before_, after_, "requests_list");
+      if (work_.requests_list) told("requests_list", *before_, *after_);
+    }
     price();
     return work_;
   }
 
  private:
+  template <class... Events>
+  void told(const char* field, const Events&... events) {
+    auto& of = work_.events_of[field];
+    for (const std::string* id : {&events.event_id...})
+      if (std::ranges::find(of, *id) == of.end()) of.push_back(*id);
+  }
+
   // What of each lane was in no object yet when it was sealed; else what the target told before.
   void tails() {
     for (const Event* event : dossier_.all("lane.sealed")) {
       if (!of_a_fault(dossier_, *event)) continue;
       const auto end = event->integer("end_position");
       const auto uploaded = event->integer("uploaded_position");
-      if (end && uploaded && *end >= *uploaded)
-        tail_of_[event->lane] = std::max(tail_of_[event->lane], *end - *uploaded);
+      if (!end || !uploaded || *end < *uploaded) continue;
+      tail_of_[event->lane] = std::max(tail_of_[event->lane], *end - *uploaded);
+      told("unuploaded_bytes", *event);
     }
     for (const auto& [lane, tail] : tail_of_) add(work_.unuploaded_bytes, tail);
-    if (!work_.unuploaded_bytes && before_)
-      work_.unuploaded_bytes = before_->integer("unuploaded_bytes");
+    if (work_.unuploaded_bytes || !before_) return;
+    work_.unuploaded_bytes = before_->integer("unuploaded_bytes");
+    if (work_.unuploaded_bytes) told("unuploaded_bytes", *before_);
   }
 
   void recovered(const Event& event) {
@@ -93,6 +106,7 @@ class RecoveryWork {
     const auto bytes = event.integer("bytes");
     const auto log = event.integer("log_bytes");
     add(work_.bytes_read, bytes);
+    if (bytes) told("bytes_read", event);
     add(work_.log_bytes_read, log ? log : bytes);
     const auto tail = tail_of_.find(event.lane);
     // A group of a log in files is no request of a store. Positions there count bytes, a page for
@@ -101,13 +115,14 @@ class RecoveryWork {
         std::clamp<int64_t>(event.integer("log_groups").value_or(0), 0, kGroupsMost);
     const bool in_files = tail != tail_of_.end() && tail->second >= groups * kLogPageBytes;
     const auto requests = event.integer("requests");
+    if (requests) told("requests_get", event);
     add(work_.requests_get,
         requests && in_files ? std::max<int64_t>(0, *requests - groups) : requests);
     add(work_.streams, event.integer("streams"));
     work_.events.push_back(event.event_id);
     const auto known =
         tail != tail_of_.end() ? std::optional(tail->second) : work_.unuploaded_bytes;
-    if (bytes && known) beyond(log.value_or(*bytes), *known);
+    if (bytes && known) beyond(log.value_or(*bytes), *known, event);
   }
 
   void written(const Event& event) {
@@ -115,14 +130,19 @@ class RecoveryWork {
     if (move ? !in_a_step(event) : !of_a_fault(dossier_, event)) return;
     const auto bytes = event.integer("bytes");
     add(work_.bytes_written, bytes);
+    if (bytes) told("bytes_written", event);
     add(work_.requests_put, event.integer("requests"));
+    if (event.integer("requests")) told("requests_put", event);
     work_.events.push_back(event.event_id);
     // A move gives its tail along, and nothing that is in objects already. An upload tells of the
     // whole object: what the heir was given meanwhile is in it as well, and no history.
     if (!move) return;
-    if (all_planned()) add(work_.historical_bytes_copied, 0);
+    if (all_planned()) {
+      add(work_.historical_bytes_copied, 0);
+      told("historical_bytes_copied", event);
+    }
     const auto tail = tail_of_.find(event.lane);
-    if (bytes && tail != tail_of_.end()) beyond(*bytes, tail->second);
+    if (bytes && tail != tail_of_.end()) beyond(*bytes, tail->second, event);
   }
 
   // Not the canary's.
@@ -136,7 +156,9 @@ class RecoveryWork {
                                [](const StepView& step) { return step.plan->planned; });
   }
 
-  void beyond(int64_t bytes, int64_t tail) {
+  template <class... Events>
+  void beyond(int64_t bytes, int64_t tail, const Events&... events) {
+    told("historical_bytes_copied", events...);
     const double allowed = static_cast<double>(std::max(tail, kTailLeast)) * kTailSlack;
     const double more = static_cast<double>(bytes) - allowed;
     add(work_.historical_bytes_copied, more > 0 ? static_cast<int64_t>(more) : 0);
@@ -146,7 +168,7 @@ class RecoveryWork {
   void replicas() {
     const auto grown = growth(before_, after_, "log_bytes");
     const auto produced = growth(before_, after_, "produced_bytes");
-    if (grown && produced) beyond(*grown, *produced);
+    if (grown && produced) beyond(*grown, *produced, *before_, *after_);
   }
 
   void price() {
@@ -156,6 +178,11 @@ class RecoveryWork {
                        static_cast<double>(work_.requests_put.value_or(0)) * kUsdPerPut +
                        static_cast<double>(work_.requests_list.value_or(0)) * kUsdPerList;
     work_.usd = std::round(usd * 1e9) / 1e9;
+    std::vector<std::string> events;
+    for (const char* field : {"requests_get", "requests_put", "requests_list"})
+      for (const std::string& event : work_.events_of[field])
+        if (std::ranges::find(events, event) == events.end()) events.push_back(event);
+    work_.events_of["usd"] = std::move(events);
   }
 
   const Dossier& dossier_;
@@ -172,9 +199,11 @@ Recovery judge_recovery(const Dossier& dossier, const std::vector<PartitionRow>&
   for (const PartitionRow& row : partitions) {
     const Milestone& first = row.milestones[8];
     const Milestone& tail = row.milestones[13];
-    if (first.known() && tail.known())
-      work.left_over_ms =
-          std::max(work.left_over_ms.value_or(0), std::max(0.0, *tail.ms - *first.ms));
+    if (!first.known() || !tail.known()) continue;
+    work.left_over_ms =
+        std::max(work.left_over_ms.value_or(0), std::max(0.0, *tail.ms - *first.ms));
+    auto& events = work.events_of["left_over_ms"];
+    if (std::ranges::find(events, tail.event) == events.end()) events.push_back(tail.event);
   }
   return work;
 }

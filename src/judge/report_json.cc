@@ -154,6 +154,8 @@ Json partition(const PartitionRow& row) {
 }
 
 Json recovery(const Recovery& value) {
+  Json events = Json::object();
+  for (const auto& [field, ids] : value.events_of) events[field] = words(ids);
   return {{"unuploaded_bytes", maybe(value.unuploaded_bytes)},
           {"bytes_read", maybe(value.bytes_read)},
           {"bytes_written", maybe(value.bytes_written)},
@@ -164,7 +166,8 @@ Json recovery(const Recovery& value) {
           {"historical_bytes_copied", maybe(value.historical_bytes_copied)},
           {"left_over_ms", ms(value.left_over_ms)},
           {"orphans", maybe(value.orphans)},
-          {"usd", {{"value", maybe(value.usd)}, {"prices", word(value.prices)}}}};
+          {"usd", {{"value", maybe(value.usd)}, {"prices", word(value.prices)}}},
+          {"events", std::move(events)}};
 }
 
 Json readiness(const ReadinessRow& row) {
@@ -188,11 +191,16 @@ Json dimension(const Dimension& value) {
 }
 
 Json figure(const Figure& value) {
-  return {{"name", value.name},           {"value", ms(value.value)},
-          {"unit", word(value.unit)},     {"green", word(value.green)},
-          {"amber", word(value.amber)},   {"state", state(value.state)},
-          {"required", value.required},   {"samples", maybe(value.samples)},
-          {"events", words(value.events)}};
+  return {{"name", value.name},
+          {"value", ms(value.value)},
+          {"unit", word(value.unit)},
+          {"green", word(value.green)},
+          {"amber", word(value.amber)},
+          {"state", state(value.state)},
+          {"required", value.required},
+          {"samples", maybe(value.samples)},
+          {"events", words(value.events)},
+          {"evidence", words(value.files)}};
 }
 
 Json negative(const NegativeTest& test) {

@@ -32,6 +32,7 @@ Figure sum(const Score& score) {
   uint64_t records = 0;
   auto off = off_by(score, records);
   Figure figure = score.limits.judge("sum_differs", off, records);
+  figure.files = {"ledger.bin"};
   // What the reader had summed up when it was behind nothing.
   for (const evidence::Event* event : score.dossier.all("business.stale")) {
     const auto found = event->number("sum");
@@ -40,6 +41,7 @@ Figure sum(const Score& score) {
       continue;
     figure = score.limits.judge("sum_differs",
                                 std::max(off.value_or(0), std::abs(*found - *expected)), records);
+    figure.files = {"ledger.bin"};
     figure.events = {event->event_id};
   }
   return figure;
@@ -88,7 +90,8 @@ Figure dip(const Score& score) {
       lacking += std::max(0.0, before / bins - static_cast<double>(series.acks[i]));
   }
   figure.value = std::round(lacking);
-  return figure;
+  figure.samples = static_cast<uint64_t>(bins);
+  return from(std::move(figure), faults_of(score.dossier), {"ledger.bin"});
 }
 
 }  // namespace

@@ -196,7 +196,7 @@ Row capacity_row(const Score& score) {
     any = true;
     first.add(one.at_ns, result.first_ns, one.until_ns, result.events);
     share.add(one.at_ns, result.share_ns, one.until_ns, result.events);
-    settled.add(one.at_ns, settled_ns(score, one), one.step->last_ns, {});
+    settled.add(one.at_ns, settled_ns(score, one), one.step->last_ns, {one.event});
   }
   if (!any) {
     row.why = "no broker was added, or came back, under load in this run";

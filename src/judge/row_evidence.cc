@@ -9,6 +9,8 @@
 namespace paceline::judge {
 namespace {
 
+constexpr size_t kEventsMax = 200;
+
 struct Seen {
   uint64_t known = 0, hidden = 0, never = 0;  // kinds of milestones
   std::string which;
@@ -36,6 +38,18 @@ Seen milestones_seen(const Report& report) {
   return seen;
 }
 
+// By which milestones are known, each once.
+std::vector<std::string> events_of(const Report& report) {
+  std::set<std::string> seen;
+  std::vector<std::string> events;
+  for (const PartitionRow& partition : report.partitions)
+    for (const Milestone& milestone : partition.milestones)
+      if (!milestone.event.empty() && events.size() < kEventsMax &&
+          seen.insert(milestone.event).second)
+        events.push_back(milestone.event);
+  return events;
+}
+
 Figure milestones(const Score& score) {
   const Seen seen = milestones_seen(score.report);
   const uint64_t all = seen.known + seen.hidden + seen.never;
@@ -52,24 +66,44 @@ Figure milestones(const Score& score) {
   });
   figure.required = leaders_moved(score.report) || !all_took_effect;
   if (!seen.which.empty()) figure.name += fmt::format(" ({})", seen.which);
-  return figure;
+  return from(std::move(figure), events_of(score.report), {"ledger.bin", "timeline.ndjson"});
 }
 
-// Of few samples the ratio of two p99 is noise: told, and not judged.
+// Of a cluster that is seen from outside nobody but its hooks knows the clocks, and what a hook
+// claims of its own is no measurement.
+Figure clocks(const Score& score) {
+  const Clock& clock = score.report.clock;
+  Figure figure = score.limits.judge("clock_ms", clock.bound_ms, clock.sources.size());
+  if (!clock.bound_ms && score.dossier.run.target.external_only) {
+    figure.required = false;
+    figure.name +=
+        clock.claimed_ms.value_or(0) > 0
+            ? fmt::format(" (not observable; hooks claim {})", in_words(*clock.claimed_ms, "ms"))
+            : std::string(" (not observable)");
+  }
+  return from(std::move(figure), clock.events);
+}
+
+// Of few samples there is no p99. Of more of them, what chance alone may make of two p99 that are
+// the same says nothing of the probes: told, and not judged.
 Figure overhead(const Score& score) {
   std::optional<double> ratio;
   std::optional<uint64_t> samples;
+  std::optional<double> least, most;
   std::vector<std::string> events;
   for (const evidence::Event* event : score.dossier.all("overhead.measured")) {
-    ratio = event->value;
     samples = static_cast<uint64_t>(std::max<int64_t>(0, event->integer("samples").value_or(0)));
+    ratio = *samples < kSamplesForP99 ? std::nullopt : event->value;
+    least = event->number("with_least_us");
+    most = event->number("without_most_us");
     events = {event->event_id};
   }
   Figure figure = score.limits.judge("overhead", ratio, samples);
-  if (samples.value_or(0) < kSamplesForP99) figure.state = State::grey;
+  if (figure.state == State::amber && least && most &&
+      *least <= *most * score.limits.green("overhead"))
+    figure.state = State::grey;
   figure.required = false;
-  figure.events = std::move(events);
-  return figure;
+  return from(std::move(figure), std::move(events));
 }
 
 }  // namespace
@@ -80,29 +114,40 @@ Row evidence_row(const Score& score) {
   row.id = "evidence";
   row.question = "Is the evidence complete?";
   row.figures.push_back(milestones(score));
-  row.figures.push_back(
-      score.limits.judge("clock_ms", report.clock.bound_ms, report.clock.sources.size()));
-  row.figures.push_back(score.limits.judge(
-      "contradictions", static_cast<double>(report.clock.contradictions.size())));
+  row.figures.push_back(clocks(score));
+  row.figures.push_back(from(
+      score.limits.judge("contradictions", static_cast<double>(report.clock.contradictions.size()),
+                         report.clock.causes),
+      {}, {"timeline.ndjson"}));
   for (const Contradiction& one : report.clock.contradictions)
     row.figures.back().events.insert(row.figures.back().events.end(), one.events.begin(),
                                      one.events.end());
   double missing = 0;
   for (const auto& [source, count] : report.evidence.holes) missing += static_cast<double>(count);
-  row.figures.push_back(score.limits.judge("holes", missing, score.dossier.events.size()));
-  row.figures.push_back(
+  row.figures.push_back(from(score.limits.judge("holes", missing, score.dossier.events.size()), {},
+                             {"timeline.ndjson"}));
+  row.figures.push_back(from(
       score.limits.judge("damage",
                          static_cast<double>(report.evidence.damaged_lines +
                                              report.evidence.damaged_rows + report.evidence.cut),
-                         score.dossier.ledger.rows.size() + score.dossier.events.size()));
+                         score.dossier.ledger.rows.size() + score.dossier.events.size()),
+      {}, {"ledger.bin", "timeline.ndjson"}));
   const std::string& told = score.dossier.run.plan.sha256;
   const std::string& found = score.dossier.plan_sha256;
-  row.figures.push_back(score.limits.judge(
-      "plan_differs",
-      told.empty() || found.empty() ? std::nullopt : std::optional(told == found ? 0.0 : 1.0)));
+  row.figures.push_back(from(
+      score.limits.judge(
+          "plan_differs",
+          told.empty() || found.empty() ? std::nullopt : std::optional(told == found ? 0.0 : 1.0),
+          1),
+      {}, {"plan.toml", "run.json"}));
   row.figures.back().required = false;
   row.figures.push_back(overhead(score));
   settle(row);
+  // Whatever hooks tell stands on their own clocks.
+  if (row.state == State::green && !report.clock.bound_ms) {
+    row.state = State::amber;
+    row.why = "clock bound: not observable";
+  }
   return row;
 }
 

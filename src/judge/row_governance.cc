@@ -44,8 +44,9 @@ Row governance_row(const Score& score) {
   if (wrong.events.empty()) wrong.events.push_back(all->event_id);
   row.figures.push_back(std::move(wrong));
   row.figures.push_back(
-      score.limits.judge("rights_silent", all->number("silent"),
-                         static_cast<uint64_t>(all->integer("rights").value_or(0))));
+      from(score.limits.judge("rights_silent", all->number("silent"),
+                              static_cast<uint64_t>(all->integer("rights").value_or(0))),
+           {all->event_id}));
   settle(row);
   return row;
 }

@@ -29,20 +29,25 @@ std::optional<double> number(std::optional<uint64_t> count) {
 
 Figure counted(const Limits& limits, const char* name, std::optional<uint64_t> count,
                uint64_t samples) {
-  return limits.judge(name, number(count), samples);
+  return from(limits.judge(name, number(count), samples), {}, {"ledger.bin"});
 }
 
 void add_gaps(const Score& score, Row& row) {
   const Report& report = score.report;
+  const auto of = [&](Figure figure, std::optional<bool> planned) {
+    return from(std::move(figure), faults_of(score.dossier, planned), {"ledger.bin"});
+  };
   bool planned = false, unplanned = false;
   for (const StepRow& step : report.steps)
     (step.planned ? planned : unplanned) |= step.test != "N7";
   if (planned)
-    row.figures.push_back(gap_figure(score.limits, "gap_planned_ms", report.gap_planned));
+    row.figures.push_back(of(gap_figure(score.limits, "gap_planned_ms", report.gap_planned), true));
   if (unplanned) {
-    row.figures.push_back(gap_figure(score.limits, "gap_unplanned_ms", report.gap_unplanned));
     row.figures.push_back(
-        score.limits.judge("gap_max_ms", report.gap_unplanned.max, report.gap_unplanned.samples));
+        of(gap_figure(score.limits, "gap_unplanned_ms", report.gap_unplanned), false));
+    row.figures.push_back(
+        of(score.limits.judge("gap_max_ms", report.gap_unplanned.max, report.gap_unplanned.samples),
+           false));
   }
   // A plan of a clean-up alone has no gap.
   if (report.steps.empty()) {
@@ -51,7 +56,9 @@ void add_gaps(const Score& score, Row& row) {
     row.figures.push_back(none);
   }
   row.figures.push_back(
-      optional(score.limits.judge("wait_elsewhere_ms", report.wait_elsewhere_ms)));
+      of(optional(score.limits.judge("wait_elsewhere_ms", report.wait_elsewhere_ms,
+                                     report.waits_elsewhere)),
+         std::nullopt));
 }
 
 void add_records(const Score& score, Row& row) {
@@ -70,6 +77,9 @@ void add_records(const Score& score, Row& row) {
   row.figures.push_back(optional(counted(limits, "never_read", counts.never_read, counts.acked)));
   row.figures.push_back(
       counted(limits, "anomalies", if_read(score.report.anomalies.size()), counts.acked));
+  for (const AnomalyRow& anomaly : score.report.anomalies)
+    row.figures.back().events.insert(row.figures.back().events.end(), anomaly.events.begin(),
+                                     anomaly.events.end());
 }
 
 void add_groups(const Score& score, Row& row) {
@@ -77,10 +87,14 @@ void add_groups(const Score& score, Row& row) {
   if (!losses.any) return;
   Figure rebalances =
       score.limits.judge("rebalances", static_cast<double>(losses.rebalances_max), losses.groups);
-  rebalances.events = losses.events;
-  row.figures.push_back(std::move(rebalances));
   row.figures.push_back(
-      score.limits.judge("groups_lost", static_cast<double>(losses.lost.size()), losses.groups));
+      from(std::move(rebalances), losses.events.empty() ? losses.last_events : losses.events));
+  row.figures.push_back(from(
+      score.limits.judge("groups_lost", static_cast<double>(losses.lost.size()), losses.groups),
+      losses.last_events));
+  row.figures.push_back(from(
+      score.limits.judge("members_gone", static_cast<double>(losses.gone.size()), losses.members),
+      losses.gone.empty() ? losses.last_events : losses.gone_events));
 }
 
 void add_cluster(const Score& score, Row& row) {
@@ -89,9 +103,10 @@ void add_cluster(const Score& score, Row& row) {
       "brokers_missing",
       brokers.known ? std::optional(static_cast<double>(brokers.missing.size())) : std::nullopt,
       brokers.before);
-  missing.events = brokers.events;
-  row.figures.push_back(std::move(missing));
-  row.figures.push_back(optional(score.limits.judge("leaderless", brokers.leaderless)));
+  row.figures.push_back(from(std::move(missing), brokers.events));
+  row.figures.push_back(
+      from(optional(score.limits.judge("leaderless", brokers.leaderless, brokers.partitions)),
+           brokers.events));
   uint64_t unsettled = 0, told = 0;
   for (const PartitionRow& partition : score.report.partitions) {
     unsettled += partition.milestones[11].state == Milestone::State::never;
@@ -99,7 +114,8 @@ void add_cluster(const Score& score, Row& row) {
   }
   if (unsettled + told > 0)
     row.figures.push_back(
-        score.limits.judge("unsettled", static_cast<double>(unsettled), unsettled + told));
+        from(score.limits.judge("unsettled", static_cast<double>(unsettled), unsettled + told),
+             faults_of(score.dossier), {"ledger.bin"}));
 }
 
 }  // namespace
@@ -118,6 +134,7 @@ Row leaders_row(const Score& score) {
     guard.value = event->number("measured");
     guard.green = "not tripped";
     guard.state = State::red;
+    guard.samples = 1;
     guard.events = {event->event_id};
     row.figures.push_back(std::move(guard));
   }
@@ -128,6 +145,7 @@ Row leaders_row(const Score& score) {
     topics.value = static_cast<double>(gone.size());
     topics.green = "none";
     topics.state = State::red;
+    topics.samples = score.dossier.run.topics.size();
     for (const evidence::Event* event : gone) topics.events.push_back(event->event_id);
     row.figures.push_back(std::move(topics));
   }

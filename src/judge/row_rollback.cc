@@ -46,11 +46,13 @@ Row rollback_row(const Score& score) {
   Row row;
   row.id = "rollback";
   row.question = "Was rollback decided, not improvised?";
-  const auto missing = std::ranges::count_if(
-      std::initializer_list<const std::string*>{&rollback.point, &rollback.command, &rollback.owner,
-                                                &rollback.rule},
-      [](const std::string* field) { return field->empty(); });
-  row.figures.push_back(score.limits.judge("rollback_missing", static_cast<double>(missing)));
+  const std::initializer_list<const std::string*> fields = {&rollback.point, &rollback.command,
+                                                            &rollback.owner, &rollback.rule};
+  const auto missing =
+      std::ranges::count_if(fields, [](const std::string* field) { return field->empty(); });
+  row.figures.push_back(
+      from(score.limits.judge("rollback_missing", static_cast<double>(missing), fields.size()), {},
+           {"run.json"}));
 
   const Decisions decided = decisions(score.dossier);
   if (decided.due > 0) {
@@ -67,10 +69,12 @@ Row rollback_row(const Score& score) {
     differs += !event->flag("equal").value_or(false);
     events.push_back(event->event_id);
   }
-  if (!took && rollback.rehearsed_ms && !rollback.rehearsed.empty())
+  const bool told = took.has_value();
+  if (!told && rollback.rehearsed_ms && !rollback.rehearsed.empty())
     took = static_cast<double>(*rollback.rehearsed_ms);
-  row.figures.push_back(score.limits.judge("rollback_ms", took, events.size()));
-  row.figures.back().events = events;
+  row.figures.push_back(
+      told || !took ? from(score.limits.judge("rollback_ms", took, events.size()), events)
+                    : from(score.limits.judge("rollback_ms", took, 1), events, {"run.json"}));
   if (!events.empty()) {
     row.figures.push_back(
         score.limits.judge("rollback_differs", static_cast<double>(differs), events.size()));

@@ -18,18 +18,29 @@ void still_there(const Score& score, const PartitionRow& partition, Figure& figu
   if (!first.known()) return;
   const double lasted = score.dossier.ms(score.dossier.end_ns) - *first.ms;
   figure.value = std::max(figure.value.value_or(0), lasted);
+  if (figure.events.empty()) figure.files = {"ledger.bin", "timeline.ndjson"};
   const State state = score.limits.at_least("left_over_ms", lasted);
   figure.state = worse(figure.state, state);
   if (state == State::grey) figure.green += ", and observed to its end";
+}
+
+// N is how many events told of it, if it is not said what else.
+Figure of_recovery(std::string_view limit, std::optional<double> value, const char* field,
+                   const Score& score, std::optional<uint64_t> samples = {}) {
+  const auto& all = score.report.recovery.events_of;
+  const auto found = all.find(field);
+  std::vector<std::string> events = found == all.end() ? std::vector<std::string>() : found->second;
+  const auto count = static_cast<uint64_t>(events.size());
+  return from(score.limits.judge(limit, value, value ? samples.value_or(count) : samples),
+              std::move(events));
 }
 
 }  // namespace
 
 Figure history_copied(const Score& score) {
   const Recovery& recovery = score.report.recovery;
-  Figure figure = score.limits.judge("historical_bytes", number(recovery.historical_bytes_copied));
-  figure.events = recovery.events;
-  return figure;
+  return of_recovery("historical_bytes", number(recovery.historical_bytes_copied),
+                     "historical_bytes_copied", score);
 }
 
 Row storage_row(const Score& score) {
@@ -41,9 +52,8 @@ Row storage_row(const Score& score) {
   if (recovery.log_bytes_read && recovery.unuploaded_bytes)
     ratio = static_cast<double>(*recovery.log_bytes_read) /
             static_cast<double>(std::max(*recovery.unuploaded_bytes, kTailLeast));
-  Figure bytes = score.limits.judge("recovery_ratio", ratio);
+  Figure bytes = of_recovery("recovery_ratio", ratio, "bytes_read", score);
   bytes.required = false;
-  bytes.events = recovery.events;
   row.figures.push_back(std::move(bytes));
 
   row.figures.push_back(history_copied(score));
@@ -57,16 +67,17 @@ Row storage_row(const Score& score) {
     requests =
         static_cast<double>(recovery.requests_get.value_or(0) + recovery.requests_put.value_or(0)) /
         static_cast<double>(recovered);
-  Figure asked =
-      score.limits.judge("requests_per_partition", requests, static_cast<uint64_t>(recovered));
+  Figure asked = of_recovery("requests_per_partition", requests, "usd", score,
+                             static_cast<uint64_t>(recovered));
   asked.required = false;
   row.figures.push_back(std::move(asked));
 
-  row.figures.push_back(score.limits.judge("left_over_ms", recovery.left_over_ms, concerned));
+  row.figures.push_back(
+      of_recovery("left_over_ms", recovery.left_over_ms, "left_over_ms", score, concerned));
   for (const PartitionRow& one : score.report.partitions)
     if (one.milestones[13].state == Milestone::State::never)
       still_there(score, one, row.figures.back());
-  Figure orphans = score.limits.judge("orphans", number(recovery.orphans));
+  Figure orphans = of_recovery("orphans", number(recovery.orphans), "orphans", score);
   orphans.required = false;
   row.figures.push_back(std::move(orphans));
   settle(row);

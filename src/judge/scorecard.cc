@@ -44,6 +44,20 @@ void settle(Row& row) {
   }
 }
 
+Figure from(Figure figure, std::vector<std::string> events, std::vector<std::string> files) {
+  figure.events = std::move(events);
+  figure.files = std::move(files);
+  return figure;
+}
+
+std::vector<std::string> faults_of(const Dossier& dossier, std::optional<bool> planned) {
+  std::vector<std::string> events;
+  for (const StepView& step : dossier.steps)
+    if (step.effective && (!planned || step.plan->planned == *planned))
+      events.push_back(step.effective->event_id);
+  return events;
+}
+
 std::vector<Row> scorecard(const Score& score) {
   return {leaders_row(score),  storage_row(score),  capacity_row(score), governance_row(score),
           rollback_row(score), evidence_row(score), business_row(score)};

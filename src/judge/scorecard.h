@@ -28,6 +28,11 @@ bool leaders_moved(const Report& report);
 // The worst of the figures: red before all, then grey where evidence is required.
 void settle(Row& row);
 
+// With what it was computed from.
+Figure from(Figure figure, std::vector<std::string> events, std::vector<std::string> files = {});
+// Those that began the steps of which this holds, as far as they took effect.
+std::vector<std::string> faults_of(const Dossier& dossier, std::optional<bool> planned = {});
+
 // Of `storage` and of `capacity`.
 Figure history_copied(const Score& score);
 

@@ -19,10 +19,26 @@ constexpr std::string_view kEvidenceFiles[] = {"hooks.log", "ledger.bin", "plan.
 constexpr std::string_view kLeftOut[] = {"consumer.lag", "business.stale", "clock.measured",
                                          "phase.began", "phase.ended"};
 
-int rank_of(const Event& event) {
-  if (event.plane == "control" || event.plane == "storage") return 0;
-  if (event.type == "client.error" || event.type == "group.rebalanced") return 1;
-  return event.type == "leader.seen" || event.type == "broker.answers" ? 2 : 3;
+constexpr size_t kRanks = 5;
+
+// What a figure is made of is shown before all.
+using Named = std::set<std::string, std::less<>>;
+
+size_t rank_of(const Event& event, const Named& named) {
+  if (named.contains(event.event_id)) return 0;
+  if (event.plane == "control" || event.plane == "storage") return 1;
+  if (event.type == "client.error" || event.type == "group.rebalanced") return 2;
+  return event.type == "leader.seen" || event.type == "broker.answers" ? 3 : 4;
+}
+
+Named named_by(const Report& report) {
+  Named named;
+  for (const Row& row : report.scorecard)
+    for (const Figure& figure : row.figures)
+      named.insert(figure.events.begin(), figure.events.end());
+  for (const auto& [field, events] : report.recovery.events_of)
+    named.insert(events.begin(), events.end());
+  return named;
 }
 
 std::string words_of(const Event& event) {
@@ -102,20 +118,22 @@ std::map<std::string, uint64_t> holes_of(const Dossier& dossier) {
 void show(const Dossier& dossier, const std::vector<Edge>& edges, Report& report) {
   show_phases(dossier, report);
   std::vector<const Event*> events = in_order(dossier, edges);
-  std::erase_if(events, [](const Event* event) {
-    return std::ranges::find(kLeftOut, event->type) != std::end(kLeftOut);
+  const Named named = named_by(report);
+  std::erase_if(events, [&](const Event* event) {
+    return std::ranges::find(kLeftOut, event->type) != std::end(kLeftOut) &&
+           !named.contains(event->event_id);
   });
   // The last rank that has a place for each of its events, and what of the next one comes first.
-  size_t counts[4] = {};
-  for (const Event* event : events) ++counts[rank_of(*event)];
+  size_t counts[kRanks] = {};
+  for (const Event* event : events) ++counts[rank_of(*event, named)];
   size_t left = kEventsMax;
-  size_t takes[4] = {};
-  for (size_t rank = 0; rank < std::size(counts); ++rank) {
+  size_t takes[kRanks] = {};
+  for (size_t rank = 0; rank < kRanks; ++rank) {
     takes[rank] = std::min(counts[rank], left);
     left -= takes[rank];
   }
   for (const Event* event : events) {
-    size_t& take = takes[rank_of(*event)];
+    size_t& take = takes[rank_of(*event, named)];
     if (take == 0) {
       ++report.events_left_out;
       continue;

@@ -99,6 +99,7 @@ void judge_steps(const Dossier& dossier, const Logs& logs, const std::vector<Ste
             open |= wait.first == nullptr;
           } else {
             row.wait_elsewhere_ms = std::max(row.wait_elsewhere_ms.value_or(0), wait.ms());
+            ++report.waits_elsewhere;
           }
         }
         if (log.concerned) sample(partition, samples);

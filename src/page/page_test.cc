@@ -83,6 +83,27 @@ TEST(Page, FiguresAreTheReportsAndLeadToTheirEvents) {
   EXPECT_TRUE(has(markup, "The ledger ends within a row."));
 }
 
+TEST(Page, AFigureWithoutEventsLeadsToItsFiles) {
+  Json report = test_report();
+  Json& figure = report["scorecard"][0]["figures"][0];
+  figure["events"] = Json::array();
+  figure["evidence"] = {"ledger.bin", "timeline.ndjson"};
+  std::string markup = markup_of(report);
+  EXPECT_TRUE(has(markup, "<a href=\"#f-ledger.bin\" title=\"of ledger.bin, timeline.ndjson\">"));
+  EXPECT_TRUE(has(markup, "<tr id=\"f-ledger.bin\">"));
+  figure["events"] = {report["events"][0]["event"]};
+  markup = markup_of(report);
+  EXPECT_FALSE(has(markup, "href=\"#f-ledger.bin\"")) << "events are nearer";
+}
+
+TEST(Page, WhatTheRecoveryCostIsToldWithWhoToldIt) {
+  Json report = test_report();
+  report["recovery"]["bytes_read"] = 8'388'608;
+  report["recovery"]["events"] = {{"bytes_read", {report["events"][1]["event"]}}};
+  EXPECT_TRUE(has(markup_of(report),
+                  "<span data-figure=\"bytes_read\"><a href=#e1>8.0 MiB</a> <small>N = 1</small>"));
+}
+
 TEST(Page, TimesOfAPartitionAreSinceItsOwnFault) {
   Json report = test_report(1);
   report["partitions"][0]["milestones"]["t8"] = {{"state", "never"}, {"ms", nullptr}};

@@ -46,9 +46,17 @@ void put_recovery(std::string& out, const Source& source) {
   open_section(out, "recovery", "What the recovery cost");
   out += "<dl class=\"facts\">\n";
   constexpr std::string_view kUnknown = "not observable";
+  // N is how many events told of it.
+  const auto fact = [&](std::string_view name, const std::string& words, const char* key) {
+    const Json& events = field(field(recovery, "events"), key);
+    if (words.empty() || !events.is_array()) return put_fact(out, name, words, kUnknown);
+    put_fact(out, name,
+             fmt::format("<span data-figure=\"{}\">{} <small>N = {}</small></span>", key,
+                         linked(words, events, source.places), count_words(events.size())));
+  };
   const auto bytes = [&](std::string_view name, const char* key) {
     const auto value = number(recovery, key);
-    put_fact(out, name, value ? bytes_words(value) : "", kUnknown);
+    fact(name, value ? bytes_words(value) : "", key);
   };
   bytes("Not uploaded at the fault", "unuploaded_bytes");
   bytes("Read", "bytes_read");
@@ -58,15 +66,15 @@ void put_recovery(std::string& out, const Source& source) {
                                   {"PUT requests", "put"},
                                   {"LIST requests", "list"}}) {
     const auto count = number(requests, key);
-    put_fact(out, name, count ? count_words(count) : "", kUnknown);
+    fact(name, count ? count_words(count) : "", fmt::format("requests_{}", key).c_str());
   }
   const auto left_over = number(recovery, "left_over_ms"), orphans = number(recovery, "orphans");
-  put_fact(out, "Left-over work for", left_over ? ms_words(left_over) : "", kUnknown);
-  put_fact(out, "Orphans", orphans ? count_words(orphans) : "", kUnknown);
+  fact("Left-over work for", left_over ? ms_words(left_over) : "", "left_over_ms");
+  fact("Orphans", orphans ? count_words(orphans) : "", "orphans");
   std::string money;
   if (const auto value = number(usd, "value"))
     money = fmt::format("${:.6f} <small>{}</small>", *value, html(text(usd, "prices")));
-  put_fact(out, "Estimated money", money, kUnknown);
+  fact("Estimated money", money, "usd");
   out += "</dl></section>\n";
 }
 
@@ -98,8 +106,8 @@ void put_evidence(std::string& out, const Source& source) {
   open_table(out, "Files of evidence", kColumns);
   for (const Json& file : list(evidence, "files"))
     out += fmt::format(
-        "<tr><th scope=\"row\"><code>{}</code></th><td class=\"n\">{}</td><td><code "
-        "class=\"hash\">{}</code></td></tr>\n",
+        "<tr id=\"f-{0}\"><th scope=\"row\"><code>{0}</code></th><td class=\"n\">{1}</td><td><code "
+        "class=\"hash\">{2}</code></td></tr>\n",
         html(text(file, "name")), count_words(number(file, "bytes")), html(text(file, "sha256")));
   close_table(out);
   out += "<ul>\n";

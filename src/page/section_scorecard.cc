@@ -16,7 +16,7 @@ void put_figure_row(std::string& out, const Json& figure, const EventPlaces& pla
     out += fmt::format(" <small>N = {}</small>", count_words(samples));
   if (field(figure, "required") == Json(false)) out += " <small>not required</small>";
   out += fmt::format("</th><td class=\"n\">{}</td><td class=\"limit\">",
-                     linked(measured, field(figure, "events"), places));
+                     sourced(measured, field(figure, "events"), field(figure, "evidence"), places));
   const std::string green = html(limit_words(field(figure, "green")));
   const std::string amber = html(limit_words(field(figure, "amber")));
   out += green.empty() ? "–" : green;

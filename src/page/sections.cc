@@ -36,6 +36,22 @@ std::string linked(std::string_view words, const Json& events, const EventPlaces
                      words);
 }
 
+std::string sourced(std::string_view words, const Json& events, const Json& files,
+                    const EventPlaces& places) {
+  std::string link = linked(words, events, places);
+  if (link != words || !files.is_array()) return link;
+  std::string names;
+  std::string_view first;
+  for (const Json& file : files) {
+    if (!file.is_string()) continue;
+    const std::string_view name = file.get_ref<const std::string&>();
+    if (first.empty()) first = name;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", html(name));
+  }
+  if (first.empty()) return link;
+  return fmt::format(R"(<a href="#f-{}" title="of {}">{}</a>)", html(first), names, words);
+}
+
 void open_table(std::string& out, std::string_view label, std::span<const Column> columns,
                 std::string_view classes) {
   out += fmt::format(

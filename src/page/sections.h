@@ -19,6 +19,10 @@ struct Source {
 // ids, one id, or null.
 std::string linked(std::string_view words, const Json& events, const EventPlaces& places);
 
+// The same; where no event is shown, a link to the first of these files in the table of evidence.
+std::string sourced(std::string_view words, const Json& events, const Json& files,
+                    const EventPlaces& places);
+
 struct Column {
   std::string_view head;
   bool is_number = false;

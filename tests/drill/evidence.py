@@ -104,6 +104,7 @@ class Evidence:
         self.check_verdict()
         self.check_timeline()
         self.check_ledger()
+        self.check_figures()
         self.check_others()
         return self
 
@@ -183,6 +184,27 @@ class Evidence:
         twice = sum(1 for times in back.values() if times > 1)
         check_equal((counts["lost"] > 0, counts["duplicated"] > 0), (lost > 0, twice > 0),
                     f"lost and duplicated (the report: {counts['lost']}, {counts['duplicated']}; by hand {lost}, {twice})")
+
+    def check_figures(self):
+        """Each says of how many it is, and what it is made of."""
+        ids = {one["event_id"] for one in self.events()}
+        for row in self.report["scorecard"]:
+            for one in row["figures"]:
+                what = f"{row['id']}: {one['name']}"
+                if one["value"] is not None:
+                    check(one["samples"] is not None, f"{what} has no N")
+                    check(one["events"] or one["evidence"], f"{what} does not say what it is made of")
+                check(ids.issuperset(one["events"]) and set(EVIDENCE).issuperset(one["evidence"]), f"{what} names what is not there")
+                check(one["samples"] is None or one["samples"] >= 299 or "p99" not in one["name"] or one["value"] is None,
+                      f"{what} is a p99 of {one['samples']}")
+        recovery = self.report["recovery"]
+        told = {**recovery, **{f"requests_{name}": value for name, value in recovery["requests"].items()}, "usd": recovery["usd"]["value"]}
+        for name, value in told.items():
+            if name not in ("requests", "events") and value is not None:
+                check(recovery["events"].get(name), f"nobody has told the recovery's {name}")
+        for one in self.report["readiness"]:
+            for name in (one["evidence"] or "").split(", "):
+                check(os.path.exists(self.path(name)), f"the evidence of {one['item']} is '{name}', which is no file of the run")
 
     def check_others(self):
         suite = xml.etree.ElementTree.fromstring(self.text("junit.xml"))

@@ -108,7 +108,10 @@ def series(rng, gaps):
 
 
 def figure(name, value, unit, green, amber, state, samples=None, events=()):
-    return {"name": name, "value": value, "unit": unit, "green": green, "amber": amber, "state": state, "required": True, "samples": samples, "events": list(events)}
+    if value is not None and samples is None:
+        samples = max(1, len(events))
+    return {"name": name, "value": value, "unit": unit, "green": green, "amber": amber, "state": state, "required": True, "samples": samples,
+            "events": list(events), "evidence": [] if events or value is None else ["ledger.bin", "timeline.ndjson"]}
 
 
 def scorecard(gap, planned, shared):
@@ -195,7 +198,9 @@ def made_report(partitions=24, seed=1):
                        "events": [rows[2]["event"]]}],
         "steps": steps, "partitions": entries,
         "recovery": {"unuploaded_bytes": 8_388_608, "bytes_read": 8_724_152, "bytes_written": 1_204_000, "requests": {"get": 31, "put": 12, "list": 2},
-                     "historical_bytes_copied": 0, "left_over_ms": 6_200, "orphans": None, "usd": {"value": 0.000117, "prices": "S3 standard, us-east-1"}},
+                     "historical_bytes_copied": 0, "left_over_ms": 6_200, "orphans": None, "usd": {"value": 0.000117, "prices": "S3 standard, us-east-1"},
+                     "events": {name: [shared["t4_event"], shared["t3_event"]] for name in ("unuploaded_bytes", "bytes_read", "bytes_written", "requests_get",
+                                "requests_put", "requests_list", "historical_bytes_copied", "left_over_ms", "usd")}},
         "readiness": [{"item": item, "state": "green" if index % 3 else "amber", "measured": "96.2 % of bytes idempotent", "limit": "≥ 95 %",
                        "evidence": "timeline.ndjson", "expires": "2026-12-28T00:01:00Z", "event": rows[0]["event"]} for index, item in enumerate(READINESS)],
         "dimensions": [{"name": name, "state": "green" if index in (0, 1, 4) else "grey", "findings": [

@@ -238,19 +238,40 @@ def check_mouse(page):
         expect(page.ask("return !document.getElementById('drawer').hidden && document.querySelectorAll('#drawer-rows a').length > 0"), "an event opens")
 
 
+def follow(page, what, selector, first):
+    """A click leads to the event, or to the file, that the number is made of."""
+    clicked = page.ask("const a = document.querySelector(arguments[0]); if (a) a.click(); return !!a", selector)
+    expect(clicked, f"{what} leads nowhere")
+    if clicked:
+        page.frames()
+        landed = page.ask("const row = document.querySelector('tr:target'); return row && (row.cells[8] || row.cells[0]).textContent.trim()")
+        expect(landed == first, f"{what} leads to {first}, not {landed}")
+
+
+def check_figure(page, row, place, figure, ids):
+    """Each figure that has a value has its N, and leads to what it is made of. Reports of before files were named know of events alone."""
+    what, shown = f"{row}.{figure['name']}", [event for event in figure["events"] if event in ids]
+    old = "evidence" not in figure
+    if figure["value"] is None or old and not shown:
+        return
+    if not old:
+        head = page.ask("return document.querySelectorAll(`#s-${arguments[0]} tbody tr`)[arguments[1]].cells[0].textContent", row, place)
+        expect(figure["samples"] is not None and f"N = {figure['samples']:,}" in head, f"{what} has no N: {head}")
+        expect(shown or figure["evidence"], f"{what} does not say what it is made of")
+    first = (shown + figure.get("evidence", [None]))[0]
+    follow(page, what, f"#s-{row} tbody tr:nth-child({place + 1}) td a", first)
+
+
 def check_links(page, path, report):
     page.open(path, WIDTHS[0])
     broken = page.ask("return [...document.querySelectorAll('a[href^=\"#\"]')].map((a) => a.getAttribute('href').slice(1)).filter((id) => !document.getElementById(id))")
     expect(broken == [], f"links that lead nowhere: {broken[:5]}")
     ids = [event["event"] for event in report["events"]]
-    figures = [(row, figure) for row in report["scorecard"] for figure in row["figures"] if any(event in ids for event in figure["events"])]
-    for row, figure in figures[:3]:
-        first = next(event for event in figure["events"] if event in ids)
-        place = row["figures"].index(figure)
-        page.ask("document.querySelectorAll(`#s-${arguments[0]} tbody tr`)[arguments[1]].querySelector('a').click()", row["id"], place)
-        page.frames()
-        landed = page.ask("const row = document.querySelector('tr:target'); return row && row.cells[8].textContent.trim()")
-        expect(landed == first, f"{figure['name']} leads to {first}, not {landed}")
+    for row in report["scorecard"]:
+        for place, figure in enumerate(row["figures"]):
+            check_figure(page, row["id"], place, figure, ids)
+    for name, events in report["recovery"].get("events", {}).items():
+        follow(page, f"the recovery's {name}", f"#recovery [data-figure={name}] a", next(event for event in events if event in ids))
     sizes = page.ask("return [...document.querySelectorAll('#plot canvas')].every((one) => one.hasAttribute('aria-label') || one.getAttribute('aria-hidden') === 'true')")
     expect(sizes, "every band has a name")
 
