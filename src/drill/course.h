@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -124,7 +125,9 @@ struct Readiness {
   std::string pass = {}, measured = {}, limit = {}, evidence = {};
   int64_t valid_for_s = 86'400;
 };
-Readiness check_routing(const ClusterView& view);
+// `answering`: brokers that answer at the addresses they tell. `bootstrap`: HOST:PORT, with commas.
+Readiness check_routing(const ClusterView& view, std::string_view bootstrap,
+                        const std::set<int32_t>& answering);
 Readiness check_rollback_readiness(const Plan& plan, const std::string& owner, int64_t now_ms);
 Readiness check_observability(const std::vector<std::string>& types_seen,
                               const std::vector<std::string>& observes,

@@ -378,15 +378,37 @@ TEST_F(PhasesTest, AWrongCleanUpIsRefusedWithAList) {
 
 TEST(Readiness, Routing) {
   ClusterView view;
+  constexpr const char* kAll = "a:1,b:1,c:1";
+  const std::set<int32_t> everybody{1, 2, 3};
   view.brokers = {{1, "a", 1, ""}, {2, "b", 1, "y"}};
-  EXPECT_EQ(check_routing(view).pass, "grey");
+  EXPECT_EQ(check_routing(view, kAll, everybody).pass, "grey");
   view.brokers = {{1, "a", 1, "x"}, {2, "b", 1, "y"}, {3, "c", 1, "z"}};
   view.topics = {{"t", "i", false, {{0, 1, 1, {}, {}}, {1, 2, 1, {}, {}}, {2, 3, 1, {}, {}}}}};
-  EXPECT_EQ(check_routing(view).pass, "green");
+  EXPECT_EQ(check_routing(view, kAll, everybody).pass, "green");
   for (auto& partition : view.topics[0].partitions) partition.leader = 1;
-  EXPECT_EQ(check_routing(view).pass, "amber");
+  EXPECT_EQ(check_routing(view, kAll, everybody).pass, "amber");
   for (auto& broker : view.brokers) broker.rack = "x";
-  EXPECT_EQ(check_routing(view).pass, "red");
+  EXPECT_EQ(check_routing(view, kAll, everybody).pass, "red");
+}
+
+TEST(Readiness, ABootstrapHasToBeLeftWhoeverIsLost) {
+  ClusterView view;
+  view.brokers = {{1, "a", 1, "x"}, {2, "b", 1, "y"}, {3, "c", 1, "z"}};
+  view.topics = {{"t", "i", false, {{0, 1, 1, {}, {}}, {1, 2, 1, {}, {}}, {2, 3, 1, {}, {}}}}};
+  const auto check = [&](const char* bootstrap, std::set<int32_t> answering) {
+    return check_routing(view, bootstrap, answering);
+  };
+  EXPECT_EQ(check("a:1,b:1", {1, 2, 3}).pass, "green");
+  const Readiness one = check("a:1", {1, 2, 3});
+  EXPECT_EQ(one.pass, "amber");
+  EXPECT_THAT(one.measured, HasSubstr("no bootstrap is left without broker 1, or without zone x"));
+  EXPECT_EQ(check("a:1,b:1", {1, 3}).pass, "amber") << "the other one does not answer";
+  EXPECT_EQ(check("a:1,elsewhere:1", {1, 2, 3}).pass, "amber") << "nobody knows whose it is";
+  EXPECT_THAT(one.measured, HasSubstr("no metadata quorum is seen"));
+  view.controller = 3;
+  EXPECT_THAT(check("a:1", {1}).measured, HasSubstr("only broker 3, the controller, is seen"));
+  view.brokers[1].rack = "x";
+  EXPECT_THAT(check("a:1,b:1", {1, 2, 3}).measured, HasSubstr("without zone x"));
 }
 
 TEST(Readiness, Rollback) {
@@ -395,6 +417,13 @@ TEST(Readiness, Rollback) {
   EXPECT_EQ(check_rollback_readiness(plan, "", 0).pass, "red");
   EXPECT_EQ(check_rollback_readiness(plan, "ada", 0).pass, "amber");
   plan.rollback.rehearsed = "1970-01-01";
+  EXPECT_EQ(check_rollback_readiness(plan, "ada", 10ll * 86'400'000).pass, "amber")
+      << "nobody knows how long it takes";
+  plan.rollback.rehearsed_ms = 300'001;
+  EXPECT_EQ(check_rollback_readiness(plan, "ada", 10ll * 86'400'000).pass, "red");
+  plan.rollback.rehearsed_ms = 60'001;
+  EXPECT_EQ(check_rollback_readiness(plan, "ada", 10ll * 86'400'000).pass, "amber");
+  plan.rollback.rehearsed_ms = 60'000;
   EXPECT_EQ(check_rollback_readiness(plan, "ada", 10ll * 86'400'000).pass, "green");
   EXPECT_EQ(check_rollback_readiness(plan, "ada", 100ll * 86'400'000).pass, "amber");
 }

@@ -79,7 +79,8 @@ Plan::Rollback rollback_of(const Node* table, Problems& problems) {
           .command = reader.word("command"),
           .owner = reader.word("owner"),
           .rule = reader.word("rule"),
-          .rehearsed = reader.word("rehearsed")};
+          .rehearsed = reader.word("rehearsed"),
+          .rehearsed_ms = reader.integer("rehearsed_ms", 0, 0, 86'400'000)};
 }
 
 Plan::LoadSpec load_of(const Node* table, Problems& problems) {

@@ -19,6 +19,7 @@ namespace paceline::drill {
 struct Plan {
   struct Rollback {
     std::string point, command, owner, rule, rehearsed;
+    int64_t rehearsed_ms = 0;  // how long that took; 0: not told
   };
   struct LoadSpec {
     unsigned topics = 1;       // probe topics

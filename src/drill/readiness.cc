@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "client/client.h"
 #include "drill/course.h"
 #include "drill/wall_time.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int64_t kDayS = 86'400;
 constexpr int64_t kRehearsedDays = 90;
+constexpr int64_t kRollbackMs = 60'000, kRollbackAmberMs = 300'000;
 constexpr double kClockMs = 5;
 constexpr size_t kMilestones = 14, kEnough = 12;
 constexpr double kSpread = 0.1;
@@ -42,17 +44,53 @@ const std::vector<Sign>& signs() {
   return kAll;
 }
 
+// Whose loss leaves no address of the bootstrap at which another broker answers: brokers, zones. An
+// address that no broker calls its own is nobody's.
+std::vector<std::string> without_bootstrap(const ClusterView& view, std::string_view bootstrap,
+                                           const std::set<int32_t>& answering) {
+  std::vector<const ClusterView::Broker*> first;
+  for (const std::string& address : client::addresses_of(std::string(bootstrap)))
+    for (const auto& broker : view.brokers)
+      if (broker.address() == address && answering.contains(broker.id)) first.push_back(&broker);
+  std::vector<std::string> lost;
+  std::set<std::string> zones;
+  for (const auto& broker : view.brokers) {
+    if (std::ranges::all_of(first, [&](const auto* one) { return one->id == broker.id; }))
+      lost.push_back(fmt::format("broker {}", broker.id));
+    if (!broker.rack.empty()) zones.insert(broker.rack);
+  }
+  for (const std::string& zone : zones)
+    if (zones.size() > 1 &&
+        std::ranges::all_of(first, [&](const auto* one) { return one->rack == zone; }))
+      lost.push_back("zone " + zone);
+  return lost;
+}
+
 }  // namespace
 
-Readiness check_routing(const ClusterView& view) {
+Readiness check_routing(const ClusterView& view, std::string_view bootstrap,
+                        const std::set<int32_t>& answering) {
   Readiness item{.item = "failure_domain_routing",
-                 .limit = "three zones; the loss of each leaves a bootstrap; leaders within 10 %"};
+                 .limit =
+                     "three zones; the loss of any broker, or zone, leaves a bootstrap that "
+                     "answers; leaders within 10 %"};
+  const auto lost = without_bootstrap(view, bootstrap, answering);
+  item.measured = fmt::format("{} of {} brokers answer at what they say is theirs; ",
+                              answering.size(), view.brokers.size());
+  item.measured += lost.empty() ? std::string("any one may be lost")
+                                : fmt::format("no bootstrap is left without {}",
+                                              fmt::join(lost, ", or without "));
+  item.measured +=
+      view.controller >= 0
+          ? fmt::format("; of a metadata quorum only broker {}, the controller, is seen",
+                        view.controller)
+          : std::string("; no metadata quorum is seen");
   std::map<std::string, int64_t> leaders;
   const auto led = view.leaders();
   for (const auto& broker : view.brokers) leaders[broker.rack] += led.at(broker.id);
   if (leaders.contains("")) {
     item.pass = "grey";
-    item.measured = "not all brokers say in which zone they are";
+    item.measured += "; not all brokers say in which zone they are";
     return item;
   }
   int64_t sum = 0, most = 0;
@@ -62,15 +100,18 @@ Readiness check_routing(const ClusterView& view) {
   }
   const double share = static_cast<double>(sum) / static_cast<double>(leaders.size());
   const bool spread = static_cast<double>(most) <= share * (1 + kSpread) + 1;
-  item.measured = fmt::format("{} zones, {} brokers, at most {} of {} leaders in one zone",
-                              leaders.size(), view.brokers.size(), most, sum);
-  item.pass = leaders.size() < 2 ? "red" : leaders.size() >= 3 && spread ? "green" : "amber";
+  item.measured +=
+      fmt::format("; {} zones, at most {} of {} leaders in one zone", leaders.size(), most, sum);
+  const bool sound = leaders.size() >= 3 && spread && lost.empty();
+  item.pass = leaders.size() < 2 ? "red" : sound ? "green" : "amber";
   return item;
 }
 
 Readiness check_rollback_readiness(const Plan& plan, const std::string& owner, int64_t now_ms) {
   Readiness item{.item = "rollback",
-                 .limit = "a point, a command, an owner and a rule; rehearsed within 90 days",
+                 .limit =
+                     "a point, a command, an owner and a rule; rehearsed within 90 days, in "
+                     "at most 60 s, amber to 300 s",
                  .evidence = "plan.toml",
                  .valid_for_s = kRehearsedDays * kDayS};
   std::vector<std::string_view> missing;
@@ -90,8 +131,14 @@ Readiness check_rollback_readiness(const Plan& plan, const std::string& owner, i
     return item;
   }
   const int64_t days = (now_ms - *rehearsed) / (kDayS * 1000);
-  item.pass = days <= kRehearsedDays ? "green" : "amber";
-  item.measured = fmt::format("owner {}; rehearsed {} days ago", owner, days);
+  const int64_t took_ms = plan.rollback.rehearsed_ms;
+  item.measured = fmt::format("owner {}; rehearsed {} days ago, ", owner, days);
+  item.measured += took_ms > 0 ? fmt::format("in {:.1f} s", static_cast<double>(took_ms) / 1000)
+                               : std::string("nobody says in what time");
+  const bool quick = took_ms > 0 && took_ms <= kRollbackMs;
+  item.pass = took_ms > kRollbackAmberMs        ? "red"
+              : days <= kRehearsedDays && quick ? "green"
+                                                : "amber";
   item.valid_for_s = std::max<int64_t>(kRehearsedDays - days, 0) * kDayS;
   return item;
 }
