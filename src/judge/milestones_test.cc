@@ -106,6 +106,17 @@ TEST(Milestones, WhatShouldHaveBeenToldAndWasNotIsNever) {
   EXPECT_EQ(milestone(report_of(evidence), 0, "t7")["state"], "not_observable");
 }
 
+TEST(Milestones, WhoTellsFromOutsideWhatWasNoticedPromisesNothingOfPlannedMoves) {
+  TestEvidence evidence = TestEvidence::kill();
+  std::erase_if(evidence.events,
+                [](const auto& event) { return event.source.starts_with("paceline:"); });
+  evidence.run.target.observes = {"t0", "t2"};
+  evidence.run.target.external_only = true;
+  EXPECT_EQ(milestone(report_of(evidence), 0, "t2")["state"], "never") << "somebody has died";
+  evidence.run.plan.steps.front().planned = true;
+  EXPECT_EQ(milestone(report_of(evidence), 0, "t2")["state"], "not_observable");
+}
+
 TEST(Milestones, OthersMayNoticeBeforeTheDrillDoes) {
   TestEvidence evidence = TestEvidence::kill();
   evidence.find("broker.noticed").t_mono_ns = TestEvidence::kT0 - 8 * TestEvidence::kMs;
