@@ -9,7 +9,8 @@ Each round makes a topic that is spread over the brokers, with PARTITIONS on eac
 RETAINED MiB together; RESIDENT MiB go to each of the victims alone, which keeps them in its log cache; then the tail is written to what the victims lead, and they are killed at once: by SIGKILL, or with --silent
 stopped. Probes, one for each survivor, send a produce request to each of a few of the victims' partitions every 5 ms
 until it is acknowledged: that, minus the moment of the kill, is *our part*. Phases are told by the survivors' events, by the wall
-clock in milliseconds. --store: log and objects in Ceph RGW on this machine instead of folders.
+clock in milliseconds. Of etcd it is told how much the fence writes. --store: log and objects in Ceph RGW on this machine instead
+of folders, behind a proxy for each broker: what a failover reads and writes there, and what plain requests of these sizes take.
 
 --clients: so many producers of librdkafka with its defaults instead, each with a partition of the victim and a record every 5 ms:
 the longest that one of them waited for an answer. Every other round is then the *floor*: the partitions are led by a survivor
@@ -35,6 +36,7 @@ from brokers import Brokers, at_ms, now_ms  # noqa: E402
 from ceph import Ceph  # noqa: E402
 from confluent_kafka import Producer, libversion  # noqa: E402
 from confluent_kafka.admin import AdminClient, NewPartitions  # noqa: E402
+from failover_costs import Counted, Writes, revision_of  # noqa: E402
 from harness import binary, check  # noqa: E402
 from peers import use_librdkafka_2_15  # noqa: E402
 from probes import GIVE_UP_S, OpenLoop, summary  # noqa: E402
@@ -106,8 +108,8 @@ def phases(brokers, survivors, since):
 
 
 def end_of(brokers, victims, silent):
-    """Kills them; the moment of it, and the same by the wall clock in ms."""
-    at = time.monotonic(), now_ms()
+    """Kills them; etcd's revision before it, the moment of it, and the same by the wall clock in ms."""
+    at = revision_of(brokers.etcd), time.monotonic(), now_ms()
     for victim in victims:
         brokers.houses[victim].child.send_signal(signal.SIGSTOP if silent else signal.SIGKILL)
     return at
@@ -119,7 +121,7 @@ def our_part(brokers, survivors, victims, topic, led, options, _number):
     for probe in probes:
         probe.start()
     write_tail(brokers, victims, topic, led, options)
-    killed, since = end_of(brokers, victims, options.silent)
+    revision, killed, since = end_of(brokers, victims, options.silent)
     for probe in probes:
         probe.goes.set()
     for probe in probes:
@@ -127,7 +129,7 @@ def our_part(brokers, survivors, victims, topic, led, options, _number):
         probe.wire.close()
     took = sorted((at - killed) * 1000 for at in served.values())
     check(len(took) == len(sampled), f"{len(sampled) - len(took)} partitions were not served within {GIVE_UP_S} s")
-    return "our part", took, since
+    return "our part", took, since, revision
 
 
 def move(address, partition, to):
@@ -147,13 +149,13 @@ def seen_by_clients(brokers, survivors, victims, topic, led, options, number):
     if floor:
         for one in mine:
             move(brokers.address(survivors[0]), f"{topic}:{one}", survivors[0])
-    killed, since = end_of(brokers, victims, options.silent)
+    revision, killed, since = end_of(brokers, victims, options.silent)
     time.sleep(3)
     waited = []
     for client in clients:
         client.finish()
         waited += client.longest_ms(killed - 0.1, killed + GIVE_UP_S).values()
-    return "floor" if floor else "seen", sorted(waited), since
+    return "floor" if floor else "seen", sorted(waited), since, revision
 
 
 def write_tail(brokers, victims, topic, led, options):
@@ -184,7 +186,9 @@ def resident_mib(pid):
         return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
-def one_round(brokers, number, options):
+def one_round(brokers, number, options, store, writes):
+    if store:
+        store.begin()
     topic, count = f"round{number}", len(brokers.numbers)
     victims = [brokers.numbers[(number + i) % count] for i in range(options.dead)]
     survivors = [other for other in brokers.numbers if other not in victims]
@@ -198,9 +202,16 @@ def one_round(brokers, number, options):
     time.sleep(UPLOAD_AGE_MS / 1000 * 1.5 + (options.retained_mib + options.resident_mib * len(victims)) / 100)
     measure = seen_by_clients if options.clients else our_part
     resident = max(resident_mib(brokers.houses[victim].child.pid) for victim in victims)
-    name, took, since = measure(brokers, survivors, victims, topic, led, options, number)
+    name, took, since, before = measure(brokers, survivors, victims, topic, led, options, number)
     evidence = sorted({notice["evidence"] for notice in brokers.notices(survivors, since)})
     told, log_bytes, directory_bytes = phases(brokers, survivors, since)
+    found = {name: [event for other in survivors for event in brokers.events(other, name, since)]
+             for name in ("broker.fenced", "lane.sealed")}
+    writes.note(before, found["broker.fenced"], revision_of(brokers.etcd))
+    words = ""
+    if store and name != "floor":
+        lanes = {other: brokers.events(other)[-1]["source"].partition("/")[0] for other in survivors}
+        words = "\n" + store.note(survivors, lanes, found["lane.sealed"], since, since + told["all served"])
     for victim in victims:
         brokers.houses[victim].kill()
     for victim in victims:
@@ -208,7 +219,7 @@ def one_round(brokers, number, options):
     admin = AdminClient({"bootstrap.servers": brokers.addresses, "log_level": 0})
     admin.delete_topics([topic])[topic].result(30)
     print(f"round {number:3}: {name}: first {took[0]:6.1f}  last {took[-1]:6.1f} ms of {len(took)} samples of {len(led)}, {resident} MiB resident   "
-          + "  ".join(f"{title} {at}" for title, at in told.items()) + f"   {', '.join(evidence)}", flush=True)
+          + "  ".join(f"{title} {at}" for title, at in told.items()) + f"   {', '.join(evidence)}{words}", flush=True)
     return name, took, {} if options.clients else told, log_bytes, directory_bytes
 
 
@@ -236,22 +247,30 @@ def main():
     if options.resident_mib:
         settings["paceline.memory.bytes"] = options.resident_mib * 6 << 20  # the log cache has 3/16 of it
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(Ceph()) if options.store else None
-        brokers = stack.enter_context(
-            Brokers(options.brokers, settings=settings, base=os.environ.get("PACELINE_BENCH"), store=store))
+        ceph = stack.enter_context(Ceph()) if options.store else None
+        store = stack.enter_context(Counted(ceph, range(1, options.brokers + 1))) if ceph else None
+        brokers = Brokers(options.brokers, settings=settings, base=os.environ.get("PACELINE_BENCH"), store=ceph, each=lambda number: {
+            "paceline.objects": store.url(number, os.path.basename(brokers.folder))} if store else {})
+        stack.enter_context(brokers)
+        writes = Writes(brokers.etcd)
         for number in range(options.rounds):
-            name, of_round, phases_of_round, log_bytes, directory_bytes = one_round(brokers, number, options)
+            name, of_round, phases_of_round, log_bytes, directory_bytes = one_round(brokers, number, options, store, writes)
             took.setdefault(name, []).extend(of_round)
             read.append((log_bytes, directory_bytes))
             for title, at in phases_of_round.items():
                 told.setdefault(title, []).append(at)
-    for name, values in took.items():
-        print(f"{name}: {summary(values)}")
-    for title, values in told.items():
-        print(f"  {title:16} after  p50 {statistics.median(values):.0f}  max {max(values):.0f} ms")
-    print(f"read by a survivor, median: {statistics.median(log for log, _ in read) / 2**20 / (options.brokers - options.dead):.1f} MiB "
-          f"of log, {statistics.median(directory for _, directory in read) / 2**20 / (options.brokers - options.dead):.2f} MiB of "
-          f"directories")
+        for name, values in took.items():
+            print(f"{name}: {summary(values)}")
+        for title, values in told.items():
+            print(f"  {title:16} after  {summary(values)}")
+        survivors = options.brokers - options.dead
+        for what, values in zip(("log", "directories"), zip(*read)):
+            each = [value / survivors / 2**20 for value in values]
+            print(f"read by a survivor, by its events: {statistics.median(each):.2f}, at most {max(each):.2f} MiB of {what}")
+        writes.print_summary()
+        if store:
+            store.print_summary()
+            store.print_store_itself()
     return 0
 
 

@@ -137,8 +137,10 @@ class Member:
         self.thread.join()
         began = time.monotonic_ns()
         try:
-            done = self.consumer.commit(offsets=self._offsets(), asynchronous=False)
-            self.ledger.committed({one.partition: one.offset for one in done}, True, began, time.monotonic_ns())
+            # The other one may have left first, and what it had is not here yet.
+            if offsets := self._offsets():
+                done = self.consumer.commit(offsets=offsets, asynchronous=False)
+                self.ledger.committed({one.partition: one.offset for one in done}, True, began, time.monotonic_ns())
         except KafkaException as refused:
             self.complaints.append((f"the last commit of {self.name}", refused.args[0]))
         self.consumer.close()
