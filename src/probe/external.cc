@@ -30,10 +30,11 @@ void ExternalTalk::heard(const std::string& line) {
                    [this](const RebalancedLine& said) {
                      auto event = stage_.teller.now(source(), "client", "group.rebalanced");
                      event.client_id = name_;
-                     event.figures = {{"group", stage_.roster.all()[index_].group},
-                                      {"member", name_},
-                                      {"event", said.event},
-                                      {"partitions", said.partitions}};
+                     event.figures = {
+                         {"group", stage_.roster.all()[index_].group},
+                         {"member", said.member.empty() ? name_ : name_ + ":" + said.member},
+                         {"event", said.event},
+                         {"partitions", said.partitions}};
                      stage_.teller.event(std::move(event));
                    },
                    [this](const Bye&) { bye_ = true; }},

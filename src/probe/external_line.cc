@@ -110,7 +110,8 @@ Result<ExternalLine> parse_external_line(std::string_view text) {
     return ErrorLine{text_of(line, "error"), text_of(line, "text"), flag_of(line, "fatal")};
   if (type == "rebalanced")
     return RebalancedLine{text_of(line, "event"),
-                          number_of<int64_t>(line, "partitions", 0).value_or(0)};
+                          number_of<int64_t>(line, "partitions", 0).value_or(0),
+                          text_of(line, "member")};
   if (type == "bye") return Bye{};
   return fail(Code::corrupt, "a line of a type that is not known");
 }

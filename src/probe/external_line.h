@@ -40,6 +40,7 @@ struct ErrorLine {
 struct RebalancedLine {
   std::string event;
   int64_t partitions = 0;
+  std::string member = {};  // of several; empty: the client is one
 };
 struct Bye {};
 using ExternalLine = std::variant<Hello, RecordLine, ErrorLine, RebalancedLine, Bye>;

@@ -59,6 +59,8 @@ TEST(ExternalLine, TheRest) {
   EXPECT_EQ(parsed<RebalancedLine>(R"({"type":"rebalanced","event":"assigned","partitions":3})")
                 .partitions,
             3);
+  EXPECT_EQ(parsed<RebalancedLine>(R"({"type":"rebalanced","event":"lost","member":"b"})").member,
+            "b");
   parsed<Bye>(R"({"type":"bye"})");
 }
 

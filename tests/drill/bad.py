@@ -73,6 +73,19 @@ def restless_group(target, options):
     return told(evidence, f"{counts['rebalances_extra']} rebalances too many")
 
 
+def member_leaves(target, options):
+    """A member of a group leaves when a broker dies, and does not come back: the others hold what it held, and it is red all the same."""
+    plan = plans.write(target, "leaver", plans.step("kill"), baseline_s=6, observe_s=20,
+                       load={"external": [["/usr/bin/python3", os.path.join(HERE, "restless_member.py"), "--for-good"]]})
+    evidence = play(target, plan, verdicts=("red",))
+    told_of = [one["figures"]["event"] for one in evidence.events("group.rebalanced") if one["figures"]["member"].endswith(":leaver")]
+    check(told_of and told_of[-1] == "revoked", f"the leaver tells {told_of}")
+    figures = {one["name"]: one for row in evidence.report["scorecard"] if row["id"] == "leaders" for one in row["figures"]}
+    gone, lost = figures["members that stayed away from their group"], figures["groups without a member"]
+    check_equal((gone["value"], gone["state"], lost["value"]), (1, "red", 0), "members gone and groups lost")
+    return told(evidence, f"of {gone['samples']} members one is gone")
+
+
 def no_evidence(target, options):
     """A plan that requires a row of which a run can know nothing gets no verdict."""
     plan = plans.write(target, "blind", plans.step("drain"), requires={"rows": ["leaders", "capacity"]})
@@ -136,5 +149,6 @@ def patient_clients(target, options):
 CASES = {"sabotage": sabotage, "freeze under patient clients": patient_clients, "sabotage: one ack is dropped": sabotage_one("drop-ack", "lost"),
          "sabotage: one record is doubled": sabotage_one("double-record", "duplicated"),
          "a clean-up is done instead of planned": wrong_cleanup, "a group that is never at rest": restless_group,
+         "a member leaves for good": member_leaves,
          "a row without evidence": no_evidence, "a hole in the rights": hole, "a guard trips": guard, "the drill stands still": frozen_drill}
 ALONE = {"a broker stays dead": stays_dead}

@@ -1,13 +1,15 @@
 """A client outside (src/probe/README.md): two members of a group read the topic, and one of them leaves and comes back every three
-seconds: the group is never at rest. It sends nothing."""
+seconds: the group is never at rest. With --for-good it stays until a broker is gone, leaves, and does not come back. It sends nothing."""
 import json
+import socket
 import sys
 import threading
 import time
 
-from confluent_kafka import Consumer, libversion
+from confluent_kafka import Consumer, KafkaException, libversion
 
 REST_S = 3.0
+FOR_GOOD = "--for-good" in sys.argv
 writing, stopping = threading.Lock(), threading.Event()
 
 
@@ -18,7 +20,7 @@ def say(**line):
 
 
 class Member(threading.Thread):
-    """`loyal`: it stays, and says what happens to it; the other one leaves and comes back."""
+    """`loyal`: it stays, and says what happens to it; the other one leaves and comes back, or not, and then says so, too."""
 
     def __init__(self, start, loyal):
         super().__init__(daemon=True)
@@ -27,8 +29,9 @@ class Member(threading.Thread):
 
     def run(self):
         while not stopping.is_set():
-            until = time.monotonic() + (1e9 if self.loyal else REST_S)
-            self.read_until(until)
+            self.read_until(time.monotonic() + (1e9 if self.loyal or FOR_GOOD else REST_S))
+            if FOR_GOOD and not self.loyal:
+                return
             stopping.wait(0.2)
 
     def read_until(self, until):
@@ -36,16 +39,27 @@ class Member(threading.Thread):
                              "auto.offset.reset": "earliest", "heartbeat.interval.ms": 300, "error_cb": self.complain})
         consumer.subscribe([self.told["topic"]], on_assign=lambda _, given: self.tell("assigned", given),
                            on_revoke=lambda _, lost: self.tell("revoked", lost))
+        brokers = set()
         while time.monotonic() < until and not stopping.is_set():
             for message in consumer.consume(500, 0.1):
                 if message.error() is None:
                     self.tell_read(message)
+            if FOR_GOOD and not self.loyal:
+                brokers = brokers or self.brokers(consumer)
+                if not all(map(answers, brokers)):
+                    break
         consumer.unsubscribe()
         consumer.close()
 
+    def brokers(self, consumer):
+        try:
+            return {(one.host, one.port) for one in consumer.list_topics(self.told["topic"], timeout=1).brokers.values()}
+        except KafkaException:
+            return set()
+
     def tell(self, event, partitions):
-        if self.loyal:
-            say(type="rebalanced", event=event, partitions=len(partitions))
+        if self.loyal or FOR_GOOD:
+            say(type="rebalanced", event=event, partitions=len(partitions), member="loyal" if self.loyal else "leaver")
 
     def complain(self, error):
         if self.loyal:
@@ -57,6 +71,14 @@ class Member(threading.Thread):
             return
         say(type="read", client=int(words[1]), partition=message.partition(), seq=int(words[3]), offset=message.offset(),
             intended_ns=int(words[6]), at_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+
+def answers(address):
+    try:
+        with socket.create_connection(address, 1):
+            return True
+    except OSError:
+        return False
 
 
 def main():
