@@ -56,6 +56,7 @@ struct Course {
   std::vector<std::string> events_of_canary;  // types that were seen while it moved
   std::optional<double> clock_bound_ms;
   int64_t replicas = 1;         // of the load's topics
+  bool transactions = false;    // of the load's transfers
   env::Instant tolerant_until;  // errors until then are what we came for
   Halt halt = Halt::none;
   std::string reason;
@@ -97,6 +98,8 @@ class Phase {
 
 // P0: stops as `refused` if anything would be unsafe.
 Task<void> plan_phase(Course& course);
+// Whether the transfers are to be transactions: as the plan says, or as the target takes them.
+Task<void> choose_transactions(Course& course);
 // Makes the topics and starts the load; P1.
 Task<void> readiness_phase(Course& course);
 // P2.

@@ -18,6 +18,8 @@ constexpr const char* kVerbs[] = {"list", "plan",   "inject",  "effective",
 constexpr std::string_view kDomains[] = {"broker", "zone", "cluster"};
 constexpr std::string_view kNames[] = {"broker", "zone",      "topic", "partition",
                                        "fault",  "direction", "since"};
+// The others are seen from outside, or by nobody.
+constexpr std::string_view kOfLogs[] = {"t2", "t3", "t4", "t5", "t6"};
 
 HookFile::Verb verb_of(Reader& top, const char* name, std::vector<std::string>& problems) {
   const Node* table = top.table(name);
@@ -27,6 +29,13 @@ HookFile::Verb verb_of(Reader& top, const char* name, std::vector<std::string>& 
   verb.argv = reader.words("argv");
   verb.timeout_s = reader.number("timeout_s", verb.timeout_s, 0.1, 3600);
   if (verb.argv.empty()) reader.complain(table->line, "has no argv");
+  if (std::string_view(name) == "log") {
+    verb.tells = reader.words("tells");
+    for (const std::string& milestone : verb.tells)
+      if (std::ranges::find(kOfLogs, milestone) == std::end(kOfLogs))
+        reader.complain(table->line, fmt::format("tells '{}', and can be asked for {}", milestone,
+                                                 fmt::join(kOfLogs, ", ")));
+  }
   return verb;
 }
 
@@ -48,6 +57,9 @@ void read_domains(Reader& top, HookFile& file) {
 
 // What must be there for a fault to be healed again, whatever happens.
 void check_verbs(Reader& top, const HookFile& file) {
+  // What it would touch is judged before it is done.
+  if (file.verb("cleanup") && !file.verb("plan"))
+    top.complain(top.line(), "has [cleanup] and no [plan] of what that would touch");
   if (file.domains.empty()) return;
   for (const char* name : {"inject", "effective", "heal"})
     if (!file.verb(name))

@@ -19,6 +19,7 @@ struct HookFile {
   struct Verb {
     std::vector<std::string> argv;
     double timeout_s = 30;
+    std::vector<std::string> tells = {};  // of `log`: milestones that it promises
   };
   std::string name, profile, version;
   std::map<Fault, std::string> domains;  // what it can do → its failure domain

@@ -9,6 +9,17 @@
 namespace paceline::drill {
 namespace {
 
+// So late a line may be written, or so far off is the clock of whoever writes it.
+constexpr int64_t kLateMs = 60'000;
+
+// What makes two lines the same one. A leader's epoch comes once, whoever writes of it and when.
+std::string key_of(const evidence::Event& event) {
+  std::string when = event.t_wall.empty() ? std::to_string(event.t_mono_ns) : event.t_wall;
+  if (event.leader_epoch) when = fmt::format("epoch {}", *event.leader_epoch);
+  return fmt::format("{}|{}|{}|{}|{}|{}", event.type, event.topic, event.partition.value_or(-1),
+                     event.lane, event.cause_id, when);
+}
+
 std::string joined(const std::vector<int32_t>& ids) {
   std::string text;
   for (int32_t id : ids) text += fmt::format("{}{}", text.empty() ? "" : ",", id);
@@ -24,7 +35,7 @@ HookTarget::HookTarget(env::Shard& shard, std::string bootstrap, std::string pro
       profile_(std::move(profile)),
       hooks_(std::move(hooks)),
       kafka_(shard, bootstrap_, std::move(security)),
-      began_wall_ms_(shard.wall_ms()) {}
+      log_since_ms_(shard.wall_ms()) {}
 
 evidence::Run::Target HookTarget::identity() const {
   evidence::Run::Target target;
@@ -34,8 +45,9 @@ evidence::Run::Target HookTarget::identity() const {
   target.bootstrap = bootstrap_;
   target.external_only = true;
   if (hooks_ && hooks_->file().verb("effective")) target.observes.emplace_back("t0");
-  if (hooks_ && hooks_->file().verb("log"))
-    for (const char* milestone : {"t2", "t4", "t5"}) target.observes.emplace_back(milestone);
+  // A log without a promise may tell anything; what it does not tell was not to be observed.
+  if (const auto* log = hooks_ ? hooks_->file().verb("log") : nullptr)
+    for (const std::string& milestone : log->tells) target.observes.push_back(milestone);
   target.observes.emplace_back("t13");
   return target;
 }
@@ -48,6 +60,31 @@ Result<void> HookTarget::can(Fault fault) const {
   if (by_hook(fault) || fault == Fault::drain || fault == Fault::storm || fault == Fault::cleanup)
     return {};
   return fail(Code::unsupported, fmt::format("'{}' needs a hook for it", look_of(fault).name));
+}
+
+Task<Result<void>> HookTarget::status_is_good() {
+  if (!hooks_ || !hooks_->file().verb("status")) co_return Result<void>{};
+  CO_TRY([[maybe_unused]] auto answer, co_await hooks_->run("status", {{"fault", "none"}}));
+  co_return Result<void>{};
+}
+
+Task<std::vector<std::string>> HookTarget::objections(std::vector<Hit> hits) {
+  std::vector<std::string> all;
+  if (const auto status = co_await status_is_good(); !status) all.push_back(status.error().message);
+  if (!hooks_ || !hooks_->file().verb("list")) co_return all;
+  const auto listed = co_await hooks_->run("list", {{"fault", "none"}});
+  if (!listed) {
+    all.push_back(listed.error().message);
+    co_return all;
+  }
+  if (listed->brokers.empty()) co_return all;  // it has no list of them
+  for (const Hit& hit : hits)
+    for (const int32_t id : hit.brokers)
+      if (by_hook(hit.fault) &&
+          std::ranges::find(listed->brokers, std::to_string(id)) == listed->brokers.end())
+        all.push_back(fmt::format("step {}: the hooks of {} know no broker {}", hit.step,
+                                  hooks_->file().name, id));
+  co_return all;
 }
 
 std::string HookTarget::domain(Fault fault) const {
@@ -143,7 +180,7 @@ Task<Result<void>> HookTarget::whole(std::vector<int32_t> brokers) {
   }
   if (const size_t leaderless = view.leaderless(); leaderless > 0)
     co_return fail(Code::unavailable, fmt::format("{} partitions have no leader", leaderless));
-  co_return Result<void>{};
+  co_return co_await status_is_good();
 }
 
 Task<Result<std::string>> HookTarget::create_topic(std::string name, int32_t partitions) {
@@ -179,16 +216,26 @@ Task<void> HookTarget::catch_up(env::Duration) {
   if (!hooks_ || !hooks_->file().verb("log") || !tell_) co_return;
   const int64_t mono_minus_wall =
       shard_.now().since_start.count() - shard_.wall_ms() * int64_t{1'000'000};
+  const int64_t asked_ms = shard_.wall_ms();
   const auto text =
-      co_await hooks_->run_for_text("log", {{"fault", "log"}, {"since", rfc3339(began_wall_ms_)}});
+      co_await hooks_->run_for_text("log", {{"fault", "log"}, {"since", rfc3339(log_since_ms_)}});
   if (!text) co_return;
-  for (auto& event : parse_hook_log(*text, mono_minus_wall)) tell_(std::move(event));
+  log_since_ms_ = std::max(log_since_ms_, asked_ms - kLateMs);
+  auto events = parse_hook_log(*text, mono_minus_wall);
+  std::ranges::stable_sort(events, {}, &evidence::Event::t_mono_ns);
+  for (auto& event : events)
+    if (told_.insert(key_of(event)).second) tell_(std::move(event));
 }
 
 Task<Result<std::optional<Target::Touched>>> HookTarget::plan_cleanup() {
   if (!hooks_ || !hooks_->file().verb("plan")) co_return std::optional<Touched>{};
   CO_TRY(auto answer, co_await hooks_->run("plan", {{"fault", "cleanup"}}));
   co_return Touched{std::move(answer.topics), std::move(answer.brokers)};
+}
+
+Task<Result<void>> HookTarget::clean_up() {
+  CO_TRY([[maybe_unused]] auto answer, co_await hooks_->run("cleanup", {{"fault", "cleanup"}}));
+  co_return Result<void>{};
 }
 
 }  // namespace paceline::drill

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "drill/hooks.h"
@@ -21,6 +22,7 @@ class HookTarget : public Target {
   evidence::Run::Target identity() const override;
   bool any_broker_leads() const override { return profile_ == "paceline"; }
   bool production() const override { return true; }
+  Task<std::vector<std::string>> objections(std::vector<Hit> hits) override;
   Result<void> can(Fault fault) const override;
   std::string domain(Fault fault) const override;
   Task<Result<ClusterView>> look() override { return kafka_.look(); }
@@ -43,12 +45,17 @@ class HookTarget : public Target {
   Task<Result<void>> delete_topic(std::string id) override {
     return kafka_.delete_topic(std::move(id));
   }
+  Task<Result<void>> begin_transactions(std::string transactional_id) override {
+    return kafka_.begin_transactions(std::move(transactional_id));
+  }
   Task<StorageFigures> storage() override;
   Task<std::vector<ClockBound>> clocks() override;
   Task<Headroom> headroom() override;
   void follow(std::function<void(evidence::Event)> tell) override { tell_ = std::move(tell); }
   Task<void> catch_up(env::Duration at_most) override;
   Task<Result<std::optional<Touched>>> plan_cleanup() override;
+  bool has_cleanup() const override { return hooks_ && hooks_->file().verb("cleanup"); }
+  Task<Result<void>> clean_up() override;
 
  protected:
   bool by_hook(Fault fault) const;
@@ -57,6 +64,7 @@ class HookTarget : public Target {
 
  private:
   static Placeholders words_of(const Hit& hit);
+  Task<Result<void>> status_is_good();
   Task<Result<void>> drain_by_protocol(int32_t broker);
 
   env::Shard& shard_;
@@ -64,7 +72,8 @@ class HookTarget : public Target {
   const std::unique_ptr<Hooks> hooks_;
   Kafka kafka_;
   std::function<void(evidence::Event)> tell_;
-  const int64_t began_wall_ms_;
+  int64_t log_since_ms_;        // what was written before has been told
+  std::set<std::string> told_;  // what a log has told, so that it is told once
   bool drained_ = false;
 };
 

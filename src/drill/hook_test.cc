@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <fstream>
+
 #include "drill/hook_target.h"
 #include "drill/hooks.h"
 #include "drill/secrets.h"
@@ -191,6 +193,133 @@ TEST(HookLog, MilestonesAreEventsOnOurClock) {
   EXPECT_EQ(events[1].t_mono_ns, 1'500'000'000 + 1'000);
   EXPECT_EQ(events[1].clock_err_ns, 1'000'000'000);
   EXPECT_EQ(events[1].partition, 3);
+}
+
+class HookTargetTest : public testing::Test {
+ protected:
+  // A cluster of which nothing but its log is asked.
+  std::unique_ptr<HookTarget> target(const std::string& file) {
+    auto parsed = parse_hook_file(file);
+    EXPECT_TRUE(parsed) << parsed.error().front();
+    auto hooks = std::make_unique<Hooks>(shards_.shard(0), std::move(*parsed), [](std::string) {});
+    auto made = std::make_unique<HookTarget>(shards_.shard(0), "127.0.0.1:1", "kafka",
+                                             std::move(hooks), client::Security{});
+    made->follow([this](evidence::Event event) { told_.push_back(std::move(event)); });
+    return made;
+  }
+  void catch_up(HookTarget& target) {
+    auto body = [](HookTarget* of) -> Task<void> {
+      co_await of->catch_up(std::chrono::seconds(1));
+    };
+    shards_.run(0, body(&target));
+  }
+  std::vector<std::string> told() const {
+    std::vector<std::string> all;
+    for (const auto& event : told_) all.push_back(event.type + " " + event.topic);
+    return all;
+  }
+  env::RealTestShards shards_;
+  std::vector<evidence::Event> told_;
+};
+
+TEST_F(HookTargetTest, WhatTheLogHasToldIsNotToldAgain) {
+  const std::string path = shards_.dir() + "/log";
+  const auto write = [&](const std::string& lines) { std::ofstream(path, std::ios::app) << lines; };
+  write(
+      "{\"type\": \"broker.noticed\", \"t_mono_ns\": 70}\n"
+      "{\"type\": \"partition.serving\", \"topic\": \"a\", \"partition\": 1, "
+      "\"leader_epoch\": 5, \"t_mono_ns\": 80}\n");
+  const auto kafka = target("[log]\nargv = [\"/bin/cat\", \"" + path + "\"]\n");
+  catch_up(*kafka);
+  catch_up(*kafka);
+  EXPECT_THAT(told(), ElementsAre("broker.noticed ", "partition.serving a"));
+  // The same epoch in another one's log, a later one, and a second death.
+  write(
+      "{\"type\": \"partition.serving\", \"topic\": \"a\", \"partition\": 1, "
+      "\"leader_epoch\": 5, \"t_mono_ns\": 81}\n"
+      "{\"type\": \"partition.serving\", \"topic\": \"a\", \"partition\": 1, "
+      "\"leader_epoch\": 6, \"t_mono_ns\": 90}\n"
+      "{\"type\": \"broker.noticed\", \"t_mono_ns\": 95}\n");
+  catch_up(*kafka);
+  ASSERT_EQ(told_.size(), 4u);
+  EXPECT_EQ(told_[2].leader_epoch, 6);
+  EXPECT_EQ(told_[3].t_mono_ns, 95);
+}
+
+TEST_F(HookTargetTest, AWallTimeIsTheSameLineHoweverOurClockHasMoved) {
+  const auto kafka = target(
+      "[log]\nargv = [\"/bin/echo\", '{\"type\": \"a\", \"t_wall\": "
+      "\"2026-01-01T00:00:01.500Z\"}']\n");
+  catch_up(*kafka);
+  catch_up(*kafka);
+  EXPECT_EQ(told_.size(), 1u);
+}
+
+TEST_F(HookTargetTest, ALogIsPromisedWhatItsFileSays) {
+  constexpr const char* kEcho = "[log]\nargv = [\"/bin/true\"]\n";
+  EXPECT_THAT(target(kEcho)->identity().observes, ElementsAre("t13"));
+  EXPECT_THAT(target(std::string(kEcho) + "tells = [\"t2\", \"t5\"]\n")->identity().observes,
+              ElementsAre("t2", "t5", "t13"));
+}
+
+class HookQuestions : public HookTargetTest {
+ protected:
+  static constexpr const char* kHead =
+      "name = \"ours\"\nfaults = { kill = \"broker\" }\n[inject]\nargv = [\"/bin/true\"]\n"
+      "[effective]\nargv = [\"/bin/true\"]\n[heal]\nargv = [\"/bin/true\"]\n";
+  std::vector<std::string> objections(const std::string& more) {
+    const auto asked = target(kHead + more);
+    std::vector<std::string> all;
+    auto body = [](HookTarget* of, std::vector<std::string>* into) -> Task<void> {
+      std::vector<Hit> hits(2);
+      hits[0] = {.step = "a",
+                 .fault = Fault::kill,
+                 .brokers = {2},
+                 .zone = {},
+                 .direction = {},
+                 .settings = {}};
+      hits[1] = {.step = "b",
+                 .fault = Fault::drain,
+                 .brokers = {9},
+                 .zone = {},
+                 .direction = {},
+                 .settings = {}};
+      *into = co_await of->objections(hits);
+    };
+    shards_.run(0, body(asked.get(), &all));
+    return all;
+  }
+};
+
+TEST_F(HookQuestions, ABrokerThatTheHooksDoNotKnowIsNotHit) {
+  EXPECT_THAT(objections(""), testing::IsEmpty());
+  EXPECT_THAT(objections("[list]\nargv = [\"/bin/echo\", '{\"brokers\": [1, \"2\"]}']\n"),
+              testing::IsEmpty());
+  EXPECT_THAT(objections("[list]\nargv = [\"/bin/echo\", '{\"brokers\": [1, 3]}']\n"),
+              ElementsAre("step a: the hooks of ours know no broker 2"));
+}
+
+TEST_F(HookQuestions, AStatusThatIsNotGoodSpeaksAgainstIt) {
+  EXPECT_THAT(objections("[status]\nargv = [\"/bin/true\"]\n"), testing::IsEmpty());
+  EXPECT_THAT(objections("[status]\nargv = [\"/bin/false\"]\n"),
+              ElementsAre(HasSubstr("hook status")));
+}
+
+TEST(HookFile, ACleanUpHasAPlan) {
+  const auto file = parse_hook_file("[cleanup]\nargv = [\"a\"]");
+  ASSERT_FALSE(file);
+  EXPECT_THAT(file.error(), ElementsAre(HasSubstr("has [cleanup] and no [plan]")));
+}
+
+TEST(HookFile, ALogTellsWhatNobodyElseSees) {
+  const auto refusal = [](const char* text) {
+    const auto file = parse_hook_file(text);
+    return file ? std::vector<std::string>{} : file.error();
+  };
+  EXPECT_THAT(refusal("[log]\nargv = [\"a\"]\ntells = [\"t2\", \"t8\"]"),
+              ElementsAre("line 1: [log] tells 't8', and can be asked for t2, t3, t4, t5, t6"));
+  EXPECT_THAT(refusal("[plan]\nargv = [\"a\"]\ntells = [\"t2\"]"),
+              ElementsAre(HasSubstr("knows no 'tells'")));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "protocol/gen/drain_broker.h"
 #include "protocol/gen/elect_leaders.h"
 #include "protocol/gen/find_coordinator.h"
+#include "protocol/gen/init_producer_id.h"
 #include "protocol/gen/list_partition_reassignments.h"
 #include "protocol/gen/metadata.h"
 #include "record/kafka_error.h"
@@ -22,6 +23,12 @@ namespace paceline::drill {
 namespace {
 
 constexpr env::Duration kPatience = std::chrono::seconds(3);
+constexpr env::Duration kAgain = std::chrono::milliseconds(200);
+constexpr env::Duration kCoordinatorWithin = std::chrono::seconds(15);  // it may make its topic
+constexpr int32_t kTransactionMs = 60'000;
+constexpr int16_t kAddPartitionsToTxn = 24, kEndTxn = 26;
+constexpr int16_t kCoordinatorLoading = 14, kCoordinatorNotAvailable = 15, kNotCoordinator = 16,
+                  kConcurrentTransactions = 51;
 constexpr int16_t kElectionNotNeeded = 84;
 constexpr int16_t kUnknownTopic = 3;
 constexpr int16_t kUnknownTopicId = 100;
@@ -221,6 +228,57 @@ Task<Result<void>> Kafka::drain(int32_t broker) {
     co_return refused(response->error_code, response->error_message,
                       fmt::format("a drain of broker {}", broker));
   co_return Result<void>{};
+}
+
+// Who answers for a transactional id: "host:port", or the error's number.
+Task<Result<std::pair<int16_t, std::string>>> Kafka::transaction_coordinator(std::string id) {
+  CO_TRY(auto client, co_await connect());
+  protocol::FindCoordinatorRequest request;
+  request.key = id;
+  request.key_type = 1;
+  CO_TRY(auto found, co_await client->call<protocol::FindCoordinatorResponse>(1, request));
+  const ClusterView::Broker broker{found.node_id, found.host, static_cast<uint16_t>(found.port),
+                                   ""};
+  co_return std::pair(found.error_code, broker.address());
+}
+
+Task<Result<int16_t>> Kafka::init_transactions(std::string address, std::string id) {
+  CO_TRY(auto client, co_await client::Client::connect(shard_, address, kPatience, security_));
+  protocol::InitProducerIdRequest request;
+  request.transactional_id = id;
+  request.transaction_timeout_ms = kTransactionMs;
+  CO_TRY(auto begun, co_await client->call<protocol::InitProducerIdResponse>(1, request));
+  co_return begun.error_code;
+}
+
+Task<Result<void>> Kafka::begin_transactions(std::string transactional_id) {
+  {
+    CO_TRY(auto client, co_await connect());
+    protocol::ApiVersionsRequest request;
+    request.client_software_name = "paceline-drill";
+    request.client_software_version = "1";
+    CO_TRY(auto served, co_await client->call<protocol::ApiVersionsResponse>(3, request));
+    for (const int16_t key : {kAddPartitionsToTxn, kEndTxn})
+      if (std::ranges::find(served.api_keys, key, &protocol::ApiVersionsResponse::Api::api_key) ==
+          served.api_keys.end())
+        co_return fail(Code::unsupported, "the cluster serves no transactions");
+  }
+  const env::Instant deadline = shard_.now() + kCoordinatorWithin;
+  for (;;) {
+    CO_TRY(const auto found, co_await transaction_coordinator(transactional_id));
+    int16_t code = found.first;
+    if (code == 0) {
+      CO_TRY(code, co_await init_transactions(found.second, transactional_id));
+    }
+    if (code == 0) co_return Result<void>{};
+    const bool soon = code == kCoordinatorLoading || code == kCoordinatorNotAvailable ||
+                      code == kNotCoordinator || code == kConcurrentTransactions;
+    if (!soon || shard_.now() >= deadline)
+      co_return fail(Code::unsupported,
+                     fmt::format("the cluster refuses transactions: {}",
+                                 record::kafka_error_name(static_cast<record::KafkaError>(code))));
+    co_await env::sleep_for(shard_, kAgain);
+  }
 }
 
 Task<Result<size_t>> Kafka::reassigning() {

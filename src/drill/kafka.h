@@ -37,12 +37,17 @@ class Kafka {
   Task<Result<void>> elect_preferred(std::vector<Named> wanted);
   // Paceline's own: the broker gives away what it leads. unsupported: it knows no such request.
   Task<Result<void>> drain(int32_t broker);
+  // As a producer with this transactional id would begin. unsupported: transactions are not served,
+  // or not to us.
+  Task<Result<void>> begin_transactions(std::string transactional_id);
   Task<Result<size_t>> reassigning();  // partitions whose replicas are being moved
   Task<Result<int64_t>> log_bytes();   // of all brokers' log folders
 
  private:
   Task<Result<std::unique_ptr<client::Client>>> connect();
   Task<Result<void>> reassign(std::vector<Named> wanted);
+  Task<Result<std::pair<int16_t, std::string>>> transaction_coordinator(std::string id);
+  Task<Result<int16_t>> init_transactions(std::string address, std::string id);
 
   env::Shard& shard_;
   const client::Security security_;

@@ -80,10 +80,11 @@ Task<void> ask_for_too_much(Course& course) {
     course.stop(Halt::failed, "a clean-up of what is not ours was done");
 }
 
-// What the target's own clean-up would touch, judged by live metadata.
-Task<void> judge_own_cleanup(Course& course) {
+// What speaks, by live metadata, against what the target's own clean-up would touch; nothing: it
+// tells no plan of one.
+Task<std::optional<std::vector<std::string>>> objections_to_own_cleanup(Course& course) {
   const auto touched = co_await course.target->plan_cleanup();
-  if (touched && !*touched) co_return;
+  if (touched && !*touched) co_return std::nullopt;
   CleanUp asked;
   std::vector<std::string> why;
   if (!touched) {
@@ -100,13 +101,34 @@ Task<void> judge_own_cleanup(Course& course) {
       for (std::string& one : check_cleanup(*view, asked, course.made))
         why.push_back(std::move(one));
   }
-  auto event = course.event(why.empty() ? "cleanup.done" : "cleanup.refused");
-  if (why.empty()) {
+  co_return why;
+}
+
+Task<void> judge_own_cleanup(Course& course) {
+  const auto why = co_await objections_to_own_cleanup(course);
+  if (!why) co_return;
+  auto event = course.event(why->empty() ? "cleanup.done" : "cleanup.refused");
+  if (why->empty()) {
     event.figures = {{"removed", int64_t{0}}, {"left", std::string("the plan was judged only")}};
   } else {
-    event.figures = {{"asked", std::string("the target's own clean-up")}, {"why", listed(why)}};
+    event.figures = {{"asked", std::string("the target's own clean-up")}, {"why", listed(*why)}};
   }
   course.add(std::move(event));
+}
+
+// The target's own clean-up comes last, when nothing is left that is the run's: what it would touch
+// now is somebody's.
+Task<void> do_own_cleanup(Course& course) {
+  if (!course.target->has_cleanup()) co_return;
+  const auto why = co_await objections_to_own_cleanup(course);
+  if (!why) co_return;
+  if (!why->empty()) {
+    course.act("hook.cleanup", "what the hooks have left", "refused: " + listed(*why));
+    co_return;
+  }
+  const auto done = co_await course.target->clean_up();
+  course.act("hook.cleanup", "what the hooks have left", done ? "done" : done.error().message);
+  if (!done) course.stop(Halt::failed, fmt::format("clean-up: {}", done.error().message));
 }
 
 bool wants_wrong_cleanup(const Course& course) {
@@ -186,10 +208,12 @@ Task<void> read_back_phase(Course& course) {
     course.run.clients = course.load->clients();
     course.load.reset();
   }
-  if (course.made.topics.empty()) co_return;
-  CleanUp rest;
-  rest.topics = course.made.topics;
-  co_await clean_up(course, std::move(rest), "");
+  if (!course.made.topics.empty()) {
+    CleanUp rest;
+    rest.topics = course.made.topics;
+    co_await clean_up(course, std::move(rest), "");
+  }
+  co_await do_own_cleanup(course);
 }
 
 }  // namespace paceline::drill

@@ -147,8 +147,24 @@ Task<void> plan_phase(Course& course) {
     refused.push_back(fmt::format(
         "topic {} is not of a drill: --allow-production-topics if it may be touched", *topic));
   for (std::string& why : co_await simulate_all(course, *view)) refused.push_back(std::move(why));
+  for (std::string& why : co_await course.target->objections(course.hits))
+    refused.push_back(std::move(why));
   course.keeper->describe(course.run);
   if (!refused.empty()) course.stop(Halt::refused, listed(refused));
+}
+
+Task<void> choose_transactions(Course& course) {
+  const std::optional<bool>& wanted = course.plan.load.transactions;
+  if (wanted && !*wanted) co_return;
+  const auto taken =
+      co_await course.target->begin_transactions(fmt::format("drill-{}-trial", course.run.run_id));
+  course.transactions = taken.has_value();
+  const std::string how = taken ? "in transactions" : "idempotent: " + taken.error().message;
+  course.act("load.transactions", "transfers", how);
+  course.progress->say(fmt::format("   transfers {}", how));
+  if (!taken && wanted)
+    course.stop(Halt::refused,
+                fmt::format("the plan wants transactions: {}", taken.error().message));
 }
 
 }  // namespace paceline::drill

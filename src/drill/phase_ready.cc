@@ -106,7 +106,7 @@ probe::Options load_options(const Course& course) {
   options.producers = load.producers;
   options.group_members = load.group_members;
   options.accounts = load.accounts;
-  options.transactions = load.transactions;
+  options.transactions = course.transactions;
   options.bystanders = load.bystanders;
   options.value_bytes = load.value_bytes;
   options.rights = rights_of(course);

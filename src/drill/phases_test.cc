@@ -32,6 +32,9 @@ struct World {
   std::function<void()> on_inject = [] {}, on_plan_cleanup = [] {}, on_read_back = [] {};
   std::set<std::string> gone;  // as who reads back was told
   int topics_made = 0;
+  bool takes_transactions = false, has_cleanup = false;
+  std::vector<std::string> objections, touched_by_cleanup;
+  std::optional<probe::Options> load;  // as it was started
 };
 
 class FakeTarget final : public Target {
@@ -104,6 +107,19 @@ class FakeTarget final : public Target {
     std::erase_if(world_.view.topics, [&](const auto& topic) { return topic.id == id; });
     co_return Result<void>{};
   }
+  Task<std::vector<std::string>> objections(std::vector<Hit>) override {
+    co_return world_.objections;
+  }
+  Task<Result<void>> begin_transactions(std::string id) override {
+    world_.done.push_back("begin " + id);
+    if (!world_.takes_transactions) co_return fail(Code::unsupported, "it knows none");
+    co_return Result<void>{};
+  }
+  bool has_cleanup() const override { return world_.has_cleanup; }
+  Task<Result<void>> clean_up() override {
+    world_.done.emplace_back("clean up");
+    co_return Result<void>{};
+  }
   Task<StorageFigures> storage() override {
     StorageFigures figures;
     figures.unuploaded_bytes = 1;
@@ -117,7 +133,8 @@ class FakeTarget final : public Target {
   Task<void> catch_up(env::Duration) override { co_return; }
   Task<Result<std::optional<Touched>>> plan_cleanup() override {
     world_.on_plan_cleanup();
-    co_return std::optional<Touched>{};
+    if (!world_.has_cleanup) co_return std::optional<Touched>{};
+    co_return Touched{world_.touched_by_cleanup, {}};
   }
 
  private:
@@ -220,8 +237,12 @@ class PhasesTest : public testing::Test {
     auto keeper = co_await Keeper::open(*shard, test->folder(), "r1", "");
     CHECK(keeper);
     course.keeper = std::move(*keeper);
-    course.start_load = [world](env::Shard&, probe::Options, probe::Witness witness)
-        -> Task<Result<std::unique_ptr<probe::Load>>> { return start(world, std::move(witness)); };
+    course.start_load = [world](
+                            env::Shard&, probe::Options load,
+                            probe::Witness witness) -> Task<Result<std::unique_ptr<probe::Load>>> {
+      world->load = std::move(load);
+      return start(world, std::move(witness));
+    };
     co_await run_phases(course);
   }
   static Task<Result<std::unique_ptr<probe::Load>>> start(World* world, probe::Witness witness) {
@@ -299,6 +320,66 @@ TEST_F(PhasesTest, TopicsOfSomebodyAreLeftAlone) {
   run("[[step]]\nfault = \"kill\"\nbroker = 2\n");
   EXPECT_EQ(run_.outcome, "refused");
   EXPECT_THAT(run_.reason, HasSubstr("topic orders"));
+}
+
+TEST_F(PhasesTest, TransfersAreTransactionsWhereTheTargetTakesThem) {
+  constexpr const char* kSteps = "[[step]]\nid = \"storm\"\nfault = \"storm\"\n";
+  world_.takes_transactions = true;
+  run(kSteps);
+  EXPECT_EQ(run_.outcome, "completed") << run_.reason;
+  EXPECT_TRUE(world_.load->transactions);
+  EXPECT_THAT(world_.done, Contains("begin drill-r1-trial"));
+}
+
+TEST_F(PhasesTest, WhereTheTargetTakesNoTransactionsItIsToldAndTransfersStayIdempotent) {
+  run("[[step]]\nid = \"storm\"\nfault = \"storm\"\n");
+  EXPECT_EQ(run_.outcome, "completed") << run_.reason;
+  EXPECT_FALSE(world_.load->transactions);
+  ASSERT_NE(find("action.done"), nullptr);
+  EXPECT_EQ(find("action.done")->word("action"), "load.transactions");
+  EXPECT_EQ(find("action.done")->word("outcome"), "idempotent: it knows none");
+}
+
+TEST_F(PhasesTest, APlanMayWantTransactionsOrNone) {
+  world_.takes_transactions = true;
+  run("[load]\ntransactions = false\n[[step]]\nid = \"storm\"\nfault = \"storm\"\n");
+  EXPECT_FALSE(world_.load->transactions);
+  EXPECT_THAT(world_.done, Not(Contains("begin drill-r1-trial")));
+}
+
+TEST_F(PhasesTest, APlanThatWantsTransactionsIsRefusedWithoutThem) {
+  run("[load]\ntransactions = true\n[[step]]\nid = \"storm\"\nfault = \"storm\"\n");
+  EXPECT_EQ(run_.outcome, "refused");
+  EXPECT_THAT(run_.reason, HasSubstr("the plan wants transactions: it knows none"));
+  EXPECT_EQ(world_.topics_made, 0);
+}
+
+TEST_F(PhasesTest, WhatTheOwnerObjectsToIsRefused) {
+  world_.objections = {"step kill: the hooks know no broker 1"};
+  run("[[step]]\nid = \"kill\"\nfault = \"kill\"\nbroker = 1\n");
+  EXPECT_EQ(run_.outcome, "refused");
+  EXPECT_THAT(run_.reason, HasSubstr("know no broker 1"));
+  EXPECT_THAT(world_.done, IsEmpty());
+}
+
+TEST_F(PhasesTest, ACleanUpOfTheTargetsOwnComesLast) {
+  world_.has_cleanup = true;
+  run("[[step]]\nid = \"storm\"\nfault = \"storm\"\n");
+  EXPECT_EQ(run_.outcome, "completed") << run_.reason;
+  EXPECT_EQ(world_.done.back(), "clean up");
+}
+
+TEST_F(PhasesTest, ACleanUpOfTheTargetsOwnThatWouldTouchATopicIsNotDone) {
+  world_.has_cleanup = true;
+  world_.touched_by_cleanup = {"paceline-drill-old"};
+  run("[[step]]\nid = \"storm\"\nfault = \"storm\"\n");
+  EXPECT_EQ(run_.outcome, "completed") << run_.reason;
+  EXPECT_THAT(world_.done, Not(Contains("clean up")));
+  bool refused = false;
+  for (const auto& event : timeline_.events)
+    refused |=
+        event.word("action") == "hook.cleanup" && event.word("outcome").starts_with("refused: ");
+  EXPECT_TRUE(refused);
 }
 
 TEST_F(PhasesTest, WhatTheTargetCannotDoIsRefusedOrSkipped) {

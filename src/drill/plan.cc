@@ -98,7 +98,7 @@ Plan::LoadSpec load_of(const Node* table, Problems& problems) {
   load.bystanders = count("bystanders", load.bystanders, 0, 64);
   load.interval_ms = reader.number("interval_ms", load.interval_ms, 1, 10'000);
   load.value_bytes = count("value_bytes", static_cast<unsigned>(load.value_bytes), 128, 65'536);
-  load.transactions = reader.flag("transactions", load.transactions);
+  if (reader.any("transactions")) load.transactions = reader.flag("transactions", false);
   load.clients = client_settings_of(reader, "clients");
   if (const Node* external = reader.list("external")) {
     for (const Node& one : external->items) {

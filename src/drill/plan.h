@@ -31,7 +31,7 @@ struct Plan {
     unsigned bystanders = 2;
     double interval_ms = 10;
     size_t value_bytes = 256;
-    bool transactions = false;
+    std::optional<bool> transactions;  // of the transfers; nothing: where the target has them
     std::map<std::string, std::string> clients;  // librdkafka's own settings
     std::vector<std::vector<std::string>> external;
   };

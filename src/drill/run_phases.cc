@@ -24,6 +24,7 @@ std::string outcome_of(Halt halt) {
 
 Task<void> do_phases(Course& course) {
   co_await plan_phase(course);
+  if (!course.stopped()) co_await choose_transactions(course);
   if (course.stopped()) co_return;
   co_await readiness_phase(course);
   if (!course.stopped()) co_await baseline_phase(course);

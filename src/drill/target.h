@@ -63,6 +63,9 @@ class Target {
   virtual bool production() const = 0;
   // Brokers own no data, so that whoever lives can lead.
   virtual bool any_broker_leads() const = 0;
+  // What speaks against these steps in the eyes of whoever owns the cluster; looks, and changes
+  // nothing.
+  virtual Task<std::vector<std::string>> objections(std::vector<Hit> hits) = 0;
   // unsupported: it cannot do this, with the reason.
   virtual Result<void> can(Fault fault) const = 0;
   virtual std::string domain(Fault fault) const = 0;  // broker, zone, cluster, client, none
@@ -86,6 +89,10 @@ class Target {
   virtual Task<Result<std::string>> create_topic(std::string name, int32_t partitions) = 0;
   virtual Task<Result<void>> delete_topic(std::string id) = 0;
 
+  // Begins to use a transactional id, as the load would. unsupported: it takes none, with the
+  // reason.
+  virtual Task<Result<void>> begin_transactions(std::string transactional_id) = 0;
+
   virtual Task<StorageFigures> storage() = 0;
   virtual Task<std::vector<ClockBound>> clocks() = 0;
   virtual Task<Headroom> headroom() = 0;
@@ -98,6 +105,9 @@ class Target {
     std::vector<std::string> topics, brokers;
   };
   virtual Task<Result<std::optional<Touched>>> plan_cleanup() = 0;
+  // That one can be done by us, too; does it.
+  virtual bool has_cleanup() const = 0;
+  virtual Task<Result<void>> clean_up() = 0;
 };
 
 }  // namespace paceline::drill

@@ -83,7 +83,12 @@ def start(one):
 
 
 def status():
-    return {"brokers": [f"{number} {hooking.state_of(one['process']) or 'gone'}" for number, one in brokers().items()]}
+    """All of them run, and none stands still."""
+    states = {number: hooking.state_of(one["process"]) or "gone" for number, one in brokers().items()}
+    wrong = [f"broker {number} is {'gone' if state == 'gone' else 'standing still'}" for number, state in states.items() if state in ("gone", "T")]
+    if wrong:
+        raise hooking.NotDone(", ".join(wrong))
+    return {"states": " ".join(f"{number}:{state}" for number, state in sorted(states.items()))}
 
 
 def list_all():

@@ -121,7 +121,7 @@ def status():
 
 
 def list_all():
-    return {"brokers": sorted(name for name in hooking.read_rig()["hosts"] if name.startswith("broker-"))}
+    return {"brokers": sorted(name.removeprefix("broker-") for name in hooking.read_rig()["hosts"] if name.startswith("broker-"))}
 
 
 if __name__ == "__main__":
