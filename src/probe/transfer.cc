@@ -6,6 +6,8 @@ namespace {
 using Outcome = Transfers::Outcome;
 
 constexpr int kTransfersOfOneTurn = 50;
+// All that is due by then: however long a transaction takes, the next one makes up for it.
+constexpr int kTransfersOfOneTransaction = 5'000;
 constexpr uint64_t kAmountMax = 1'000;
 constexpr int kPatienceMs = 2'000;
 
@@ -137,7 +139,7 @@ Task<void> Transfers::run_transactions(Transfers* self, std::shared_ptr<Life> li
 Task<bool> Transfers::run_one(Transfers* self, std::shared_ptr<Life> life) {
   if (outcome_of(rd_kafka_begin_transaction(self->sender_.client().get())) != Outcome::done)
     co_return false;
-  for (int i = 0; i < kTransfersOfOneTurn && self->send_due(); ++i) {
+  for (int i = 0; i < kTransfersOfOneTransaction && self->send_due(); ++i) {
   }
   // Without its other leg, a transfer and all that is with it is void.
   const bool whole = !self->due_ || !self->due_->paid;

@@ -38,6 +38,13 @@ class KafkaTarget(KafkaCluster, Target):
         """The jars, if they are not here yet."""
         kafka_jars.broker(), kafka_jars.logging()
 
+    def properties(self, number):
+        path = super().properties(number)
+        with open(path, "a", encoding="ascii") as file:
+            # All brokers share one disk, and one that was killed reads each of its logs.
+            file.write("transaction.state.log.num.partitions=5\noffsets.topic.num.partitions=5\n")
+        return path
+
     def command(self, number):
         return [*self.hosts[number][1], *kafka_jars.java(f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties", "kafka.Kafka",
                                                          self.properties(number), beside=(kafka_jars.logging(),))]
