@@ -3,6 +3,8 @@
 groups' offsets too. Cases that stop or kill their broker do so to all three.
 
   gates.py [--every S] [--clients debian|2.15] [WORD...]      WORDs choose cases by their title
+
+librdkafka's own tests in the same way: tests/conformance/librdkafka.py --cluster.
 """
 import argparse
 import importlib
@@ -11,6 +13,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 
 from brokers import Brokers
@@ -23,10 +26,10 @@ SUITES = ("kcat_test", "confluent_test", "kafka_python_test", "kafkajs_test")
 class Cluster(Brokers):
     """Three brokers in the place of one (harness.Broker), with somebody who moves leaders for as long as they run."""
 
-    every_s, moves = 2.0, None  # a file: what became of each move
+    every_s, moves = 2.0, None  # 0: nobody moves; what became of each move (Moves)
 
-    def __init__(self, settings=None):
-        super().__init__(3, settings)
+    def __init__(self, settings=None, each=None):
+        super().__init__(3, settings, each=each)
         self.mover = None
 
     @property
@@ -43,13 +46,15 @@ class Cluster(Brokers):
         else:
             for house in self.houses.values():
                 house.start()
-        # A process of its own: cases are forks of this one, and would keep its pipes.
-        self.mover = subprocess.Popen([sys.executable, __file__, "--move", ",".join(self.addresses), "--every", str(self.every_s)],
-                                      stdin=subprocess.DEVNULL, stdout=self.moves, preexec_fn=die_with_parent)
+        if self.every_s:
+            # A process of its own: cases are forks of this one, and would keep its pipes.
+            self.mover = subprocess.Popen([sys.executable, __file__, "--move", ",".join(self.addresses), "--every", str(self.every_s)],
+                                          stdin=subprocess.DEVNULL, stdout=self.moves and self.moves.file, preexec_fn=die_with_parent)
         return self
 
     def alive(self):
-        return all(house.alive() for house in self.houses.values())
+        """All of them, and who moves leaders."""
+        return all(house.alive() for house in self.houses.values()) and (self.mover is None or self.mover.poll() is None)
 
     def _end(self, how):
         if self.mover is not None:
@@ -69,8 +74,43 @@ class Cluster(Brokers):
         self.kill()
         self.__exit__()
 
-    def tail(self):
-        return " | ".join(f"{number}: {house.tail(500)}" for number, house in self.houses.items())
+    def tail(self, characters=500):
+        mover = f" | the mover ended with {self.mover.returncode}" if self.mover is not None and self.mover.poll() is not None else ""
+        return " | ".join(f"{number}: {house.tail(characters)}" for number, house in self.houses.items()) + mover
+
+
+class Moves:
+    """What became of the moves of every cluster that starts within `with Moves(every_s) as moves:`."""
+
+    def __init__(self, every_s):
+        self.file, Cluster.every_s, Cluster.moves = None, every_s, self
+
+    def __enter__(self):
+        self.file = tempfile.TemporaryFile()
+        return self
+
+    def __exit__(self, *unused):
+        self.file.close()
+        Cluster.moves = None
+
+    def partitions(self):
+        """Those that have moved, once for each time."""
+        return [line.removeprefix("moved ") for line in self._lines() if line.startswith("moved ")]
+
+    def refused(self):
+        return [line for line in self._lines() if not line.startswith("moved ")]
+
+    def _lines(self):
+        # Who moves writes where this file's one position is.
+        return os.pread(self.file.fileno(), 1 << 24, 0).decode(errors="replace").splitlines()
+
+    def sentence(self):
+        refused = self.refused()
+        return f"{len(self.partitions())} moves, {len(refused)} refused{': ' if refused else ''}{'; '.join(refused[:3])}"
+
+    def enough(self):
+        """A topic may be deleted while one of its partitions is about to move; most are not."""
+        return len(self.partitions()) > 3 * len(self.refused())
 
 
 def move_all_the_time(addresses, every_s):
@@ -88,9 +128,11 @@ def move_all_the_time(addresses, every_s):
             continue
         one = randomly.choice(partitions)
         to = randomly.choice([number for number in range(1, len(addresses) + 1) if number != one["leader"]])
-        done = subprocess.run([binary(), "leader", "move", f"{one['topic']}:{one['partition']}", "--to", str(to), "-b", by],
+        partition = f"{one['topic']}:{one['partition']}"
+        done = subprocess.run([binary(), "leader", "move", partition, "--to", str(to), "-b", by],
                               capture_output=True, text=True, timeout=90, check=False)
-        print("moved" if done.returncode == 0 else f"refused: {done.stdout.strip()} {done.stderr.strip()}".replace("\n", " "), flush=True)
+        print(f"moved {partition}" if done.returncode == 0 else
+              f"refused {partition}: {done.stdout.strip()} {done.stderr.strip()}".replace("\n", " "), flush=True)
 
 
 def main():
@@ -105,10 +147,8 @@ def main():
     if options.clients == "2.15":
         use_librdkafka_2_15()
     os.environ.setdefault("LC_ALL", "C.UTF-8")
-    began, bad, path = time.monotonic(), 0, f"/tmp/paceline-gates-{os.getpid()}"
-    with open(path, "w+", encoding="utf-8") as moves:
-        os.remove(path)
-        Cluster.every_s, Cluster.moves = options.every, moves
+    began, bad = time.monotonic(), 0
+    with Moves(options.every) as moves:
         for name in SUITES:
             module = importlib.import_module(name)
             if hasattr(module, "prepare"):
@@ -117,13 +157,8 @@ def main():
             if not options.words or any(word in f"{module.suite.name}: {title}" for title, _, _ in module.suite.cases
                                         for word in options.words):
                 bad += module.suite.main(options.words)
-        moves.seek(0)
-        lines = moves.read().splitlines()
-    refused = [line for line in lines if line != "moved"]
-    # A topic may be deleted while one of its partitions is about to move.
-    print(f"gates: {len(lines) - len(refused)} moves, {len(refused)} refused{': ' if refused else ''}{'; '.join(refused[:3])}; "
-          f"{time.monotonic() - began:.0f} s", flush=True)
-    return 1 if bad or len(refused) > len(lines) // 4 or not lines else 0
+        print(f"gates: {moves.sentence()}; {time.monotonic() - began:.0f} s", flush=True)
+        return 1 if bad or not moves.enough() else 0
 
 
 if __name__ == "__main__":

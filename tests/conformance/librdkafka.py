@@ -1,14 +1,19 @@
 #!/usr/bin/python3
-"""Runs librdkafka's own broker tests against the broker.
+"""Runs librdkafka's own broker tests against one broker, or against three.
 
-  librdkafka.py [--only 0001,0113] [--gate g1,g3] [--missing] [--jobs N] [--retry N] [--write]
-                [--cache FOLDER]
+  librdkafka.py [--cluster [--every S]] [--only 0001,0113] [--gate g1,g3] [--missing] [--jobs N]
+                [--retry N] [--write] [--cache FOLDER]
 
 librdkafka comes from a published npm package that ships it with its tests, and is built in the
 cache folder. Every test runs in a process of its own with a time-out and must leave a PASSED row:
 a skipped test, a sub-test that never began and a runner that ended early do not count. First a
 few tests run against a closed port, where none may pass, and every test of the runner that wants
 a broker must be planned or excluded by name.
+
+--cluster takes three brokers on one etcd while a random partition's leader moves every 2 s, those
+of the groups' offsets too (tests/cluster/gates.py). The topics of a test are deleted after it, so
+that moves meet the tests that run; in a full run three moves of four must be done. --every S moves
+more often or, with 0, never, to find out why a test fails; such a run leaves the table alone.
 
 --retry N runs what failed up to N times more, alone, after everything else; the table keeps that
 and the first reason. A full run writes tests/conformance/librdkafka.md anew, test by test: what an
@@ -27,12 +32,13 @@ import sys
 import threading
 import time
 
-from plan import Case, cases, unnamed
+from plan import EXCLUDED_ON, ONE, THREE, Case, cases, unnamed
 from table import VERSION, Outcome, ordinal, read_table, write_table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(ROOT, "tests", "clients"))
+for folder in ("clients", "cluster"):
+    sys.path.insert(0, os.path.join(ROOT, "tests", folder))
 from harness import Broker, Failed, die_with_parent, free_port  # noqa: E402
 
 PACKAGE = "@confluentinc/kafka-javascript@1.10.1"
@@ -43,6 +49,10 @@ CLOSED_PORT_SECONDS = 25
 CLOSED_PORT_TESTS = ("0001", "0005", "0012", "0015", "0054")
 BROKER_SETTINGS = {"num.partitions": "4", "broker.rack": "RACK1", "auto.create.topics.enable": "true",
                    "group.initial.rebalance.delay.ms": "0", "message.max.bytes": "1048588"}
+# A move in two seconds should meet a test's own topic now and then, not always the groups' offsets.
+CLUSTER_SETTINGS = {**BROKER_SETTINGS, "offsets.topic.num.partitions": "6"}
+EVERY_S = 2.0
+DELETE_SECONDS = 60
 COLOURS = re.compile(r"\x1b\[[0-9;]*m|\x1b\(B")
 
 
@@ -71,12 +81,17 @@ def prepare(cache):
     return os.path.dirname(runner)
 
 
+def topics_of(case):
+    """What the names of its topics begin with."""
+    return f"rdkafkatest-{case.slug}_"
+
+
 def run_case(case, tests, address, logs, seconds):
     """None if it passed, else why not."""
-    name = "-".join(filter(None, (case.number, re.sub(r"\W+", "_", case.subtest), case.mode)))
-    config = os.path.join(logs, name + ".conf")
+    config = os.path.join(logs, case.slug + ".conf")
     with open(config, "w", encoding="utf-8") as file:
-        file.write(f"bootstrap.servers={address}\nbroker.address.family=v4\ntest.timeout.multiplier=2\n")
+        file.write(f"bootstrap.servers={address}\nbroker.address.family=v4\ntest.timeout.multiplier=2\n"
+                   f"test.topic.prefix={topics_of(case)[:-1]}\n")
     environment = {**os.environ, "TESTS": case.number, "RDKAFKA_TEST_CONF": config,
                    "TEST_KAFKA_VERSION": "4.0.0", "BROKERS": address, "KAFKA_PATH": os.path.join(HERE, "shims"),
                    "LD_LIBRARY_PATH": f"{tests}/../src:{tests}/../src-cpp"}
@@ -85,7 +100,7 @@ def run_case(case, tests, address, logs, seconds):
     command = [os.path.join(tests, "test-runner"), "-p1", "-L"]
     command += {"": [], "idempotent": ["-P"], "noautocreate": ["-s", "noautocreate"],
                 "delayed": []}[case.mode]
-    log = os.path.join(logs, name + ".log")
+    log = os.path.join(logs, case.slug + ".log")
     with open(log, "wb") as out:
         child = subprocess.Popen(command, cwd=tests, env=environment, stdin=subprocess.DEVNULL, stdout=out,
                                  stderr=out, preexec_fn=lambda: (os.setsid(), die_with_parent()))
@@ -108,10 +123,14 @@ def verdict(case, status, seconds, text):
         return f"not done after {seconds} s; {last_word(text)}"
     if status or failed:
         return f"status {status}; {last_word(text)}"
+    for words in case.said_never:
+        if words in text:
+            return next(line for line in text.splitlines() if words in line)[:260]
     if len(passed) < case.rows:
         return f"{len(passed)} of {case.rows} PASSED rows; {last_word(text)}"
     if case.subtest:
-        said = [name for name in re.findall(r"^\[[^\]\n]*\] \[ (.*) \]\s*$", text, re.M) if case.filter in name]
+        # Another thread's line may come between the prefix of a line and the rest.
+        said = [name for name in re.findall(r"^(?:\[\S[^\]\n]*\] )*\[ (.*) \]\s*$", text, re.M) if case.filter in name]
         begun = sum(not re.search(r": (PASS \(|SKIP: )", name) for name in said)
         ended = sum(": PASS (" in name for name in said)
         if begun < case.begun or ended < case.said_passes:
@@ -131,29 +150,61 @@ def last_word(text):
 
 
 class Brokers:
-    """One broker per mode, started when it is first asked for, replaced when it has died."""
+    """What each mode runs against, started when it is first asked for, replaced when it has died."""
 
-    def __init__(self):
+    def __init__(self, make):
         self.lock = threading.Lock()
-        self.running = {}
+        self.make, self.running = make, {}
 
-    def address(self, mode):
+    def of(self, mode):
         with self.lock:
-            kind = mode if mode in ("noautocreate", "delayed") else "default"
+            kind = kind_of(mode)
             broker = self.running.get(kind)
-            if broker is None or not broker.alive():
-                settings = dict(BROKER_SETTINGS)
+            if broker is not None and not broker.alive():
+                broker.close()
+                broker = None
+            if broker is None:
+                settings = {}
                 if kind == "noautocreate":
                     settings["auto.create.topics.enable"] = "false"
                 elif kind == "delayed":
                     settings["group.initial.rebalance.delay.ms"] = "3000"
-                broker = self.running[kind] = Broker(settings)
+                broker = self.make(settings)
                 broker.start()
+                self.running[kind] = broker
             return broker
 
     def close(self):
         for broker in self.running.values():
             broker.close()
+        self.running = {}
+
+
+def kind_of(mode):
+    return mode if mode in ("noautocreate", "delayed") else "default"
+
+
+def one_broker(settings):
+    return Broker({**BROKER_SETTINGS, **settings})
+
+
+def three_brokers(settings):
+    from gates import Cluster
+    return Cluster({**CLUSTER_SETTINGS, **settings}, each=lambda number: {"broker.rack": f"RACK{number}"})
+
+
+def delete_topics(case, address):
+    """Those that it made, by a client of its own. None if they are gone, else why not."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    try:
+        names = [name for name in client.list_topics(timeout=DELETE_SECONDS).topics if name.startswith(topics_of(case))]
+        for done in client.delete_topics(names, operation_timeout=DELETE_SECONDS).values() if names else ():
+            done.result(DELETE_SECONDS)
+    except (KafkaException, concurrent.futures.TimeoutError) as error:
+        return f"its topics were not deleted afterwards: {error}"
+    return None
 
 
 def closed_port_check(tests, logs):
@@ -173,19 +224,23 @@ def closed_port_check(tests, logs):
 def run_one(case, brokers, tests, logs):
     began = time.monotonic()
     try:
-        broker = brokers.address(case.mode)
-        reason = run_case(case, tests, broker.address, logs, SECONDS_MAX)
+        broker = brokers.of(case.mode)
+        address = ",".join(broker.addresses)
+        reason = run_case(case, tests, address, logs, SECONDS_MAX)
         if not broker.alive():
             reason = f"the broker died: {broker.tail(300)}"
+        elif len(broker.addresses) > 1:
+            left = delete_topics(case, address)
+            reason = reason or left
     except Failed as failed:
         reason = str(failed)
     return Outcome(case, reason, time.monotonic() - began)
 
 
-def run_all(planned, tests, logs, jobs, retries, told):
+def run_all(planned, make, tests, logs, jobs, retries, told):
     """The outcomes by (name, mode). `told` gets each of them as it comes; of a test that is run
     again it gets every one."""
-    brokers, outcomes, lock = Brokers(), {}, threading.Lock()
+    brokers, outcomes, lock = Brokers(make), {}, threading.Lock()
 
     def one(case, folder):
         outcome = run_one(case, brokers, tests, folder)
@@ -196,8 +251,13 @@ def run_all(planned, tests, logs, jobs, retries, told):
             outcomes[case.key] = outcome
             told(outcome)
     try:
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(lambda case: one(case, logs), planned))
+        for kind in ("default", "noautocreate", "delayed"):
+            these = [case for case in planned if kind_of(case.mode) == kind]
+            if these:
+                brokers.of(kind)  # by this thread: brokers end with the one that started them
+                with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+                    list(pool.map(lambda case: one(case, logs), these))
+                brokers.close()
         for count in range(retries):
             folder = os.path.join(logs, f"run-{count + 2}")
             os.makedirs(folder, exist_ok=True)
@@ -215,30 +275,24 @@ def broker_tests(tests):
     return [number for number, flags in rows if not re.search("TEST_F_(LOCAL|MANUAL)", flags)]
 
 
-def choose(options, known):
+def choose(options, setup, known):
     """The cases of this run."""
     return [case for case in cases()
-            if (not options.only or case.number in options.only.split(","))
+            if case.key not in EXCLUDED_ON[setup]
+            and (not options.only or {case.number, case.name} & set(options.only.split(",")))
             and (not options.gate or case.gate in options.gate.split(","))
-            and not (options.missing and known.get(case.key, ("", ""))[1].startswith("passed"))]
+            and not (options.missing and known.get(case.key, "").startswith("passed"))]
 
 
-def main():
-    parser = argparse.ArgumentParser(description="librdkafka's own tests")
-    parser.add_argument("--only", help="numbers, with commas between")
-    parser.add_argument("--gate", help="gates, with commas between")
-    parser.add_argument("--missing", action="store_true", help="what has not passed in the table; merges into it")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--retry", type=int, default=0, help="more runs, alone, of what failed")
-    parser.add_argument("--write", action="store_true", help="merge a partial run into the table")
-    parser.add_argument("--cache", default=os.path.join(ROOT, ".cache", "conformance"))
-    options = parser.parse_args()
-    tests = prepare(os.path.abspath(options.cache))
-    logs = os.path.join(os.path.abspath(options.cache), "log")
+def run(options, setup, make, tests, moves=None):
+    """The number of problems."""
+    began = time.monotonic()
+    logs = os.path.join(os.path.abspath(options.cache), "log-cluster" if setup == THREE else "log")
     os.makedirs(logs, exist_ok=True)
-    before = read_table()
-    planned = choose(options, before)
-    full = len(planned) == len(cases()) and not options.missing
+    before = read_table(setup)
+    planned = choose(options, setup, before)
+    full = len(planned) == len(cases()) - len(EXCLUDED_ON[setup]) and not options.missing
+    writes = (full or options.write or options.missing) and not (moves and options.every != EVERY_S)
     problems = 0
     if full:
         forgotten = unnamed(broker_tests(tests))
@@ -251,23 +305,59 @@ def main():
         case = outcome.case
         mode = f" {case.mode}" if case.mode else ""
         again = f", {ordinal(outcome.runs)} run" if outcome.runs > 1 else ""
+        met = f", {moved_of(case, moves)} of its leaders moved" if moves else ""
         print(f"{'FAIL' if outcome.reason else 'ok  '} {case.gate:3} {case.name}{mode} "
-              f"({outcome.seconds:.1f} s{again})"
+              f"({outcome.seconds:.1f} s{again}{met})"
               + (f"\n       {outcome.reason}" if outcome.reason else ""), flush=True)
-        was = before.get(case.key, ("", ""))[1]
+        was = before.get(case.key, "")
         if options.missing and outcome.runs == 1 and was.startswith("failed"):
             outcome.runs, outcome.first = 2, was.removeprefix("failed: ")
-        table[case.key] = (case.gate, outcome.result())
-        if full or options.write or options.missing:
-            write_table(table)
+        table[case.key] = outcome.result()
+        if writes:
+            write_table(table, setup)
 
-    outcomes = run_all(planned, tests, logs, options.jobs, options.retry, told)
+    outcomes = run_all(planned, make, tests, logs, options.jobs, options.retry, told)
     for key, outcome in outcomes.items():
-        if outcome.reason and before.get(key, ("", ""))[1].startswith("passed"):
+        if outcome.reason and before.get(key, "").startswith("passed"):
             print(f"worse than the table: {key[0]} ({key[1]})")
     failed = sum(outcome.reason is not None for outcome in outcomes.values())
+    note = f"{(time.monotonic() - began) / 60:.0f} min, {options.jobs} at a time"
+    if moves:
+        met = sum(moved_of(outcome.case, moves) > 0 for outcome in outcomes.values())
+        note += (f"; {len(moves.partitions())} moves, {len(moves.refused())} refused; of {met} tests a leader of their own "
+                 "topics moved")
+        print(f"cluster: {moves.sentence()}")
+        problems += full and options.every > 0 and not moves.enough()
+    print(note)
+    if full and writes:
+        write_table(table, setup, note)
     print(f"{len(outcomes) - failed} passed, {failed + problems} failed")
-    return 1 if failed or problems or not outcomes else 0
+    return failed + problems + (not outcomes)
+
+
+def moved_of(case, moves):
+    """How often a leader of its own topics has moved."""
+    return sum(name.startswith(topics_of(case)) for name in moves.partitions())
+
+
+def main():
+    parser = argparse.ArgumentParser(description="librdkafka's own tests")
+    parser.add_argument("--cluster", action="store_true", help="three brokers, while leaders move")
+    parser.add_argument("--every", type=float, default=EVERY_S, help="a move in so many seconds; 0: none")
+    parser.add_argument("--only", help="numbers or names, with commas between")
+    parser.add_argument("--gate", help="gates, with commas between")
+    parser.add_argument("--missing", action="store_true", help="what has not passed in the table; merges into it")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--retry", type=int, default=0, help="more runs, alone, of what failed")
+    parser.add_argument("--write", action="store_true", help="merge a partial run into the table")
+    parser.add_argument("--cache", default=os.path.join(ROOT, ".cache", "conformance"))
+    options = parser.parse_args()
+    tests = prepare(os.path.abspath(options.cache))
+    if not options.cluster:
+        return 1 if run(options, ONE, one_broker, tests) else 0
+    from gates import Moves
+    with Moves(options.every) as moves:
+        return 1 if run(options, THREE, three_brokers, tests, moves) else 0
 
 
 if __name__ == "__main__":

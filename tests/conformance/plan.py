@@ -1,6 +1,9 @@
 """Which of librdkafka's tests are run, in which gate and how."""
+import re
 from dataclasses import dataclass
 
+# What the tests run against: one broker, or three on one etcd while a random leader moves every 2 s.
+ONE, THREE = "one broker", "three brokers, leaders move"
 GATES = {
     "g1": "produce and consume, auto-created topics", "g2": "CreateTopics", "g3": "groups",
     "g4": "offsets by time", "g5": "idempotence, retries, slow and broken connections", "g6": "record errors",
@@ -15,7 +18,7 @@ DEFAULT_TESTS = {
           "0069 0073 0082 0083 0084 0085 0089 0091 0093 0099 0102 0112 0118 0122 0130 0132 0140",
     "g4": "0052 0054 0059",
     # All but 0090 slow the client's own sockets down, or cut them.
-    "g5": "0075 0076 0088 0090 0094", "g6": "0011",
+    "g5": "0075 0076 0088 0090 0094", "g6": "0011", "g11": "0101",
 }
 # Tests of which only some sub-tests can be run here: how often each sub-test runs. A name is a
 # function of the test, or else a part of what the runner prints for the sub-test.
@@ -52,9 +55,24 @@ SAID_PASSES = {"b_subscribe_with_cb_test": 1}
 # With -P every producer is idempotent: these once more.
 IDEMPOTENT = ("0001 0002 0003 0005 0008 0012 0013 0014 0015 0017 0022 0026 0029 0030 0036 0038 0039 0041 0044 "
               "0048 0054 0064 0065 0070 0073 0085 0086 0090 0093 0110 0112 0125")
-# These count rebalances and want all members to be there before the first one. Kafka's own default
-# of group.initial.rebalance.delay.ms sees to that; the 0 that saves the other tests time does not.
-DELAYED = ("0102", "l_unsubscribe")
+# These count rebalances, or wait for one, and want all members to be there before the first one.
+# Kafka's own default of group.initial.rebalance.delay.ms sees to that; the 0 that saves the other
+# tests time does not.
+DELAYED = ("0089", "0102", "l_unsubscribe")
+# Tests that only print what they find: what they must not have said.
+SAID_NEVER = {"0101": ("expecting three replicas", "rxbytes was not highest", "expecting rxbytes of client.rack")}
+# Tests that one of the two cannot pass for a reason of the test's own: (test, mode) -> why.
+EXCLUDED_ON = {
+    ONE: {("0101", "default"): "several brokers"},
+    THREE: {
+        ("0081 do_test_DescribeConsumerGroups", "default"):
+            "wants static members with sessions of 6 s gone 6 s after they closed; where their coordinator has moved "
+            "meanwhile, sessions begin anew, as in Kafka",
+        ("0101", "default"):
+            "wants records that are 0.2 s old read in the consumer's rack; here the leader serves what is not uploaded "
+            "(docs/behaviours.md, 49). It only prints that, so its runner says passed",
+    },
+}
 # Never counted as passed: every other test that wants a broker. (tests, gate, why)
 EXCLUDED = (
     ("0103 0129", "g7", "transactions"),
@@ -71,7 +89,6 @@ EXCLUDED = (
     ("0097", "g9", "TLS"),
     ("0109 0115 0119", "g9", "ACLs"),
     ("0126 0135 0142", "g9", "SASL"),
-    ("0101", "g11", "several brokers"),
     ("0077", "g6", "compaction by key"),
     ("0170 0171 0172 0173 0174 0175 0176 0177 0178 0179 0180 0181 0184 0185", "g12", "share groups (Kafka 4.2)"),
     ("0113 o_java_interop", "g3", "needs Kafka's Java client"),
@@ -92,6 +109,7 @@ class Case:
     rows: int = 1             # PASSED rows of the summary that it must have
     begun: int = 0            # how often the sub-test must have begun
     said_passes: int = 0      # and how often it must have said that it passed
+    said_never: tuple = ()    # what it must not have said
 
     @property
     def name(self):
@@ -102,6 +120,11 @@ class Case:
         return self.name, self.mode or "default"
 
     @property
+    def slug(self):
+        """For names of files and topics."""
+        return "-".join(part for part in (self.number, re.sub(r"\W+", "_", self.subtest), self.mode) if part)
+
+    @property
     def filter(self):
         """What the runner's SUBTESTS, a part of the printed name, must be. No other function of
         the same beginning may match."""
@@ -109,7 +132,9 @@ class Case:
 
 
 def cases():
-    planned = [Case(number, gate, mode_of(number), rows=3 if number == "0045" else 1)
+    """All that run against one broker or against three."""
+    planned = [Case(number, gate, mode_of(number), rows=3 if number == "0045" else 1,
+                    said_never=SAID_NEVER.get(number, ()))
                for gate, numbers in DEFAULT_TESTS.items() for number in numbers.split()]
     planned += [Case(number, gate, mode_of(name), name, begun=runs, said_passes=SAID_PASSES.get(name, runs))
                 for (number, gate), names in SUBTESTS.items() for name, runs in names.items()]
