@@ -55,7 +55,7 @@ BrokersAfter brokers_after(const Dossier& dossier) {
   if (after) {
     result.leaderless = after->number("leaderless");
     result.partitions = led(after->word("leaders")) +
-                        static_cast<uint64_t>(std::max(0.0, result.leaderless.value_or(0)));
+                        static_cast<uint64_t>(std::clamp(result.leaderless.value_or(0), 0.0, 1e9));
     if (!before) result.events = {after->event_id};
   }
   bool healed_all = !dossier.steps.empty();

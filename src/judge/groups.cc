@@ -23,6 +23,9 @@ struct Member {
 // By group and by name, whichever life.
 using Members = std::map<std::string, std::map<std::string, Member>>;
 
+// Of one event; a file may say anything.
+constexpr int64_t kPartitionsMax = INT32_MAX;
+
 void leave(Member& member, const Event& event) {
   if (member.is_in || member.held > 0) member.last = &event;
   member.held = 0;
@@ -33,7 +36,7 @@ void leave(Member& member, const Event& event) {
 void tell(Member& member, const Event& event) {
   const auto partitions = event.integer("partitions");
   if (event.word("event") == "assigned") {
-    member.held = std::min<int64_t>(member.held + partitions.value_or(1), INT32_MAX);
+    member.held += std::clamp<int64_t>(partitions.value_or(1), 0, kPartitionsMax);
     member.is_in = true;
     member.last = &event;
   } else if (event.word("event") == "revoked" && partitions && *partitions < member.held) {
