@@ -1,13 +1,11 @@
+#include "app/brokers.h"
 #include "app/commands.h"
 #include "app/print.h"
-#include "client/client.h"
 #include "protocol/gen/describe_configs.h"
 #include "protocol/gen/describe_groups.h"
 #include "protocol/gen/incremental_alter_configs.h"
 #include "protocol/gen/list_groups.h"
-#include "protocol/gen/list_offsets.h"
 #include "protocol/gen/offset_fetch.h"
-#include "record/kafka_error.h"
 
 // Groups and configuration.
 
@@ -17,20 +15,7 @@ namespace {
 using client::Client;
 
 std::string name_of(int16_t code) {
-  return std::string(record::kafka_error_name(static_cast<record::KafkaError>(code)));
-}
-
-Task<Result<int64_t>> end_offset(Client& client, std::string topic, int32_t partition) {
-  protocol::ListOffsetsRequest request;
-  request.replica_id = -1;
-  auto& asked = request.topics.emplace_back();
-  asked.name = topic;
-  auto& one = asked.partitions.emplace_back();
-  one.partition_index = partition;
-  one.timestamp = -1;
-  CO_TRY(auto response, co_await client.call<protocol::ListOffsetsResponse>(7, request));
-  if (response.topics.empty() || response.topics[0].partitions.empty()) co_return -1;
-  co_return response.topics[0].partitions[0].offset;
+  return words(code, std::nullopt);
 }
 
 struct Resource {
@@ -50,24 +35,36 @@ constexpr std::string_view kSources[] = {"?",      "topic",  "dynamic-broker", "
 
 }  // namespace
 
+// Each broker knows the groups that it coordinates. One that does not answer is named, after what
+// the others have said.
 Task<int> group_list(env::Shard& shard, Target target) {
-  auto client = co_await Client::connect(shard, target.bootstrap);
-  if (!client) co_return complain(kFailed, client.error().message);
-  protocol::ListGroupsRequest request;
-  auto response = co_await (*client)->call<protocol::ListGroupsResponse>(5, request);
-  if (!response) co_return complain(kFailed, response.error().message);
+  auto brokers = co_await Brokers::find(shard, target.bootstrap, std::nullopt);
+  if (!brokers) co_return complain(kFailed, brokers.error().message);
+  std::map<std::string, protocol::ListGroupsResponse::Group> groups;
+  std::string silent;
+  for (const auto& broker : brokers->metadata().brokers) {
+    auto client = co_await brokers->at(broker.node_id);
+    Result<protocol::ListGroupsResponse> response = fail(Code::unavailable, "");
+    if (client)
+      response =
+          co_await (*client)->call<protocol::ListGroupsResponse>(5, protocol::ListGroupsRequest());
+    if (!response)
+      silent =
+          fmt::format("broker {} does not answer: its groups are not in the list", broker.node_id);
+    else
+      for (auto& group : response->groups) groups[group.group_id] = std::move(group);
+  }
   Listing listing("GroupList", {"group", "state", "protocol_type"});
-  std::sort(response->groups.begin(), response->groups.end(),
-            [](const auto& a, const auto& b) { return a.group_id < b.group_id; });
-  for (const auto& group : response->groups)
-    listing.row(
-        {Cell::of(group.group_id), Cell::of(group.group_state), Cell::of(group.protocol_type)});
+  for (const auto& [name, group] : groups)
+    listing.row({Cell::of(name), Cell::of(group.group_state), Cell::of(group.protocol_type)});
   listing.print(target.json);
-  co_return kDone;
+  co_return silent.empty() ? kDone : complain(kPartly, silent);
 }
 
 Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
-  auto client = co_await Client::connect(shard, target.bootstrap);
+  auto brokers = co_await Brokers::find(shard, target.bootstrap, std::nullopt);
+  if (!brokers) co_return complain(kFailed, brokers.error().message);
+  auto client = co_await brokers->coordinator_of(group);
   if (!client) co_return complain(kFailed, client.error().message);
   protocol::DescribeGroupsRequest describe;
   describe.groups.push_back(group);
@@ -88,12 +85,15 @@ Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
   Listing listing("GroupDescription",
                   {"topic", "partition", "committed_offset", "end_offset", "lag", "metadata"});
   for (const auto& topic : fetched->topics) {
+    auto ends = co_await brokers->offsets(topic.name, -1);
+    if (!ends) co_return complain(kFailed, ends.error().message);
     for (const auto& partition : topic.partitions) {
-      auto end = co_await end_offset(**client, topic.name, partition.partition_index);
-      if (!end) co_return complain(kFailed, end.error().message);
+      const auto end = ends->find(partition.partition_index);
+      const bool known = end != ends->end();
       listing.row({Cell::of(topic.name), Cell::of(int64_t{partition.partition_index}),
-                   Cell::of(partition.committed_offset), *end < 0 ? Cell::none() : Cell::of(*end),
-                   *end < 0 ? Cell::none() : Cell::of(*end - partition.committed_offset),
+                   Cell::of(partition.committed_offset),
+                   known ? Cell::of(end->second) : Cell::none(),
+                   known ? Cell::of(end->second - partition.committed_offset) : Cell::none(),
                    partition.metadata ? Cell::of(*partition.metadata) : Cell::none()});
     }
   }

@@ -2,14 +2,12 @@
 #include <charconv>
 #include <map>
 
+#include "app/brokers.h"
 #include "app/commands.h"
 #include "app/print.h"
-#include "client/client.h"
 #include "protocol/gen/alter_partition_reassignments.h"
 #include "protocol/gen/drain_broker.h"
 #include "protocol/gen/elect_leaders.h"
-#include "protocol/gen/metadata.h"
-#include "record/kafka_error.h"
 
 namespace paceline::app {
 namespace {
@@ -17,25 +15,6 @@ namespace {
 using client::Client;
 
 constexpr int16_t kElectionNotNeeded = 84;
-
-std::string words(int16_t code, const std::optional<std::string>& message) {
-  const std::string name(record::kafka_error_name(static_cast<record::KafkaError>(code)));
-  return message && !message->empty() ? fmt::format("{} ({})", *message, name) : name;
-}
-
-Task<Result<protocol::MetadataResponse>> metadata(Client& client,
-                                                  std::optional<std::string> topic) {
-  protocol::MetadataRequest request;
-  request.allow_auto_topic_creation = false;
-  if (topic) {
-    protocol::MetadataRequest::Topic one;
-    one.name = *topic;
-    request.topics->push_back(one);
-  } else {
-    request.topics.reset();
-  }
-  co_return co_await client.call<protocol::MetadataResponse>(12, request);
-}
 
 struct Named {
   std::string topic;
@@ -110,7 +89,7 @@ Task<int> leader_list(env::Shard& shard, Target target, std::string named) {
   auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
   auto response =
-      co_await metadata(**client, named.empty() ? std::nullopt : std::optional(which->topic));
+      co_await ask_metadata(**client, named.empty() ? std::nullopt : std::optional(which->topic));
   if (!response) co_return complain(kFailed, response.error().message);
   Listing listing("LeaderList", {"topic", "partition", "leader", "leader_epoch", "replicas"});
   std::ranges::sort(response->topics, [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -139,7 +118,7 @@ Task<int> leader_move(env::Shard& shard, Target target, std::string named, int32
     co_return complain(kUsage, fmt::format("'{}' is not TOPIC or TOPIC:P", named));
   auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
-  auto before = co_await metadata(**client, which->topic);
+  auto before = co_await ask_metadata(**client, which->topic);
   if (!before) co_return complain(kFailed, before.error().message);
   const auto& topic = before->topics.front();
   if (topic.error_code != 0)
@@ -185,7 +164,7 @@ Task<int> leader_drain(env::Shard& shard, Target target, int32_t broker, bool wa
   const env::Instant deadline = shard.now() + kPatience;
   size_t left = 0;
   do {
-    auto now = co_await metadata(**client, std::nullopt);
+    auto now = co_await ask_metadata(**client, std::nullopt);
     if (!now) co_return complain(kFailed, now.error().message);
     left = led_by(*now, broker);
     if (!wait || left == 0) break;

@@ -1,58 +1,12 @@
+#include "app/brokers.h"
 #include "app/commands.h"
 #include "app/print.h"
-#include "client/client.h"
 #include "protocol/gen/create_topics.h"
 #include "protocol/gen/delete_topics.h"
-#include "protocol/gen/list_offsets.h"
-#include "protocol/gen/metadata.h"
-#include "record/kafka_error.h"
 
 namespace paceline::app {
-namespace {
 
 using client::Client;
-
-std::string words(int16_t code, const std::optional<std::string>& message) {
-  const std::string name(record::kafka_error_name(static_cast<record::KafkaError>(code)));
-  return message && !message->empty() ? fmt::format("{} ({})", *message, name) : name;
-}
-
-Task<Result<protocol::MetadataResponse>> metadata(Client& client, std::optional<std::string> name) {
-  protocol::MetadataRequest request;
-  request.allow_auto_topic_creation = false;
-  if (name) {
-    protocol::MetadataRequest::Topic topic;
-    topic.name = *name;
-    request.topics->push_back(topic);
-  } else {
-    request.topics.reset();
-  }
-  co_return co_await client.call<protocol::MetadataResponse>(12, request);
-}
-
-Task<Result<std::vector<int64_t>>> offsets(Client& client, const std::string& topic, size_t count,
-                                           int64_t which) {
-  protocol::ListOffsetsRequest request;
-  request.replica_id = -1;
-  auto& asked = request.topics.emplace_back();
-  asked.name = topic;
-  for (size_t index = 0; index < count; ++index) {
-    auto& one = asked.partitions.emplace_back();
-    one.partition_index = static_cast<int32_t>(index);
-    one.timestamp = which;
-  }
-  CO_TRY(auto response, co_await client.call<protocol::ListOffsetsResponse>(7, request));
-  std::vector<int64_t> found(count, -1);
-  for (const auto& answer : response.topics) {
-    for (const auto& one : answer.partitions) {
-      if (one.partition_index >= 0 && static_cast<size_t>(one.partition_index) < count)
-        found[static_cast<size_t>(one.partition_index)] = one.offset;
-    }
-  }
-  co_return found;
-}
-
-}  // namespace
 
 int complain(int code, const std::string& message) {
   std::fprintf(stderr, "paceline: %s\n", message.c_str());
@@ -62,7 +16,7 @@ int complain(int code, const std::string& message) {
 Task<int> topic_list(env::Shard& shard, Target target) {
   auto client = co_await Client::connect(shard, target.bootstrap);
   if (!client) co_return complain(kFailed, client.error().message);
-  auto response = co_await metadata(**client, std::nullopt);
+  auto response = co_await ask_metadata(**client, std::nullopt);
   if (!response) co_return complain(kFailed, response.error().message);
   Listing listing("TopicList", {"topic", "partitions", "internal", "topic_id"});
   std::sort(response->topics.begin(), response->topics.end(),
@@ -105,28 +59,26 @@ Task<int> topic_create(env::Shard& shard, Target target, TopicSpec topic) {
 }
 
 Task<int> topic_describe(env::Shard& shard, Target target, std::string name) {
-  auto client = co_await Client::connect(shard, target.bootstrap);
-  if (!client) co_return complain(kFailed, client.error().message);
-  auto response = co_await metadata(**client, name);
-  if (!response) co_return complain(kFailed, response.error().message);
-  const auto& topic = response->topics.front();
+  auto brokers = co_await Brokers::find(shard, target.bootstrap, name);
+  if (!brokers) co_return complain(kFailed, brokers.error().message);
+  const auto& topic = brokers->metadata().topics.front();
   if (topic.error_code != 0)
     co_return complain(topic.error_code == 3 ? kNotFound : kFailed,
                        fmt::format("topic '{}': {}", name, words(topic.error_code, std::nullopt)));
-  const size_t count = topic.partitions.size();
-  auto starts = co_await offsets(**client, name, count, -2);
-  auto ends = co_await offsets(**client, name, count, -1);
+  auto starts = co_await brokers->offsets(name, -2);
+  auto ends = co_await brokers->offsets(name, -1);
   if (!starts || !ends) co_return complain(kFailed, (starts ? ends : starts).error().message);
   Listing listing("TopicDescription",
                   {"partition", "leader", "leader_epoch", "start_offset", "end_offset", "records"});
-  for (size_t index = 0; index < count; ++index) {
-    const auto& partition = topic.partitions[index];
-    const auto at = static_cast<size_t>(partition.partition_index);
-    if (at >= count) continue;
+  for (const auto& partition : topic.partitions) {
+    const auto start = starts->find(partition.partition_index);
+    const auto end = ends->find(partition.partition_index);
+    const bool known = start != starts->end() && end != ends->end();
     listing.row({Cell::of(int64_t{partition.partition_index}),
                  Cell::of(int64_t{partition.leader_id}), Cell::of(int64_t{partition.leader_epoch}),
-                 Cell::of((*starts)[at]), Cell::of((*ends)[at]),
-                 Cell::of((*ends)[at] - (*starts)[at])});
+                 known ? Cell::of(start->second) : Cell::none(),
+                 known ? Cell::of(end->second) : Cell::none(),
+                 known ? Cell::of(end->second - start->second) : Cell::none()});
   }
   listing.print(target.json);
   co_return kDone;

@@ -167,6 +167,21 @@ def values_of(name, count=2000):
     return sorted(b"%s-%06d" % (name.encode(), index) for index in range(count))
 
 
+def say(dev, broker, *words):
+    """What a command prints that is pointed at one broker."""
+    done = subprocess.run([binary(), *words, "--format", "json", "-b", dev.bootstrap.split(",")[broker]], capture_output=True,
+                          timeout=30, check=False)
+    check_equal(done.returncode, 0, f"the code of {' '.join(words)}, which said {done.stderr.decode()}")
+    return json.loads(done.stdout)["items"]
+
+
+def same_everywhere(dev, *words):
+    """Each broker leads some of it, and any of them is as good to be asked."""
+    said = [say(dev, broker, *words) for broker in range(3)]
+    check(said[0] == said[1] == said[2], f"{' '.join(words)} depends on who is asked: {said}")
+    return said[0]
+
+
 def session():
     with Dev() as dev:
         began = time.monotonic()
@@ -183,6 +198,14 @@ def session():
         values = values_of("first")
         produce(dev.bootstrap, values, lambda: dev.kill_and_wait("broker-2"))
         check_equal(consume(dev.bootstrap, len(values), "readers"), values, "what is read")
+        for group in ("others", "third", "fourth"):
+            consume(dev.bootstrap, 1, group)
+        groups = [one["group"] for one in same_everywhere(dev, "group", "list")]
+        check_equal(groups, ["fourth", "others", "readers", "third"], "the groups")
+        ends = [one["end_offset"] for one in same_everywhere(dev, "topic", "describe", TOPIC)]
+        check_equal(sum(ends), len(values), "the ends that the topic is said to have")
+        lags = [one["lag"] for one in same_everywhere(dev, "group", "describe", "readers")]
+        check_equal(sum(lags), 0, "the lag of who has read all")
         began = time.monotonic()
         dev.interrupt()
         ended = time.monotonic() - began
