@@ -74,13 +74,21 @@ void add_target(CLI::App& command, const std::shared_ptr<Words>& words) {
                      "falsify the ledger on purpose: drop-ack, double-record");
 }
 
+// All is written and told by then. The end of a client of librdkafka may wait for its threads for
+// ever, and nobody is to wait for that.
+Task<int> run_and_leave(env::Shard& shard, RunOptions options) {
+  const int code = co_await drill::run(shard, std::move(options));
+  std::fflush(nullptr);
+  std::_Exit(code);
+}
+
 int start_run(Words& words) {
   RunOptions& options = words.options;
   find_dev(options);
   const Interrupt interrupt;
   options.interrupted = interrupt.asked;
   std::signal(SIGPIPE, SIG_IGN);  // whoever reads what we print may leave; the drill goes on
-  return run_on_shard([&](env::Shard& shard) { return drill::run(shard, options); }, &interrupt);
+  return run_on_shard([&](env::Shard& shard) { return run_and_leave(shard, options); }, &interrupt);
 }
 
 void add_run(CLI::App& drill, int& exit_code) {
