@@ -64,6 +64,15 @@ TEST(Figures, EachOfABadRunDoesAsWell) {
   expect_links(report);
 }
 
+// A clean-up that is refused, for one: groups are there, and nothing was done to them.
+TEST(Figures, EachOfARunWithoutAFaultDoesAsWell) {
+  TestEvidence evidence = TestEvidence::kill();
+  evidence.erase("fault.effective");
+  const Json report = report_of(evidence);
+  expect_sources(report);
+  expect_links(report);
+}
+
 TEST(Figures, EachOfAForeignClusterDoesAsWell) {
   TestEvidence evidence = TestEvidence::kill();
   std::erase_if(evidence.events,

@@ -85,16 +85,17 @@ void add_records(const Score& score, Row& row) {
 void add_groups(const Score& score, Row& row) {
   const GroupLosses losses = group_losses(score.dossier);
   if (!losses.any) return;
-  Figure rebalances =
-      score.limits.judge("rebalances", static_cast<double>(losses.rebalances_max), losses.groups);
-  row.figures.push_back(
-      from(std::move(rebalances), losses.events.empty() ? losses.last_events : losses.events));
-  row.figures.push_back(from(
-      score.limits.judge("groups_lost", static_cast<double>(losses.lost.size()), losses.groups),
-      losses.last_events));
-  row.figures.push_back(from(
-      score.limits.judge("members_gone", static_cast<double>(losses.gone.size()), losses.members),
-      losses.gone.empty() ? losses.last_events : losses.gone_events));
+  auto add = [&](const char* limit, double value, uint64_t of, std::vector<std::string> events) {
+    if (events.empty()) events = losses.last_events;
+    // Where no step has taken effect, all that was told is looked at, and nothing of it counts.
+    std::vector<std::string> files;
+    if (events.empty()) files.emplace_back("timeline.ndjson");
+    row.figures.push_back(
+        from(score.limits.judge(limit, value, of), std::move(events), std::move(files)));
+  };
+  add("rebalances", static_cast<double>(losses.rebalances_max), losses.groups, losses.events);
+  add("groups_lost", static_cast<double>(losses.lost.size()), losses.groups, {});
+  add("members_gone", static_cast<double>(losses.gone.size()), losses.members, losses.gone_events);
 }
 
 void add_cluster(const Score& score, Row& row) {

@@ -29,7 +29,8 @@ def nothing_lost(evidence, least=1):
 
 
 def told(evidence, more=""):
-    return f"{evidence.report['sentence']}{'; ' + more if more else ''} (the drill took {evidence.took:.0f} s)"
+    why = f", because {evidence.report['reason']}" if evidence.report["verdict"] != "green" else ""
+    return f"{evidence.report['sentence']}{why}{'; ' + more if more else ''} (the drill took {evidence.took:.0f} s)"
 
 
 def expect_fault(evidence, fault, healed=True):
