@@ -141,6 +141,8 @@ TEST(Milestones, LatencyThatDoesNotComeBackIsNeverSettled) {
   }}));
   EXPECT_EQ(milestone(report, 0, "t11")["state"], "never");
   EXPECT_EQ(report["verdict"], "amber") << report["reason"];
+  EXPECT_EQ(figure_of(report, "evidence", "milestones missing of 14")["state"], "green")
+      << "the ledger knows";
 }
 
 TEST(Order, ACauseThatClocksContradictIsAFindingOfTheClock) {
