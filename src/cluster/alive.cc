@@ -46,10 +46,15 @@ Task<void> Member::stay_alive(env::Gate::Pass) {
       }
     }
     if (stopping_) break;
-    co_await stop_.wait_until(shard_.now() + (done ? pause : kRetryAfter));
+    const bool in_doubt = !done || log_wait() > kRetryAfter;
+    co_await stop_.wait_until(shard_.now() + (in_doubt ? kRetryAfter : pause));
   }
   // A planned end is known at once.
   if (lease_) (void)co_await store_.revoke(shard_, lease_->id);
+}
+
+env::Duration Member::log_wait() const {
+  return options_.log.waits ? options_.log.waits() : env::Duration{};
 }
 
 // A part of the lease, so that neither a renewal nor a judgement comes too late by it.
@@ -66,9 +71,7 @@ Task<bool> Member::can_lead() {
 #ifdef PACELINE_PLANT_renewal_not_gated
   co_return true;
 #endif
-  auto waits = [this] {
-    return options_.log.waits && options_.log.waits() > env::Duration(options_.lease) / 4;
-  };
+  auto waits = [this] { return log_wait() > env::Duration(options_.lease) / 4; };
   for (int asked = 0; asked < 2; ++asked)
     if (!waits() || co_await log_answers()) co_return true;
   co_return !waits();

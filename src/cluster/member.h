@@ -140,6 +140,7 @@ class Member final : public Cluster {
   Task<void> stay_alive(env::Gate::Pass pass);
   void note_kept();
   Task<bool> may_judge();
+  env::Duration log_wait() const;
   Task<bool> log_answers();
   Task<bool> can_lead();
   Task<void> watch_others(env::Gate::Pass pass);

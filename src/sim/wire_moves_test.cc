@@ -153,6 +153,7 @@ TEST_P(WireMovesTest, ALeaderThatIsCutFromTheStoreAloneLosesWhatItLeads) {
   create("t", 1);
   move("t", 0, 1);
   expect_produced(1, "t", 0, 0);
+  world_.run_for(6s);  // who has lived for less than a lease judges nobody
   cut_from_store(1, true);
   const env::Instant cut = world_.now();
   const auto waiting = send(1, "t", 0, 1);

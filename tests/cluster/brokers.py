@@ -23,10 +23,10 @@ class Brokers:
     """`with Brokers() as brokers:`; brokers.houses are by node id, from 1.
 
     `store`: one of tests/stores that runs, for log and objects. `network`: each broker and each member of etcd is a host of its
-    own there. `each`: what one broker has besides, by its number."""
+    own there. `each`: what one broker has besides, by its number. `ways`: proxies before the store, by the brokers that have one."""
 
-    def __init__(self, count=3, settings=None, base=None, members=1, store=None, network=None, each=None):
-        self.each = each or (lambda _: {})
+    def __init__(self, count=3, settings=None, base=None, members=1, store=None, network=None, each=None, ways=None):
+        self.each, self.ways = each or (lambda _: {}), ways or {}
         self.numbers = tuple(range(1, count + 1))
         self.settings = settings or {}
         self.folder = tempfile.mkdtemp(prefix="paceline-cluster-", dir=base)
@@ -34,14 +34,15 @@ class Brokers:
         self.etcd = Etcd(members, hosts=network and [network.host(f"etcd-{member + 1}") for member in range(members)])
         self.houses = {}
 
-    def places(self):
+    def places(self, number):
         if self.store:
-            return {"paceline.objects": self.store.url(os.path.basename(self.folder)), "paceline.wal": "objects:"}
+            port = self.ways[number].port if number in self.ways else None
+            return {"paceline.objects": self.store.url(os.path.basename(self.folder), port=port), "paceline.wal": "objects:"}
         return {"paceline.objects": f"file:{self.folder}/objects", "paceline.wal": f"file:{self.folder}/wal"}
 
     def house(self, number):
         house = House(os.path.join(self.folder, str(number)), {
-            "node.id": number, "paceline.metadata": self.etcd.url("cluster"), "paceline.admin.listen": "none", **self.places(),
+            "node.id": number, "paceline.metadata": self.etcd.url("cluster"), "paceline.admin.listen": "none", **self.places(number),
             **self.settings, **self.each(number)})
         if self.store:
             house.environment = self.store.environment()

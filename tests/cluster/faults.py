@@ -17,6 +17,7 @@ import time
 
 from brokers import now_ms
 from ceph import Ceph
+from fault_proxy import Proxy
 from cuts import CUTS
 from harness import binary, check
 from ledger import self_test
@@ -120,6 +121,23 @@ def stands_still(stage, options):
         check(stage.incarnation(victim) > incarnation, f"broker {victim} is back as incarnation {stage.incarnation(victim)}")
         texts.append(f"its successor serves after {served:.2f} s, {told(stage, service)}")
     return f"it acknowledges nothing, says so, ends, and comes back as another incarnation; {'; '.join(texts)}"
+
+
+def cut_from_store(stage, _options):
+    """It reaches clients, the others and etcd, and cannot write: others take over, and it comes back when it reaches the store."""
+    victim, way = next(iter(stage.brokers.ways.items()))
+    lost, incarnation = stage.led_by(victim), stage.incarnation(victim)
+    check(lost, f"broker {victim} leads nothing")
+    stage.begin()
+    way.outage("hang")
+    stage.wait_for_fence(victim, incarnation)
+    stage.wait_for_end(victim)
+    service = stage.wait_for_service(lost)
+    way.outage("")
+    stage.settle()
+    stage.heal()
+    check(stage.incarnation(victim) > incarnation, f"broker {victim} is back as incarnation {stage.incarnation(victim)}")
+    return told(stage, service)
 
 
 def planned_end(stage, options):
@@ -230,6 +248,7 @@ CASES = [(FOUR, True, "kill -9 of a leader and of its successor", leader_and_suc
          (STORE, False, "store: kill -9 of a leader and of its successor", leader_and_successor),
          (STORE, False, "store: kill -9 of half of the brokers", half_at_once),
          (STORE, False, "store: a broker stands still for 5 s", stands_still),
+         (STORE, False, "store: a broker is cut off from the store alone", cut_from_store),
          (STORE, False, "store: etcd without a quorum", no_quorum)]
 
 
@@ -247,7 +266,8 @@ class Playing:
 
     def make(self):
         if self.name == STORE:
-            return Stage(store=self.enter(Ceph()), crowd=self.crowd)
+            store = self.enter(Ceph())
+            return Stage(store=store, crowd=self.crowd, ways={4: self.enter(Proxy(store))})
         if self.name == CUT:
             return Stage(3, members=1, network=self.enter(Network()), crowd=self.crowd)
         return Stage(5 if self.name == FIVE else 4, crowd=self.crowd)

@@ -28,8 +28,8 @@ SETTINGS = {"group.initial.rebalance.delay.ms": 0, "offsets.topic.num.partitions
 class Stage:
     """`with Stage() as stage:`; after each fault `settle`, in the end `judge`."""
 
-    def __init__(self, count=4, members=3, store=None, network=None, crowd=Crowd, settings=None):
-        self.brokers = Brokers(count, {**SETTINGS, **(settings or {})}, members=members, store=store, network=network)
+    def __init__(self, count=4, members=3, store=None, network=None, crowd=Crowd, settings=None, ways=None):
+        self.brokers = Brokers(count, {**SETTINGS, **(settings or {})}, members=members, store=store, network=network, ways=ways)
         self.network, self.make_crowd = network, crowd
         self.ledger, self.crowd, self.dead = Ledger(), None, set()
         self.by_hand = 0

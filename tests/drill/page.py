@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """page.py [--report FILE] [--quick] [--shots FOLDER]: looks at the report page as its readers do, with a headless Chromium.
 
 Figures are read back out of the page and compared with the report that it was made of: those of docs/drill-example, and of made-up
