@@ -257,7 +257,10 @@ def drained_and_stopped():
         check(code == 0, f"drain failed: {text}")
         now = cluster.leaders(TOPIC, 2)
         check(1 not in now.values(), f"broker 1 is drained and leads: {now}")
-        time.sleep(0.5)  # until it is over, and the broker takes partitions again
+        end = time.monotonic() + 10  # until it is over, and the broker takes partitions again
+        while not cluster.events(1, "broker.drained"):
+            check(time.monotonic() < end, "the drain is not over within 10 s")
+            time.sleep(0.02)
         # Back to where it is preferred, by Kafka's own API.
         for index in range(PARTITIONS):
             code, text = leader(cluster.address(3), "move", f"{TOPIC}:{index}", "--to", str(cluster.numbers[index % 3]))
