@@ -1,7 +1,9 @@
 """The same drill on Paceline and on Apache Kafka; and clusters that hooks break: network namespaces, a slow store."""
 import json
 import os
+import re
 import shutil
+import tempfile
 
 import plans
 from ceph import Ceph
@@ -88,6 +90,11 @@ def told_once(evidence):
     check(not of_hooks, f"the hooks' log contradicts itself: {of_hooks[:2]}")
 
 
+def anywhere(text):
+    """The command of a run without where this checkout and the rig's own folder happen to be."""
+    return re.sub(re.escape(tempfile.gettempdir()) + "/[^/ ]+/", "", text.replace(ROOT + "/", ""))
+
+
 def write_example(folders, page, said):
     """Fixtures for the docs: what the drill said, and its pages."""
     shutil.rmtree(EXAMPLE, ignore_errors=True)
@@ -98,7 +105,7 @@ def write_example(folders, page, said):
             file.write(drill("report", folder)[1].replace(folder + "/", ""))
         shutil.copy(os.path.join(folder, "plan.toml"), where)
         with open(os.path.join(folder, "report.json"), encoding="utf-8") as whole:
-            report = json.load(whole)
+            report = json.loads(anywhere(whole.read()))
         with open(os.path.join(where, "report.json"), "w", encoding="utf-8") as file:
             json.dump(report, file, separators=(",", ":"), ensure_ascii=False)
             file.write("\n")
