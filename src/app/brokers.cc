@@ -32,20 +32,21 @@ Task<Result<protocol::MetadataResponse>> ask_metadata(Client& client,
   co_return co_await client.call<protocol::MetadataResponse>(12, request);
 }
 
-Task<Result<Brokers>> Brokers::find(env::Shard& shard, std::string bootstrap,
-                                    std::optional<std::string> topic) {
+Task<Result<Brokers>> Brokers::find(env::Shard& shard, std::string bootstrap) {
   Brokers found(shard);
   CO_TRY(found.first_, co_await Client::connect(shard, std::move(bootstrap)));
-  CO_TRY(found.metadata_, co_await ask_metadata(*found.first_, std::move(topic)));
+  // Of no topic.
+  CO_TRY(auto response,
+         co_await found.first_->call<protocol::MetadataResponse>(12, protocol::MetadataRequest()));
+  found.all_ = std::move(response.brokers);
   co_return found;
 }
 
 Task<Result<Client*>> Brokers::at(int32_t broker) {
   if (const auto found = connected_.find(broker); found != connected_.end())
     co_return found->second.get();
-  const auto named =
-      std::ranges::find(metadata_.brokers, broker, [](const auto& one) { return one.node_id; });
-  if (named == metadata_.brokers.end())
+  const auto named = std::ranges::find(all_, broker, &protocol::MetadataResponse::Broker::node_id);
+  if (named == all_.end())
     co_return fail(Code::unavailable, fmt::format("there is no broker {}", broker));
   auto client = co_await Client::connect(*shard_, fmt::format("{}:{}", named->host, named->port));
   if (!client)
@@ -67,18 +68,22 @@ Task<Result<Client*>> Brokers::coordinator_of(std::string group) {
   co_return co_await at(one.node_id);
 }
 
-Task<Result<Brokers::Offsets>> Brokers::offsets(std::string topic, int64_t which) {
+Task<Result<Brokers::Topic>> Brokers::topic(std::string name) {
+  CO_TRY(auto response, co_await ask_metadata(*first_, std::move(name)));
+  if (response.topics.empty()) co_return fail(Code::corrupt, "the broker names no topic");
+  co_return std::move(response.topics.front());
+}
+
+Task<Result<Brokers::Offsets>> Brokers::offsets(const Topic& topic, int64_t which) {
   std::map<int32_t, std::vector<int32_t>> led;
-  for (const auto& one : metadata_.topics)
-    if (one.name == topic)
-      for (const auto& partition : one.partitions)
-        if (partition.leader_id >= 0) led[partition.leader_id].push_back(partition.partition_index);
+  for (const auto& partition : topic.partitions)
+    if (partition.leader_id >= 0) led[partition.leader_id].push_back(partition.partition_index);
   Offsets offsets;
   for (const auto& [leader, partitions] : led) {
     protocol::ListOffsetsRequest request;
     request.replica_id = -1;
     auto& asked = request.topics.emplace_back();
-    asked.name = topic;
+    asked.name = topic.name.value_or("");
     for (const int32_t index : partitions) {
       auto& one = asked.partitions.emplace_back();
       one.partition_index = index;

@@ -14,10 +14,6 @@ namespace {
 
 using client::Client;
 
-std::string name_of(int16_t code) {
-  return words(code, std::nullopt);
-}
-
 struct Resource {
   int8_t type;
   std::string name;
@@ -38,11 +34,11 @@ constexpr std::string_view kSources[] = {"?",      "topic",  "dynamic-broker", "
 // Each broker knows the groups that it coordinates. One that does not answer is named, after what
 // the others have said.
 Task<int> group_list(env::Shard& shard, Target target) {
-  auto brokers = co_await Brokers::find(shard, target.bootstrap, std::nullopt);
+  auto brokers = co_await Brokers::find(shard, target.bootstrap);
   if (!brokers) co_return complain(kFailed, brokers.error().message);
   std::map<std::string, protocol::ListGroupsResponse::Group> groups;
   std::string silent;
-  for (const auto& broker : brokers->metadata().brokers) {
+  for (const auto& broker : brokers->all()) {
     auto client = co_await brokers->at(broker.node_id);
     Result<protocol::ListGroupsResponse> response = fail(Code::unavailable, "");
     if (client)
@@ -62,7 +58,7 @@ Task<int> group_list(env::Shard& shard, Target target) {
 }
 
 Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
-  auto brokers = co_await Brokers::find(shard, target.bootstrap, std::nullopt);
+  auto brokers = co_await Brokers::find(shard, target.bootstrap);
   if (!brokers) co_return complain(kFailed, brokers.error().message);
   auto client = co_await brokers->coordinator_of(group);
   if (!client) co_return complain(kFailed, client.error().message);
@@ -71,7 +67,7 @@ Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
   auto described = co_await (*client)->call<protocol::DescribeGroupsResponse>(5, describe);
   if (!described) co_return complain(kFailed, described.error().message);
   const auto& found = described->groups.front();
-  if (found.error_code != 0) co_return complain(kFailed, name_of(found.error_code));
+  if (found.error_code != 0) co_return complain(kFailed, words(found.error_code, std::nullopt));
   protocol::OffsetFetchRequest fetch;
   fetch.group_id = group;
   fetch.topics.reset();
@@ -85,7 +81,9 @@ Task<int> group_describe(env::Shard& shard, Target target, std::string group) {
   Listing listing("GroupDescription",
                   {"topic", "partition", "committed_offset", "end_offset", "lag", "metadata"});
   for (const auto& topic : fetched->topics) {
-    auto ends = co_await brokers->offsets(topic.name, -1);
+    auto known_as = co_await brokers->topic(topic.name);
+    if (!known_as) co_return complain(kFailed, known_as.error().message);
+    auto ends = co_await brokers->offsets(*known_as, -1);
     if (!ends) co_return complain(kFailed, ends.error().message);
     for (const auto& partition : topic.partitions) {
       const auto end = ends->find(partition.partition_index);
@@ -117,7 +115,8 @@ Task<int> config_get(env::Shard& shard, Target target, std::string resource) {
   if (answer.error_code != 0)
     co_return complain(
         answer.error_code == 3 ? kNotFound : kFailed,
-        fmt::format("{}: {}", resource, answer.error_message.value_or(name_of(answer.error_code))));
+        fmt::format("{}: {}", resource,
+                    answer.error_message.value_or(words(answer.error_code, std::nullopt))));
   Listing listing("Config", {"key", "value", "source", "read_only"});
   for (const auto& config : answer.configs) {
     const auto source = static_cast<size_t>(std::clamp<int>(config.config_source, 0, 5));
@@ -152,7 +151,8 @@ Task<int> config_set(env::Shard& shard, Target target, std::string resource,
   if (answer.error_code != 0)
     co_return complain(
         answer.error_code == 3 ? kNotFound : kFailed,
-        fmt::format("{}: {}", resource, answer.error_message.value_or(name_of(answer.error_code))));
+        fmt::format("{}: {}", resource,
+                    answer.error_message.value_or(words(answer.error_code, std::nullopt))));
   co_return kDone;
 }
 

@@ -59,18 +59,19 @@ Task<int> topic_create(env::Shard& shard, Target target, TopicSpec topic) {
 }
 
 Task<int> topic_describe(env::Shard& shard, Target target, std::string name) {
-  auto brokers = co_await Brokers::find(shard, target.bootstrap, name);
+  auto brokers = co_await Brokers::find(shard, target.bootstrap);
   if (!brokers) co_return complain(kFailed, brokers.error().message);
-  const auto& topic = brokers->metadata().topics.front();
-  if (topic.error_code != 0)
-    co_return complain(topic.error_code == 3 ? kNotFound : kFailed,
-                       fmt::format("topic '{}': {}", name, words(topic.error_code, std::nullopt)));
-  auto starts = co_await brokers->offsets(name, -2);
-  auto ends = co_await brokers->offsets(name, -1);
+  auto topic = co_await brokers->topic(name);
+  if (!topic) co_return complain(kFailed, topic.error().message);
+  if (topic->error_code != 0)
+    co_return complain(topic->error_code == 3 ? kNotFound : kFailed,
+                       fmt::format("topic '{}': {}", name, words(topic->error_code, std::nullopt)));
+  auto starts = co_await brokers->offsets(*topic, -2);
+  auto ends = co_await brokers->offsets(*topic, -1);
   if (!starts || !ends) co_return complain(kFailed, (starts ? ends : starts).error().message);
   Listing listing("TopicDescription",
                   {"partition", "leader", "leader_epoch", "start_offset", "end_offset", "records"});
-  for (const auto& partition : topic.partitions) {
+  for (const auto& partition : topic->partitions) {
     const auto start = starts->find(partition.partition_index);
     const auto end = ends->find(partition.partition_index);
     const bool known = start != starts->end() && end != ends->end();

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "broker/api.h"
+#include "broker/assignment.h"
 #include "broker/node.h"
 #include "broker/peer_format.h"
 #include "protocol/gen/alter_partition_reassignments.h"
@@ -27,11 +28,6 @@ struct Wish {
   std::optional<BrokerId> to;       // the leader wanted; nothing: it stays
   Outcome outcome;
 };
-
-bool is_registered(const cluster::Image& image, BrokerId id) {
-  return std::ranges::any_of(image.brokers,
-                             [id](const cluster::BrokerImage& broker) { return broker.id == id; });
-}
 
 void refuse(Wish& wish, KafkaError error, std::string message) {
   wish.outcome = {error, std::move(message)};
@@ -130,18 +126,14 @@ void choose_preferred(const cluster::Image& image, Wish& wish) {
 // Kafka's list of replicas is our order of preference. A leader outside of it gives way.
 void plan_reassignment(const cluster::Image& image, const std::vector<int32_t>& replicas,
                        Wish& wish) {
-  std::set<int32_t> seen;
-  for (int32_t id : replicas) {
-    if (!is_registered(image, BrokerId(id)) || !seen.insert(id).second)
-      return refuse(wish, KafkaError::invalid_replica_assignment,
-                    fmt::format("broker {} is not registered, or named twice", id));
-    wish.preferred.push_back(BrokerId(id));
-  }
-  if (wish.preferred.empty())
-    return refuse(wish, KafkaError::invalid_replica_assignment, "an empty list");
+  auto brokers = named_brokers(image, replicas);
+  if (!brokers)
+    return refuse(wish, KafkaError::invalid_replica_assignment, brokers.error().message);
+  wish.preferred = std::move(*brokers);
   if (wish.led.leader.value < 0)
     return refuse(wish, KafkaError::leader_not_available, "it is offline");
-  if (!seen.contains(wish.led.leader.value)) wish.to = wish.preferred.front();
+  if (std::ranges::find(wish.preferred, wish.led.leader) == wish.preferred.end())
+    wish.to = wish.preferred.front();
 }
 
 }  // namespace

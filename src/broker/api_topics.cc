@@ -1,7 +1,7 @@
-#include <set>
 #include <span>
 
 #include "broker/api.h"
+#include "broker/assignment.h"
 #include "broker/lookup.h"
 #include "broker/topic_names.h"
 #include "protocol/gen/create_partitions.h"
@@ -46,25 +46,13 @@ class Begun {
   std::string why_;
 };
 
-// Why no partition can have these brokers; empty: it can.
-std::string assignment_problem(const cluster::Image& image, std::span<const int32_t> ids,
-                               size_t replicas) {
+// Of one partition of several that are assigned at once.
+Result<std::vector<BrokerId>> assigned_brokers(const cluster::Image& image,
+                                               std::span<const int32_t> ids, size_t replicas) {
   if (ids.empty() || ids.size() != replicas)
-    return "every partition needs as many brokers as the first one, at least one";
-  std::set<int32_t> seen;
-  for (int32_t id : ids) {
-    if (std::ranges::find(image.brokers, BrokerId(id), &cluster::BrokerImage::id) ==
-        image.brokers.end())
-      return fmt::format("broker {} is not registered", id);
-    if (!seen.insert(id).second) return fmt::format("broker {} is named twice", id);
-  }
-  return {};
-}
-
-std::vector<BrokerId> brokers_of(std::span<const int32_t> ids) {
-  std::vector<BrokerId> brokers;
-  for (int32_t id : ids) brokers.emplace_back(id);
-  return brokers;
+    return fail(Code::invalid_argument,
+                "every partition needs as many brokers as the first one, at least one");
+  return named_brokers(image, ids);
 }
 
 // The topic as it would be created, or why it cannot be.
@@ -108,12 +96,12 @@ std::expected<cluster::NewTopic, Refusal> plan(const Request& request, const clu
             KafkaError::invalid_replica_assignment,
             "assignments must name each partition from 0 on once, with at least one broker");
       seen[index] = true;
-      const auto replicas = static_cast<size_t>(topic.replication_factor);
-      if (auto problem = assignment_problem(image, assignment.broker_ids, replicas);
-          !problem.empty())
+      auto brokers = assigned_brokers(image, assignment.broker_ids,
+                                      asked.assignments.front().broker_ids.size());
+      if (!brokers)
         return refuse(KafkaError::invalid_replica_assignment,
-                      fmt::format("partition {}: {}", index, problem));
-      topic.assigned[index] = brokers_of(assignment.broker_ids);
+                      fmt::format("partition {}: {}", index, brokers.error().message));
+      topic.assigned[index] = std::move(*brokers);
     }
   }
   if (topic.partition_count == 0)
@@ -314,16 +302,20 @@ Task<Reply> handle_create_partitions(Request& request) {
       continue;
     }
     cluster::Assignments assigned;
-    std::string problem;
+    Result<void> fit;
     if (asked.assignments) {
-      const size_t replicas = asked.assignments->front().broker_ids.size();
       for (const auto& one : *asked.assignments) {
-        if (problem.empty()) problem = assignment_problem(*image, one.broker_ids, replicas);
-        assigned.push_back(brokers_of(one.broker_ids));
+        auto brokers =
+            assigned_brokers(*image, one.broker_ids, asked.assignments->front().broker_ids.size());
+        if (!brokers) {
+          fit = fail(brokers.error());
+          break;
+        }
+        assigned.push_back(std::move(*brokers));
       }
     }
-    if (!problem.empty()) {
-      refuse(KafkaError::invalid_replica_assignment, problem);
+    if (!fit) {
+      refuse(KafkaError::invalid_replica_assignment, fit.error().message);
       continue;
     }
     if (static_cast<uint32_t>(asked.count - before) >

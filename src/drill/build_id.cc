@@ -4,9 +4,8 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <span>
 
-#include "env/disk.h"
+#include "drill/local_process.h"
 
 namespace paceline::drill {
 namespace {
@@ -62,11 +61,7 @@ Result<std::string> build_id_in(std::string_view elf) {
 }
 
 Result<std::string> build_id_of(env::Disk& disk, const std::string& path) {
-  TRY(auto file, disk.open(path, {}));
-  std::string bytes(kBytesRead, '\0');
-  TRY(const size_t count,
-      file->read_at(0, std::as_writable_bytes(std::span(bytes.data(), bytes.size()))));
-  bytes.resize(count);
+  TRY(const std::string bytes, read_head(disk, path, kBytesRead));
   return build_id_in(bytes);
 }
 

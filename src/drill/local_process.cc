@@ -17,16 +17,6 @@ namespace {
 constexpr uint64_t kStatBytesMax = 8192;
 constexpr int64_t kExiting = 4;  // the kernel's PF_EXITING
 
-// What /proc holds has no size until it is read.
-Result<std::string> read_proc(env::Disk& disk, const std::string& path) {
-  TRY(auto file, disk.open(path, {}));
-  std::string text(kStatBytesMax, '\0');
-  TRY(const size_t count,
-      file->read_at(0, std::as_writable_bytes(std::span(text.data(), text.size()))));
-  text.resize(count);
-  return text;
-}
-
 template <class Number>
 bool take_number(std::string_view& rest, Number& number) {
   rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
@@ -37,6 +27,15 @@ bool take_number(std::string_view& rest, Number& number) {
 }
 
 }  // namespace
+
+Result<std::string> read_head(env::Disk& disk, const std::string& path, size_t bytes_max) {
+  TRY(auto file, disk.open(path, {}));
+  std::string text(bytes_max, '\0');
+  TRY(const size_t count,
+      file->read_at(0, std::as_writable_bytes(std::span(text.data(), text.size()))));
+  text.resize(count);
+  return text;
+}
 
 std::optional<ProcessLook> parse_stat(std::string_view text, int64_t page_bytes) {
   ProcessLook look;
@@ -76,7 +75,7 @@ std::optional<ProcessLook> parse_stat(std::string_view text, int64_t page_bytes)
 
 std::optional<ProcessLook> look_at_process(env::Disk& disk, pid_t pid) {
   if (pid <= 0) return std::nullopt;
-  const auto text = read_proc(disk, fmt::format("/proc/{}/stat", pid));
+  const auto text = read_head(disk, fmt::format("/proc/{}/stat", pid), kStatBytesMax);
   if (!text) return std::nullopt;
   return parse_stat(*text, ::sysconf(_SC_PAGESIZE));
 }
@@ -96,7 +95,7 @@ Result<void> send_signal(env::Disk& disk, const LocalProcess& process, int signa
 }
 
 bool signal_pending(env::Disk& disk, const LocalProcess& process, int signal) {
-  const auto status = read_proc(disk, fmt::format("/proc/{}/status", process.pid));
+  const auto status = read_head(disk, fmt::format("/proc/{}/status", process.pid), kStatBytesMax);
   if (!status) return false;
   const std::string_view text = *status;
   const uint64_t bit = uint64_t{1} << (signal - 1);

@@ -14,6 +14,10 @@ class Disk;
 
 namespace paceline::drill {
 
+// The beginning of a file, whatever it says its size is: what /proc holds has none until it is
+// read.
+Result<std::string> read_head(env::Disk& disk, const std::string& path, size_t bytes_max);
+
 // A process of this machine, told from a later one of the same id by when it began.
 struct LocalProcess {
   pid_t pid = 0;

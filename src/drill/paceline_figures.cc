@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "drill/local_process.h"
 #include "drill/metrics_lines.h"
 #include "drill/paceline_target.h"
 #include "env/disk.h"
@@ -24,16 +25,6 @@ std::optional<uint64_t> kib_after(std::string_view text, std::string_view name) 
   while (at < text.size() && text[at] >= '0' && text[at] <= '9')
     number = number * 10 + static_cast<uint64_t>(text[at++] - '0');
   return number;
-}
-
-std::string read_proc(env::Disk& disk, const std::string& path) {
-  auto file = disk.open(path, {});
-  if (!file) return {};
-  std::string text(4096, '\0');
-  const auto count =
-      (*file)->read_at(0, std::as_writable_bytes(std::span(text.data(), text.size())));
-  text.resize(count.value_or(0));
-  return text;
 }
 
 }  // namespace
@@ -138,7 +129,8 @@ Task<Headroom> PacelineTarget::headroom() {
                        static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
   if (after.first >= before.first && ticks > 0)
     headroom.cpu_share = static_cast<double>(after.first - before.first) / ticks;
-  const auto total = kib_after(read_proc(shard().disk(), "/proc/meminfo"), "MemTotal:");
+  const auto total =
+      kib_after(read_head(shard().disk(), "/proc/meminfo", 4096).value_or(""), "MemTotal:");
   if (total && *total > 0)
     headroom.memory_share =
         static_cast<double>(after.second) / (static_cast<double>(*total) * 1024);

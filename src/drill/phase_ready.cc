@@ -260,10 +260,6 @@ Task<Readiness> check_headroom(Course& course) {
   co_return item;
 }
 
-}  // namespace
-
-namespace {
-
 // Each asked for itself.
 Task<std::set<int32_t>> who_answers(Course& course, ClusterView view) {
   std::set<int32_t> answering;

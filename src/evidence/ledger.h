@@ -9,6 +9,9 @@
 
 namespace paceline::evidence {
 
+// Below this many samples nobody can say what the worst of a hundred is.
+inline constexpr uint64_t kSamplesForP99 = 299;
+
 // One row of ledger.bin: docs/format/drill.md says what each field means.
 struct LedgerRow {
   enum class Kind : uint8_t { sent = 1, acked, failed, unknown, read, read_back };

@@ -1,10 +1,24 @@
 #include "judge/brokers.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 namespace paceline::judge {
+namespace {
+
+// By the broker's name. What is no count counts nothing.
+std::map<std::string, uint64_t> leaders_in(std::string_view text) {
+  std::map<std::string, uint64_t> leaders;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return leaders;
+  for (const auto& [name, count] : json.items())
+    leaders[name] = count.is_number_unsigned() ? count.get<uint32_t>() : 0;
+  return leaders;
+}
+
+}  // namespace
 
 bool stays_faulty(const Dossier& dossier, const StepView& step) {
   if (step.heal_failed && !step.healed) return true;
@@ -13,27 +27,6 @@ bool stays_faulty(const Dossier& dossier, const StepView& step) {
   // What was planned may stay as it is, and a storm of clients heals itself.
   return dossier.run.outcome == "completed" && !step.plan->planned && step.plan->test != "N4";
 }
-
-std::vector<std::string> brokers_of(std::string_view leaders) {
-  std::vector<std::string> names;
-  const auto json = nlohmann::json::parse(leaders, nullptr, false);
-  if (!json.is_object()) return names;
-  for (const auto& [name, led] : json.items()) names.push_back(name);
-  return names;
-}
-
-namespace {
-
-uint64_t led(std::string_view leaders) {
-  uint64_t sum = 0;
-  const auto json = nlohmann::json::parse(leaders, nullptr, false);
-  if (!json.is_object()) return sum;
-  for (const auto& [name, count] : json.items())
-    if (count.is_number_unsigned()) sum += count.get<uint32_t>();
-  return sum;
-}
-
-}  // namespace
 
 BrokersAfter brokers_after(const Dossier& dossier) {
   BrokersAfter result;
@@ -45,17 +38,17 @@ BrokersAfter brokers_after(const Dossier& dossier) {
   }
   std::set<std::string> missing;
   if (before && after) {
-    const auto there = brokers_of(after->word("leaders"));
-    const auto were = brokers_of(before->word("leaders"));
+    const auto there = leaders_in(after->word("leaders"));
+    const auto were = leaders_in(before->word("leaders"));
     result.before = were.size();
-    for (const std::string& name : were)
-      if (std::ranges::find(there, name) == there.end()) missing.insert(name);
+    for (const auto& [name, led] : were)
+      if (!there.contains(name)) missing.insert(name);
     result.events = {before->event_id, after->event_id};
   }
   if (after) {
     result.leaderless = after->number("leaderless");
-    result.partitions = led(after->word("leaders")) +
-                        static_cast<uint64_t>(std::clamp(result.leaderless.value_or(0), 0.0, 1e9));
+    result.partitions = static_cast<uint64_t>(std::clamp(result.leaderless.value_or(0), 0.0, 1e9));
+    for (const auto& [name, led] : leaders_in(after->word("leaders"))) result.partitions += led;
     if (!before) result.events = {after->event_id};
   }
   bool healed_all = !dossier.steps.empty();

@@ -22,7 +22,4 @@ BrokersAfter brokers_after(const Dossier& dossier);
 // Its fault has to be taken back, and nobody saw that it was.
 bool stays_faulty(const Dossier& dossier, const StepView& step);
 
-// The names in the JSON object `leaders` of a metadata.snapshot.
-std::vector<std::string> brokers_of(std::string_view leaders);
-
 }  // namespace paceline::judge

@@ -44,10 +44,14 @@ void expect_links(const Json& report) {
     EXPECT_TRUE(is_shown(events)) << name;
 }
 
-TEST(Figures, EachOfAGoodRunSaysWhatItIsMadeOf) {
-  const Json report = report_of(TestEvidence::kill());
+void expect_all_said(const TestEvidence& evidence) {
+  const Json report = report_of(evidence);
   expect_sources(report);
   expect_links(report);
+}
+
+TEST(Figures, EachOfAGoodRunSaysWhatItIsMadeOf) {
+  expect_all_said(TestEvidence::kill());
 }
 
 TEST(Figures, EachOfABadRunDoesAsWell) {
@@ -68,9 +72,7 @@ TEST(Figures, EachOfABadRunDoesAsWell) {
 TEST(Figures, EachOfARunWithoutAFaultDoesAsWell) {
   TestEvidence evidence = TestEvidence::kill();
   evidence.erase("fault.effective");
-  const Json report = report_of(evidence);
-  expect_sources(report);
-  expect_links(report);
+  expect_all_said(evidence);
 }
 
 TEST(Figures, EachOfAForeignClusterDoesAsWell) {
@@ -78,9 +80,7 @@ TEST(Figures, EachOfAForeignClusterDoesAsWell) {
   std::erase_if(evidence.events,
                 [](const auto& event) { return event.source.starts_with("paceline:"); });
   evidence.run.target.external_only = true;
-  const Json report = report_of(evidence);
-  expect_sources(report);
-  expect_links(report);
+  expect_all_said(evidence);
 }
 
 TEST(Figures, AClockThatNobodyMeasuredIsNotGreen) {

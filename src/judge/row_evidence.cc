@@ -94,7 +94,7 @@ Figure overhead(const Score& score) {
   std::vector<std::string> events;
   for (const evidence::Event* event : score.dossier.all("overhead.measured")) {
     samples = static_cast<uint64_t>(std::max<int64_t>(0, event->integer("samples").value_or(0)));
-    ratio = *samples < kSamplesForP99 ? std::nullopt : event->value;
+    ratio = *samples < evidence::kSamplesForP99 ? std::nullopt : event->value;
     events = {event->event_id};
   }
   Figure figure = score.limits.judge("overhead", ratio, samples);

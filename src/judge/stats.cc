@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "evidence/ledger.h"
 
 namespace paceline::judge {
 
@@ -19,7 +20,7 @@ Quantiles quantiles_of(std::vector<double> samples) {
   if (samples.empty()) return result;
   std::ranges::sort(samples);
   result.p50 = nearest_rank(samples, 0.5);
-  if (samples.size() >= kSamplesForP99) result.p99 = nearest_rank(samples, 0.99);
+  if (samples.size() >= evidence::kSamplesForP99) result.p99 = nearest_rank(samples, 0.99);
   result.max = samples.back();
   return result;
 }

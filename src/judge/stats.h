@@ -7,9 +7,6 @@
 
 namespace paceline::judge {
 
-// Below this many samples nobody can say what the worst of a hundred is.
-inline constexpr uint64_t kSamplesForP99 = 299;
-
 // The smallest sample that `share` of all are not above. REQUIRES: sorted, not empty.
 double nearest_rank(const std::vector<double>& sorted, double share);
 

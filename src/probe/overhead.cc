@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "evidence/ledger.h"
+
 namespace paceline::probe {
 
 std::optional<int64_t> percentile(std::vector<int64_t> values, double share) {
@@ -31,7 +33,7 @@ void Overhead::tell(evidence::Event& event) const {
   tell("without_max_us", without_, 1);
   tell("with_max_us", with_, 1);
   event.unit = "ratio";
-  if (samples < kSamplesForP99) return;
+  if (samples < evidence::kSamplesForP99) return;
   // How many of N lie above the p99 is binomial.
   const auto apart = [](const std::vector<int64_t>& values) {
     return 1.96 * std::sqrt(0.99 * 0.01 / static_cast<double>(values.size()));

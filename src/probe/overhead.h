@@ -8,9 +8,6 @@
 
 namespace paceline::probe {
 
-// Below this many samples nobody can say what the worst of a hundred is.
-inline constexpr size_t kSamplesForP99 = 299;
-
 // The smallest value that so large a share of all are not above; nothing without values. Pure.
 std::optional<int64_t> percentile(std::vector<int64_t> values, double share);
 

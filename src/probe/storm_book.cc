@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "evidence/ledger.h"
 #include "probe/overhead.h"
 
 namespace paceline::probe {
@@ -39,7 +40,7 @@ void StormBook::tell(evidence::Event& event, int64_t errors, int64_t now_ns) con
   event.figures["slowest"] = slowest;
   event.figures["without_groups_ms"] = static_cast<double>(others) / kMsNs;
   event.figures["p50_ms"] = ms(0.5);
-  if (took.size() >= kSamplesForP99) event.figures["p99_ms"] = ms(0.99);
+  if (took.size() >= evidence::kSamplesForP99) event.figures["p99_ms"] = ms(0.99);
 }
 
 }  // namespace paceline::probe

@@ -186,11 +186,8 @@ Task<Result<void>> Collector::mark() {
     meta::Transaction transaction;
     const std::string value = meta::encode(meta::DeletedRecord{.at_ms = core_.owner().wall_ms()});
     const std::string own = meta::lane_key(core_.options.lane);
-    CO_TRY(auto lane, co_await core_.meta.get(core_.owner(), own));
-    if (!lane) co_return fail(Code::fenced, "our lane is gone");
-    CO_TRY(auto record, meta::decode<meta::LaneRecord>(lane->value));
-    if (record.sealed) co_return fail(Code::fenced, "our lane is sealed");
-    transaction.if_modified_at(own, lane->modified);
+    CO_TRY(const Revision lane, co_await core_.still_open());
+    transaction.if_modified_at(own, lane);
     for (const ObjectId& id : some)
       transaction.remove(meta::object_key(id.lane, id.number))
           .put(meta::deleted_key(id.lane, id.number), value);

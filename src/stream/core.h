@@ -267,6 +267,9 @@ class Core : public std::enable_shared_from_this<Core> {
     return 4 * options.upload_bytes + options.log_cache_bytes;
   }
   void lose(Error error);  // on the owner shard
+  // The revision of our lane's record, as of some moment after the call. fenced: the lane is
+  // sealed, or gone. On the owner shard.
+  Task<Result<Revision>> still_open();
 
   const std::vector<env::Shard*> shards;
   meta::Store& meta;
@@ -312,8 +315,6 @@ class Core : public std::enable_shared_from_this<Core> {
   };
   void park(Recovery recovery);
   StoredStream& park_one(StreamId id, StreamImage image);
-  // fenced: our lane is sealed, as of some moment after the call.
-  Task<Result<void>> ask_registered();
   static Task<void> load_estate(std::shared_ptr<Core> core, Lane lane,
                                 std::shared_ptr<Estate> estate);
   Task<Result<StoredStream*>> bring(Part& part, StreamId id, std::optional<Lane> from);

@@ -116,15 +116,14 @@ void Core::inherit(Lane lane) {
   owner().spawn(load_estate(shared_from_this(), lane, std::move(estate)));
 }
 
-Task<Result<void>> Core::ask_registered() {
-  auto asking = [this] { return meta.get(owner(), meta::lane_key(options.lane)); };
-  CO_TRY(const auto entry, co_await retry_transient(owner(), asking));
+Task<Result<Revision>> Core::still_open() {
+  CO_TRY(const auto entry, co_await meta.get(owner(), meta::lane_key(options.lane)));
   bool sealed = !entry;
   if (entry) {
     CO_TRY(const auto record, meta::decode<meta::LaneRecord>(entry->value));
     sealed = record.sealed;
   }
-  if (!sealed) co_return Result<void>{};
+  if (!sealed) co_return entry->modified;
   co_return fail(Code::fenced,
                  fmt::format("lane {} is not registered any more", options.lane.to_string()));
 }
@@ -135,20 +134,22 @@ Task<void> Core::load_estate(std::shared_ptr<Core> core, Lane lane,
                              std::shared_ptr<Estate> estate) {
   constexpr env::Duration kLong = std::chrono::milliseconds(100);
   const env::Instant began = core->owner().now();
-  Result<void> registered;
-  auto ask = [](Core* of, Result<void>* answer, env::Gate::Pass) -> Task<void> {
-    *answer = co_await of->ask_registered();
+  auto ask_store = [core] {
+    return retry_transient(core->owner(), [core] { return core->still_open(); });
+  };
+  Result<Revision> registered;
+  auto ask = [](auto once, Result<Revision>* answer, env::Gate::Pass) -> Task<void> {
+    *answer = co_await once();
   };
   env::Gate asking(core->owner());
-  core->owner().spawn(ask(core.get(), &registered, asking.enter()));
+  core->owner().spawn(ask(ask_store, &registered, asking.enter()));
   auto recovery = co_await recover(core->sources(),
                                    {.own = {lane.broker, lane.incarnation + 1},
                                     .of_another = true,
                                     .left_to = core->options.left_to},
                                    core->events);
   co_await asking.wait_empty();
-  if (registered && core->owner().now() - began > kLong)
-    registered = co_await core->ask_registered();
+  if (registered && core->owner().now() - began > kLong) registered = co_await ask_store();
 #ifndef PACELINE_PLANT_fenced_heir_serves
   if (!registered) {
     recovery = fail(registered.error());

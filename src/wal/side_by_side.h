@@ -5,40 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/result.h"
 #include "env/sync.h"
 
 namespace paceline::wal {
-
-// What a request to the store came to by its deadline.
-template <class T>
-struct Answer {
-  std::optional<Result<T>> result;  // nothing: no answer yet
-  bool late = false;                // it came behind the deadline, or never: not to be relied on
-};
-
-// Makes a request with a deadline by the monotonic clock, which counts suspended time. One without
-// an answer by then goes on by itself and is heard no more; the store's own deadline ends it.
-template <class T>
-Task<Answer<T>> ask(env::Shard& shard, env::Instant deadline, Task<Result<T>> request) {
-  struct State {
-    explicit State(env::Shard& home) : answered(home) {}
-    env::Event answered;
-    std::optional<Result<T>> result;
-  };
-  auto state = std::make_shared<State>(shard);
-  auto run = [](std::shared_ptr<State> to, Task<Result<T>> task) -> Task<void> {
-    auto result = co_await std::move(task);
-    to->result.emplace(std::move(result));
-    to->answered.notify_all();
-  };
-  shard.spawn(run(state, std::move(request)));
-  while (!state->result && shard.now() < deadline) co_await state->answered.wait_until(deadline);
-  Answer<T> answer;
-  answer.result = std::move(state->result);
-  answer.late = !answer.result || shard.now() > deadline;
-  co_return answer;
-}
 
 // Tasks of one kind that run side by side. Whoever needs no more of them drops it: what still runs
 // ends by itself.

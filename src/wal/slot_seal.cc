@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "wal/side_by_side.h"
 #include "wal/slot_fetch.h"
 #include "wal/slot_put.h"
 

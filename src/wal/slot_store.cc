@@ -20,7 +20,7 @@ Task<Answer<T>> count_late(std::shared_ptr<const ObjectWalOptions> options, Task
 template <class T>
 Task<Answer<T>> SlotStore::counted(std::atomic<uint64_t>& kind, Task<Result<T>> request) const {
   ++kind;
-  return count_late(options_, ask(*shard_, deadline(), std::move(request)));
+  return count_late(options_, env::ask(*shard_, deadline(), std::move(request)));
 }
 
 Task<Answer<void>> SlotStore::put(std::string key, std::vector<Slice> body) const {

@@ -3,11 +3,13 @@
 #include <memory>
 #include <string>
 
+#include "env/ask.h"
 #include "env/backoff.h"
-#include "wal/request.h"
 #include "wal/slot_format.h"
 
 namespace paceline::wal {
+
+using env::Answer;
 
 // One lane's slots in the store, as everybody sees them who works with them on one shard. Copied
 // freely; what it makes holds what it needs by itself, but for the store, which nobody may ask any
