@@ -12,10 +12,10 @@ using Random = std::function<uint64_t()>;
 
 constexpr std::string_view kConf = R"([global]
 fsid = {cluster}
-mon host = [v2:127.0.0.1:{mon2},v1:127.0.0.1:{mon1}]
+mon host = [v2:{host}:{mon2},v1:{host}:{mon1}]
 mon initial members = a
-public addr = 127.0.0.1
-cluster addr = 127.0.0.1
+public addr = {host}
+cluster addr = {host}
 ms bind ipv6 = false
 # Every daemon must know every other: the gateway refuses to run without authentication.
 auth cluster required = cephx
@@ -53,7 +53,7 @@ memstore device bytes = 17179869184
 osd heartbeat grace = 3600
 [client.rgw.a]
 # Without tcp_nodelay an answer waits 40 ms for an acknowledgement.
-rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
+rgw frontends = beast endpoint={host}:{port} tcp_nodelay=1
 rgw data = {folder}/rgw
 rgw dns name = localhost
 rgw thread pool size = 64
@@ -110,15 +110,17 @@ std::vector<std::string> Ceph::programs() {
   return {"ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "monmaptool"};
 }
 
-DevBucket Ceph::make_keys(uint16_t port, const Random& random) {
+DevBucket Ceph::make_keys(const DevAddresses& addresses, const Random& random) {
   return {.access_key = "dev" + random_hex(random, 13),
           .secret_key = random_hex(random, 32),
-          .port = port};
+          .host = addresses.center_host(),
+          .port = addresses.store_proxy()};
 }
 
-Ceph::Ceph(const DevPaths& paths, const DevPorts& ports, DevBucket bucket, const Random& random)
+Ceph::Ceph(const DevPaths& paths, const DevAddresses& addresses, DevBucket bucket,
+           const Random& random)
     : paths_(paths),
-      ports_(ports),
+      addresses_(addresses),
       bucket_(std::move(bucket)),
       cluster_(random_uuid(random)),
       osd_(random_uuid(random)) {
@@ -135,15 +137,18 @@ std::vector<std::pair<std::string, std::string>> Ceph::files() const {
   for (size_t i = 0; i < std::size(kEntities); ++i)
     keyring +=
         fmt::format("[{}]\n\tkey = {}\n{}", kEntities[i].name, secrets_[i], kEntities[i].may);
-  std::string conf = fmt::format(kConf, "cluster"_a = cluster_, "mon1"_a = ports_.store_monitor(1),
-                                 "mon2"_a = ports_.store_monitor(2), "folder"_a = folder(),
-                                 "port"_a = ports_.store(), "log"_a = paths_.log("store-ceph"));
+  std::string conf =
+      fmt::format(kConf, "cluster"_a = cluster_, "mon1"_a = addresses_.store_monitor(1),
+                  "mon2"_a = addresses_.store_monitor(2), "folder"_a = folder(),
+                  "host"_a = addresses_.center_host(), "port"_a = addresses_.store(),
+                  "log"_a = paths_.log("store-ceph"));
   return {{folder() + "/ceph.conf", std::move(conf)}, {folder() + "/keyring", std::move(keyring)}};
 }
 
 std::vector<Program> Ceph::before_monitor() const {
-  const std::string addresses = fmt::format("[v2:127.0.0.1:{},v1:127.0.0.1:{}]",
-                                            ports_.store_monitor(2), ports_.store_monitor(1));
+  const std::string addresses =
+      fmt::format("[v2:{0}:{1},v1:{0}:{2}]", addresses_.center_host(), addresses_.store_monitor(2),
+                  addresses_.store_monitor(1));
   return {program("store-tools", "the store's monmaptool",
                   {"monmaptool", "--create", "--clobber", "--addv", "a", addresses, "--fsid",
                    cluster_, "--enable-all-features", "monmap"}),
@@ -154,7 +159,8 @@ std::vector<Program> Ceph::before_monitor() const {
 DevService Ceph::monitor() const {
   DevService made =
       service(1, "store-monitor", "the store's monitor", {"ceph-mon", "-f", "-i", "a"});
-  made.port = ports_.store_monitor(2);
+  made.host = addresses_.center_host();
+  made.port = addresses_.store_monitor(2);
   return made;
 }
 
@@ -166,14 +172,15 @@ std::vector<Program> Ceph::before_osd() const {
 
 DevService Ceph::osd() const {
   DevService made = service(2, "store-osd", "the store's OSD", {"ceph-osd", "-f", "-i", "0"});
-  made.irreplaceable = true;
+  made.irreplaceable = "what the store held is gone";
   return made;
 }
 
 DevService Ceph::gateway() const {
   DevService made =
       service(3, "store-gateway", "the store's gateway", {"radosgw", "-f", "-n", "client.rgw.a"});
-  made.port = made.health_port = ports_.store();
+  made.host = addresses_.center_host();
+  made.port = made.health_port = addresses_.store();
   made.health_path = "/";
   made.any_answer = true;  // it is not told who asks
   return made;
@@ -207,14 +214,14 @@ Task<Result<void>> make_bucket(env::Shard& shard, DevBucket bucket) {
   object::SignedRequest signed_request;
   signed_request.method = "PUT";
   signed_request.path = "/paceline";
-  signed_request.headers["host"] = net::http_host("127.0.0.1", bucket.port, false);
+  signed_request.headers["host"] = net::http_host(bucket.host, bucket.port, false);
   const object::SigningKeys keys{bucket.access_key, bucket.secret_key, ""};
   net::HttpQuery query;
   query.method = "PUT";
   query.target = signer.sign(signed_request, keys, shard.wall_ms(), object::sha256_hex({}));
   query.headers = std::move(signed_request.headers);
   query.headers.erase("host");
-  net::HttpPool pool(shard, {.host = "127.0.0.1", .port = bucket.port, .tls = nullptr});
+  net::HttpPool pool(shard, {.host = bucket.host, .port = bucket.port, .tls = nullptr});
   auto outcome = co_await pool.ask(std::move(query), shard.now() + std::chrono::seconds(30));
   if (!outcome.answer)
     co_return fail(outcome.answer.error().code,

@@ -16,10 +16,12 @@ namespace paceline::app {
 class Ceph {
  public:
   static std::vector<std::string> programs();  // that it needs
-  static DevBucket make_keys(uint16_t port, const std::function<uint64_t()>& random);
+  // A bucket at the way to the store, under new keys.
+  static DevBucket make_keys(const DevAddresses& addresses,
+                             const std::function<uint64_t()>& random);
 
   // `random` is asked here alone.
-  Ceph(const DevPaths& paths, const DevPorts& ports, DevBucket bucket,
+  Ceph(const DevPaths& paths, const DevAddresses& addresses, DevBucket bucket,
        const std::function<uint64_t()>& random);
 
   std::vector<std::string> folders() const;
@@ -38,7 +40,7 @@ class Ceph {
   std::string folder() const { return paths_.data("store"); }
 
   const DevPaths paths_;
-  const DevPorts ports_;
+  const DevAddresses addresses_;
   const DevBucket bucket_;
   std::string cluster_, osd_;         // ids
   std::vector<std::string> secrets_;  // of daemons, in base64

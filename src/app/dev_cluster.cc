@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "app/commands.h"
+#include "app/dev_network.h"
 #include "base/log.h"
 #include "env/network.h"
 #include "net/http_client.h"
@@ -44,7 +45,7 @@ DevCluster::DevCluster(env::Shard& shard, DevOptions options, std::string folder
       options_(std::move(options)),
       paths_{std::move(folder)},
       passing_(passing),
-      ports_(options_.port),
+      addresses_(options_.port, options_.hosts),
       processes_(shard) {}
 
 void DevCluster::ask_to_end() {
@@ -75,8 +76,9 @@ Task<int> DevCluster::run() {
 
 Task<Result<void>> DevCluster::start() {
   CO_TRY_VOID(co_await prepare_folder());
-  CO_TRY_VOID(choose_ports());
+  CO_TRY_VOID(choose_addresses());
   co_await write_state("starting");
+  CO_TRY_VOID(co_await start_network());
   CO_TRY_VOID(co_await start_etcd());
   CO_TRY_VOID(co_await start_store());
   CO_TRY_VOID(co_await until_ready(of_role(DevRole::etcd)));
@@ -103,7 +105,7 @@ Task<Result<void>> DevCluster::prepare_folder() {
     if (options_.s3()) {
       // The store was in memory: what etcd and the brokers know is of a history that is gone.
       log_info("the store of the last run was in memory: {} starts anew", paths_.root);
-      for (unsigned one = 1; one <= DevPorts::kBrokersMax; ++one) {
+      for (unsigned one = 1; one <= DevAddresses::kBrokersMax; ++one) {
         remove_tree(paths_.data(fmt::format("broker-{}", one)));
         remove_tree(paths_.data(fmt::format("etcd-{}", one)));
       }
@@ -115,31 +117,53 @@ Task<Result<void>> DevCluster::prepare_folder() {
   co_return Result<void>{};
 }
 
-std::optional<std::string> DevCluster::taken_port(const DevPorts& ports) {
-  for (const DevPorts::Use& use : ports.used(options_)) {
+std::optional<std::string> DevCluster::taken(const DevAddresses& addresses) {
+  if (addresses.hosts()) {
+    // What is on 127.0.0.1 is in nobody's way.
+    if (interface_exists(addresses.interface()))
+      return fmt::format("the network of {} is another cluster's", addresses.interface());
+    return std::nullopt;
+  }
+  for (const DevAddresses::Use& use : addresses.used(options_)) {
     if (auto listener = shard_.network().listen("127.0.0.1", use.port); !listener)
       return fmt::format("port {} of {} is taken{}", use.port, use.whose, port_owner(use.port));
   }
   return std::nullopt;
 }
 
-Result<void> DevCluster::choose_ports() {
-  auto taken = taken_port(ports_);
+Result<void> DevCluster::choose_addresses() {
+  auto conflict = taken(addresses_);
   // Below those that the kernel gives to outgoing connections.
-  for (int tries = 0; taken && options_.any_port && tries < 100; ++tries) {
+  for (int tries = 0; conflict && options_.any_port && tries < 100; ++tries) {
     options_.port = static_cast<uint16_t>(20'000 + shard_.random() % 12'000);
-    ports_ = DevPorts(options_.port);
-    taken = taken_port(ports_);
+    addresses_ = DevAddresses(options_.port, options_.hosts);
+    conflict = taken(addresses_);
   }
-  if (taken)
+  if (conflict)
     return fail(Code::in_use,
-                *taken + "; --port BASE moves all of them, --any-port finds free ones");
+                *conflict + "; --port BASE moves all of it, --any-port finds what is free");
   return {};
+}
+
+Task<Result<void>> DevCluster::start_network() {
+  if (!options_.hosts) co_return Result<void>{};
+  const DevNetwork network(paths_, addresses_);
+  std::vector<pid_t> holders;
+  for (unsigned host = 0; host <= options_.brokers; ++host) {
+    CO_TRY(DevLife * life, add(network.holder(host)));
+    holders.push_back(life->pid);
+  }
+  for (Program& tool : network.joins(holders)) {
+    CO_TRY_VOID(nobody_ended());
+    CO_TRY_VOID(co_await processes_.run(std::move(tool), kReadyWithin));
+  }
+  co_return co_await until_ready(of_role(DevRole::network));
 }
 
 Task<Result<void>> DevCluster::start_etcd() {
   for (unsigned member = 1; member <= options_.etcd_members; ++member) {
-    CO_TRY([[maybe_unused]] DevLife * life, add(etcd_service(options_, paths_, ports_, member)));
+    CO_TRY([[maybe_unused]] DevLife * life,
+           add(etcd_service(options_, paths_, addresses_, member)));
   }
   co_return Result<void>{};
 }
@@ -147,8 +171,8 @@ Task<Result<void>> DevCluster::start_etcd() {
 Task<Result<void>> DevCluster::start_store() {
   if (!options_.s3()) co_return Result<void>{};
   auto random = [this] { return shard_.random(); };
-  bucket_ = Ceph::make_keys(ports_.store(), random);
-  const Ceph ceph(paths_, ports_, bucket_, random);
+  bucket_ = Ceph::make_keys(addresses_, random);
+  const Ceph ceph(paths_, addresses_, bucket_, random);
   env::Disk& disk = shard_.disk();
   for (const std::string& folder : ceph.folders()) CO_TRY_VOID(disk.make_dirs(folder));
   for (const auto& [path, content] : ceph.files())
@@ -158,6 +182,8 @@ Task<Result<void>> DevCluster::start_store() {
   CO_TRY_VOID(co_await run_tools(ceph.before_osd()));
   CO_TRY([[maybe_unused]] DevLife * osd, add(ceph.osd()));
   CO_TRY([[maybe_unused]] DevLife * gateway, add(ceph.gateway()));
+  CO_TRY([[maybe_unused]] DevLife * proxy,
+         add(store_proxy_service(paths_, addresses_, own_binary())));
   CO_TRY_VOID(co_await until_ready(of_role(DevRole::store)));
   CO_TRY_VOID(co_await run_tools({ceph.make_user()}));
   co_return co_await make_bucket(shard_, bucket_);
@@ -167,7 +193,7 @@ Task<Result<void>> DevCluster::start_brokers() {
   const std::string binary = own_binary();
   for (unsigned broker = 1; broker <= options_.brokers; ++broker) {
     CO_TRY([[maybe_unused]] DevLife * life,
-           add(broker_service(options_, paths_, ports_, binary, bucket_, broker)));
+           add(broker_service(options_, paths_, addresses_, binary, bucket_, broker)));
   }
   co_return co_await until_ready(of_role(DevRole::broker));
 }
@@ -176,9 +202,17 @@ Task<Result<void>> DevCluster::run_tools(std::vector<Program> tools) {
   for (Program& tool : tools) {
     if (ending_) co_return fail(Code::cancelled, "asked to end");
     CO_TRY_VOID(nobody_ended());
-    CO_TRY_VOID(co_await processes_.run(std::move(tool), kReadyWithin));
+    CO_TRY_VOID(co_await processes_.run(placed(std::move(tool), DevRole::store, 0), kReadyWithin));
   }
   co_return Result<void>{};
+}
+
+Program DevCluster::placed(Program program, DevRole role, unsigned number) const {
+  if (!options_.hosts || role == DevRole::network) return program;
+  const unsigned host = role == DevRole::broker ? number : 0;
+  for (const DevLife* life : of_role(DevRole::network))
+    if (life->service.number == host) return inside_network(std::move(program), life->pid);
+  return program;
 }
 
 Result<DevLife*> DevCluster::add(DevService service) {
@@ -189,7 +223,8 @@ Result<DevLife*> DevCluster::add(DevService service) {
 }
 
 Result<void> DevCluster::begin(DevLife& life) {
-  TRY(life.pid, processes_.start(life.service.program));
+  const DevService& service = life.service;
+  TRY(life.pid, processes_.start(placed(service.program, service.role, service.number)));
   life.state = DevLife::State::starting;
   life.started_at = shard_.now();
   ++life.starts;
@@ -219,7 +254,7 @@ Task<bool> DevCluster::answers(const DevService& service) {
   net::HttpRequest request;
   request.method = "GET";
   request.target = service.health_path;
-  const auto answer = co_await net::http_request(shard_, "127.0.0.1", service.health_port,
+  const auto answer = co_await net::http_request(shard_, service.host, service.health_port,
                                                  std::move(request), shard_.now() + seconds(2));
   co_return answer && (service.any_answer || answer->status / 100 == 2);
 }
@@ -236,13 +271,13 @@ Result<void> DevCluster::nobody_ended() const {
 void DevCluster::print_banner() {
   std::string text = fmt::format(
       "paceline 0.1.0   {} broker processes, data in {}{}\n  bootstrap {}\n", options_.brokers,
-      paths_.root, passing_ ? " (removed in the end)" : "", bootstrap_of(options_, ports_));
+      paths_.root, passing_ ? " (removed in the end)" : "", bootstrap_of(options_, addresses_));
   for (const DevLife* life : of_role(DevRole::broker))
-    text += fmt::format("  {:<9} kafka 127.0.0.1:{}   admin http://127.0.0.1:{}   pid {}\n",
-                        life->service.program.name, life->service.port, life->service.health_port,
-                        life->pid);
+    text += fmt::format("  {:<9} kafka {}:{}   admin http://{}:{}   pid {}\n",
+                        life->service.program.name, life->service.host, life->service.port,
+                        life->service.host, life->service.health_port, life->pid);
   for (const DevLife* life : of_role(DevRole::etcd))
-    text += fmt::format("  {:<9} 127.0.0.1:{}   pid {}\n", life->service.program.name,
+    text += fmt::format("  {:<9} {}:{}   pid {}\n", life->service.program.name, life->service.host,
                         life->service.port, life->pid);
   if (options_.s3()) {
     text += fmt::format("  store     {}   Ceph RGW, in memory; keys in dev.json\n", bucket_.url());
@@ -250,15 +285,17 @@ void DevCluster::print_banner() {
     text +=
         fmt::format("  store     folder {}, log {}\n", paths_.data("objects"), paths_.data("wal"));
   }
+  if (options_.hosts)
+    text += fmt::format("  network   {}: brokers are hosts of their own\n", addresses_.interface());
   text += fmt::format("  logs      {}/logs; who runs where: {}\n", paths_.root, paths_.state());
   const DevLife& first = *of_role(DevRole::broker).front();
   text += fmt::format(
-      "Try:  paceline topic create orders -p 12 -b 127.0.0.1:{}\n"
+      "Try:  paceline topic create orders -p 12 -b {}:{}\n"
       "      kcat -b {} -L\n"
       "      kill -9 {}      # {}: others take over{}\n"
       "Ctrl-C ends all of it.\n",
-      first.service.port, bootstrap_of(options_, ports_), first.pid, first.service.program.name,
-      options_.restart ? ", and it comes back" : "");
+      first.service.host, first.service.port, bootstrap_of(options_, addresses_), first.pid,
+      first.service.program.name, options_.restart ? ", and it comes back" : "");
   std::fputs(text.c_str(), stdout);
   std::fflush(stdout);
 }
@@ -289,8 +326,8 @@ void DevCluster::heard_end(DevLife& life, int status) {
   life.short_lives = short_life ? life.short_lives + 1 : 0;
   life.pid = 0;
   life.state = DevLife::State::ended;
-  if (life.service.irreplaceable) {
-    lost_ = text + "; what the store held is gone, and the cluster ends";
+  if (!life.service.irreplaceable.empty()) {
+    lost_ = fmt::format("{}; {}, and the cluster ends", text, life.service.irreplaceable);
     return;
   }
   if (!options_.restart) {
@@ -329,6 +366,7 @@ Task<void> DevCluster::end_all() {
   // to end all at once, wait for each other for seconds.
   co_await end_those(DevRole::store, SIGKILL, kKillTakes);
   co_await end_those(DevRole::etcd, SIGKILL, kKillTakes);
+  co_await end_those(DevRole::network, SIGKILL, kKillTakes);
 }
 
 Task<void> DevCluster::end_those(DevRole role, int signal, env::Duration patience) {
@@ -366,9 +404,11 @@ Task<void> DevCluster::write_state(std::string state) {
   DevState now{.state = state_,
                .options = options_,
                .folder = paths_.root,
-               .bootstrap = bootstrap_of(options_, ports_),
-               .metadata = metadata_url(options_, ports_),
+               .bootstrap = bootstrap_of(options_, addresses_),
+               .metadata = metadata_url(options_, addresses_),
                .objects = options_.s3() ? bucket_.url() : "file:" + paths_.data("objects"),
+               .interface = options_.hosts ? addresses_.interface() : "",
+               .machine = addresses_.machine_host(),
                .environment = {}};
   if (options_.s3()) now.environment = bucket_.environment();
   std::vector<const DevLife*> lives;

@@ -26,14 +26,17 @@ class DevCluster {
  private:
   Task<Result<void>> start();
   Task<Result<void>> prepare_folder();
-  Result<void> choose_ports();
-  std::optional<std::string> taken_port(const DevPorts& ports);
+  Result<void> choose_addresses();
+  std::optional<std::string> taken(const DevAddresses& addresses);
+  Task<Result<void>> start_network();
   Task<Result<void>> start_etcd();
   Task<Result<void>> start_store();
   Task<Result<void>> start_brokers();
   Task<Result<void>> run_tools(std::vector<Program> tools);
   Result<DevLife*> add(DevService service);
   Result<void> begin(DevLife& life);
+  // Where it is to run.
+  Program placed(Program program, DevRole role, unsigned number) const;
   Task<Result<void>> until_ready(std::vector<DevLife*> lives);
   Task<bool> answers(const DevService& service);
   Result<void> nobody_ended() const;
@@ -52,7 +55,7 @@ class DevCluster {
   DevOptions options_;
   const DevPaths paths_;
   const bool passing_;
-  DevPorts ports_;
+  DevAddresses addresses_;
   DevBucket bucket_;
   std::unique_ptr<env::FileLock> lock_;
   Processes processes_;

@@ -1,12 +1,14 @@
 #include "app/dev_command.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 
 #include "app/commands.h"
 #include "app/dev_cluster.h"
+#include "app/dev_network.h"
 #include "env/real_env.h"
 
 namespace paceline::app {
@@ -39,6 +41,11 @@ int dev(DevOptions options) {
     return complain(kUsage, possible.error().message);
   std::vector<std::string> programs{"etcd"};
   if (options.s3()) std::ranges::copy(Ceph::programs(), std::back_inserter(programs));
+  if (options.hosts) {
+    if (::geteuid() != 0)
+      return complain(kFailed, "--hosts makes network namespaces: it takes root");
+    std::ranges::copy(DevNetwork::programs(), std::back_inserter(programs));
+  }
   if (const std::string missing = missing_packages(programs); !missing.empty())
     return complain(kFailed, missing);
   ::umask(077);  // keys of the store are in the folder

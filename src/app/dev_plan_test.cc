@@ -22,24 +22,24 @@ std::string refusal(const DevOptions& options) {
 }
 
 TEST(DevPlan, NoPortIsUsedTwiceByTheLargestCluster) {
-  const DevOptions options{.brokers = DevPorts::kBrokersMax,
-                           .etcd_members = DevPorts::kMembersMax,
+  const DevOptions options{.brokers = DevAddresses::kBrokersMax,
+                           .etcd_members = DevAddresses::kMembersMax,
                            .store = "s3",
-                           .port = 65535 - DevPorts::kSpan};
+                           .port = 65535 - DevAddresses::kSpan};
   EXPECT_EQ(refusal(options), "");
   std::set<uint16_t> ports;
-  const auto used = DevPorts(options.port).used(options);
+  const auto used = DevAddresses(options.port, false).used(options);
   for (const auto& use : used) {
     ports.insert(use.port);
     EXPECT_GE(use.port, options.port) << use.whose;
   }
   EXPECT_EQ(ports.size(), used.size());
-  EXPECT_EQ(used.size(), 100u * 2 + 7 * 2 + 3);
+  EXPECT_EQ(used.size(), 100u * 2 + 7 * 2 + 5);
 }
 
 TEST(DevPlan, ThePortsThatPeopleKnowAreTheDefaults) {
   const DevOptions options;
-  const DevPorts ports(options.port);
+  const DevAddresses ports(options.port, false);
   EXPECT_EQ(ports.kafka(1), 9092);
   EXPECT_EQ(ports.admin(1), 9644);
   EXPECT_EQ(bootstrap_of(options, ports), "127.0.0.1:9092,127.0.0.1:9093,127.0.0.1:9094");
@@ -73,7 +73,7 @@ Config config_of(const DevService& service) {
 
 TEST(DevPlan, BrokersShareEverythingButTheirNumberPortsAndFolder) {
   const DevOptions options{.overrides = {"num.partitions=7"}};
-  const DevPorts ports(options.port);
+  const DevAddresses ports(options.port, false);
   const Config one = config_of(broker_service(options, kPaths, ports, "/bin/p", {}, 1));
   const Config two = config_of(broker_service(options, kPaths, ports, "/bin/p", {}, 2));
   EXPECT_EQ(one.server.settings.broker, BrokerId(1));
@@ -89,24 +89,39 @@ TEST(DevPlan, BrokersShareEverythingButTheirNumberPortsAndFolder) {
   EXPECT_TRUE(one.notices.empty());
 }
 
+TEST(DevPlan, BrokersMayBeHostsOfRacks) {
+  const DevOptions options{.hosts = true, .racks = {"east", "west"}};
+  const DevAddresses addresses(options.port, true);
+  EXPECT_EQ(refusal(options), "");
+  const Config one = config_of(broker_service(options, kPaths, addresses, "/bin/p", {}, 1));
+  const Config three = config_of(broker_service(options, kPaths, addresses, "/bin/p", {}, 3));
+  EXPECT_EQ(one.server.settings.listeners.front().host, "198.19.132.1");
+  EXPECT_EQ(three.server.admin->host, "198.19.132.3");
+  EXPECT_EQ(three.server.places.metadata, "etcd://198.19.132.254:9752/dev");
+  EXPECT_EQ(three.server.settings.rack, "east");
+  EXPECT_EQ(bootstrap_of(options, addresses),
+            "198.19.132.1:9092,198.19.132.2:9093,198.19.132.3:9094");
+  EXPECT_THAT(refusal({.racks = {"east", ""}}), HasSubstr("--racks"));
+}
+
 TEST(DevPlan, TheLogMayLieAmongTheObjectsOfAFolder) {
   const DevOptions options{.overrides = {"paceline.wal=objects:"}};
-  const Config config =
-      config_of(broker_service(options, kPaths, DevPorts(options.port), "/bin/p", {}, 1));
+  const Config config = config_of(
+      broker_service(options, kPaths, DevAddresses(options.port, false), "/bin/p", {}, 1));
   EXPECT_EQ(config.server.places.wal, "objects:");
 }
 
 TEST(DevPlan, WithAStoreNothingOfABrokerIsOnItsDisk) {
   const DevOptions options{.etcd_members = 3, .store = "s3"};
-  const DevPorts ports(options.port);
+  const DevAddresses ports(options.port, false);
   uint64_t word = 7;
-  const DevBucket bucket = Ceph::make_keys(ports.store(), [&word] { return word++; });
+  const DevBucket bucket = Ceph::make_keys(ports, [&word] { return word++; });
   const DevService service = broker_service(options, kPaths, ports, "/bin/p", bucket, 1);
   const Config config = config_of(service);
   EXPECT_EQ(config.server.places.metadata,
             "etcd://127.0.0.1:9752,127.0.0.1:9753,127.0.0.1:9754/dev");
   EXPECT_TRUE(config.server.places.wal_is_objects());
-  EXPECT_THAT(config.server.places.objects, HasSubstr("127.0.0.1:9772"));
+  EXPECT_THAT(config.server.places.objects, HasSubstr("127.0.0.1:9775"));
   EXPECT_EQ(service.program.environment.at("AWS_SECRET_ACCESS_KEY"), bucket.secret_key);
   // A command line is read by everybody.
   for (const std::string& word_of_it : service.program.argv)
@@ -131,6 +146,7 @@ TEST(DevState, ASecondRunIsToldWhatMustStay) {
   EXPECT_THAT(why({.etcd_members = 1}), HasSubstr("--etcd-members 3"));
   EXPECT_THAT(why({.etcd_members = 3, .store = "s3"}), HasSubstr("--store folder"));
   EXPECT_THAT(why({.etcd_members = 3, .port = 9192}), HasSubstr("--port 9092"));
+  EXPECT_THAT(why({.etcd_members = 3, .hosts = true}), HasSubstr("no --hosts"));
   EXPECT_FALSE(check_continues("", first));
   EXPECT_FALSE(check_continues("[1]", first));
 }

@@ -24,9 +24,11 @@ namespace {
 
 // What Debian calls the package of a program that we start.
 constexpr std::pair<std::string_view, std::string_view> kPackages[] = {
-    {"etcd", "etcd-server"},     {"ceph-mon", "ceph-mon"},         {"ceph-osd", "ceph-osd"},
-    {"radosgw", "radosgw"},      {"radosgw-admin", "ceph-common"}, {"ceph", "ceph-common"},
-    {"monmaptool", "ceph-base"},
+    {"etcd", "etcd-server"},          {"ceph-mon", "ceph-mon"},
+    {"ceph-osd", "ceph-osd"},         {"radosgw", "radosgw"},
+    {"radosgw-admin", "ceph-common"}, {"ceph", "ceph-common"},
+    {"monmaptool", "ceph-base"},      {"ip", "iproute2"},
+    {"nsenter", "util-linux"},        {"unshare", "util-linux"},
 };
 
 // What a child says before it is the program: where it failed.
@@ -317,6 +319,11 @@ std::string port_owner(uint16_t port) {
     }
   }
   return "";
+}
+
+bool interface_exists(const std::string& name) {
+  std::error_code ignored;
+  return std::filesystem::exists("/sys/class/net/" + name, ignored);
 }
 
 void remove_tree(const std::string& folder) {

@@ -74,6 +74,8 @@ class Processes {
 // " by etcd (pid 7)": who listens on a port of this machine; "" if we may not know.
 std::string port_owner(uint16_t port);
 
+bool interface_exists(const std::string& name);  // of this machine's network
+
 void remove_tree(const std::string& folder);  // as far as it goes
 
 // A folder for one run. It is removed when this process and all that inherit from it are gone, by

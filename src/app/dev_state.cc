@@ -28,20 +28,20 @@ std::string_view state_name(DevLife::State state) {
   return "?";
 }
 
-std::string local(uint16_t port) {
-  return fmt::format("127.0.0.1:{}", port);
+Json at(const DevService& service, uint16_t port) {
+  return port == 0 ? Json(nullptr) : Json(fmt::format("{}:{}", service.host, port));
 }
 
 Json life_json(const DevLife& life) {
   const DevService& service = life.service;
-  const bool broker = service.role == DevRole::broker;
   return {{"name", service.key},
           {"role", role_name(service.role)},
           {"number", service.number},
           {"state", state_name(life.state)},
           {"pid", life.pid == 0 ? Json(nullptr) : Json(life.pid)},
-          {"address", service.port == 0 ? Json(nullptr) : Json(local(service.port))},
-          {"admin", broker ? Json(local(service.health_port)) : Json(nullptr)},
+          {"host", service.host.empty() ? Json(nullptr) : Json(service.host)},
+          {"address", at(service, service.port)},
+          {"admin", at(service, service.admin ? service.health_port : uint16_t{0})},
           {"starts", life.starts},
           {"log", service.program.log},
           {"command", service.program.argv}};
@@ -94,6 +94,9 @@ std::string state_json(const DevState& state, const std::vector<const DevLife*>&
   Json services = Json::array();
   for (const DevLife* life : lives) services.push_back(life_json(*life));
   const bool over = state.state == "ended";
+  Json network = nullptr;
+  if (!state.interface.empty())
+    network = {{"interface", state.interface}, {"machine", state.machine}};
   const Json document{{"api_version", "paceline/v1"},
                       {"kind", "DevCluster"},
                       {"state", state.state},
@@ -103,6 +106,7 @@ std::string state_json(const DevState& state, const std::vector<const DevLife*>&
                       {"port", state.options.port},
                       {"etcd_members", state.options.etcd_members},
                       {"restart", state.options.restart},
+                      {"network", network},
                       {"bootstrap", state.bootstrap},
                       {"metadata", state.metadata},
                       {"objects", state.objects},
@@ -128,6 +132,10 @@ Result<void> check_continues(const std::string& earlier_json, const DevOptions& 
         fmt::format("the cluster there has --etcd-members {}; say so, or name another --dir",
                     members));
   // Members find each other where they were.
+  if (members > 1 && earlier.contains("network") && earlier["network"].is_object() != options.hosts)
+    return fail(Code::invalid_argument,
+                options.hosts ? "the cluster there has no --hosts; name another --dir"
+                              : "the cluster there has --hosts; say so, or name another --dir");
   if (members > 1 && port != options.port)
     return fail(Code::invalid_argument,
                 fmt::format("the cluster there has --port {}, and its {} members of etcd know each "

@@ -26,6 +26,8 @@ struct DevState {
   DevOptions options = {};
   std::string folder = "";
   std::string bootstrap = "", metadata = "", objects = "";
+  // The machine's interface to brokers that are hosts, and its address there; else empty.
+  std::string interface = "", machine = "";
   std::map<std::string, std::string> environment = {};  // for whoever reads the objects
 };
 std::string state_json(const DevState& state, const std::vector<const DevLife*>& lives);

@@ -9,6 +9,7 @@
 #include "app/cost_command.h"
 #include "app/dev_command.h"
 #include "app/dev_state.h"
+#include "app/dev_store_proxy.h"
 #include "app/drill_command.h"
 #include "app/events_command.h"
 #include "app/serve.h"
@@ -109,6 +110,11 @@ void add_dev(CLI::App& app, int& exit_code) {
   command.add_flag("--any-port", options->any_port, "other ports if one of these is taken");
   command.add_option("--etcd-members", options->etcd_members)->capture_default_str();
   command.add_flag("!--no-restart", options->restart, "what has ended stays away");
+  command.add_flag("--hosts", options->hosts,
+                   "each broker in a network namespace of its own, so that drills can cut its ways "
+                   "(root)");
+  command.add_option("--racks", options->racks, "of the brokers, by turns: east,west,north")
+      ->delimiter(',');
   command.add_option("-o,--override", options->overrides, "key=value of every broker; repeatable");
   command.add_flag("--status", *status, "shows the cluster in --dir, or all that are found");
   command.add_option("--format", *format, "of --status: table or json")
@@ -117,6 +123,17 @@ void add_dev(CLI::App& app, int& exit_code) {
   command.callback([options, status, format, &exit_code] {
     exit_code = *status ? dev_status(options->folder, *format == "json") : dev(*options);
   });
+}
+
+// Started by `dev` itself.
+void add_dev_store_proxy(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<StoreProxyOptions>();
+  CLI::App& command =
+      *app.add_subcommand("dev-store-proxy", "between brokers and a store")->group("");
+  command.add_option("--listen", options->listen)->required();
+  command.add_option("--store", options->store)->required();
+  command.add_option("--admin-port", options->admin_port)->required();
+  command.callback([options, &exit_code] { exit_code = dev_store_proxy(*options); });
 }
 
 void add_topic(CLI::App& app, int& exit_code) {
@@ -350,6 +367,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   paceline::app::add_serve(app, exit_code);
   paceline::app::add_dev(app, exit_code);
+  paceline::app::add_dev_store_proxy(app, exit_code);
   paceline::app::add_topic(app, exit_code);
   paceline::app::add_group(app, exit_code);
   paceline::app::add_leader(app, exit_code);

@@ -190,6 +190,15 @@ if_possible = true
 settings = { latency_ms = 200, errors_percent = 10 }
 
 [[step]]
+id = "cut"
+fault = "cut"
+owner = "cloud"
+broker = "leader-of-most"
+direction = "both"
+hold_s = 30
+if_possible = true
+
+[[step]]
 id = "storm"
 fault = "storm"
 owner = "client"
@@ -215,14 +224,16 @@ const std::vector<BuiltinPlan>& builtin_plans() {
       {"drain", "it gives away what it leads", kDrain},
       {"stop", "it is told to end", kStop},
       {"freeze", "it stands still for 30 s", kFreeze},
-      {"cut", "its network is cut; needs a hook", kCut},
-      {"slow-store", "the storage answers late; needs a hook", kSlowStore},
+      {"cut", "its network is cut; on `paceline dev --hosts`, or by a hook", kCut},
+      {"slow-store", "the storage answers late; on `paceline dev --store s3`, or by a hook",
+       kSlowStore},
       {"storm", "all clients go and come back at once", kStorm},
       {"control-freeze", "the metadata quorum stands still while a broker dies", kControlFreeze},
       {"zombie", "a leader sleeps until others lead, and wakes", kZombie},
       {"cleanup", "a clean-up with a wrong topology, to be refused", kCleanup},
       {"sabotage", "the drill falsifies its own ledger, and must say so", kSabotage},
-      {"full", "drain, stop, kill, freeze, slow store if a hook can, storm, zombie, clean-up",
+      {"full",
+       "drain, stop, kill, freeze, slow store and cut where that can be, storm, zombie, clean-up",
        kFull},
   };
   return kAll;

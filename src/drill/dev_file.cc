@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "env/address.h"
@@ -39,6 +40,11 @@ const DevFile::Service* DevFile::broker(int32_t id) const {
   return nullptr;
 }
 
+const DevFile::Service* DevFile::named(std::string_view name) const {
+  const auto found = std::ranges::find(services, name, &Service::name);
+  return found == services.end() ? nullptr : &*found;
+}
+
 std::vector<const DevFile::Service*> DevFile::of_role(std::string_view role) const {
   std::vector<const Service*> all;
   for (const Service& service : services)
@@ -57,10 +63,16 @@ Result<DevFile> parse_dev_file(std::string_view json) {
                .folder = text_of(root, "folder"),
                .bootstrap = text_of(root, "bootstrap"),
                .store = text_of(root, "store"),
+               .network = {},
+               .machine = {},
                .restart = true,
                .services = {}};
   if (const auto restart = root.find("restart"); restart != root.end() && restart->is_boolean())
     file.restart = restart->get<bool>();
+  if (const auto network = root.find("network"); network != root.end() && network->is_object()) {
+    file.network = text_of(*network, "interface");
+    file.machine = text_of(*network, "machine");
+  }
   for (const Json& from : *services) {
     if (!from.is_object()) return fail(Code::corrupt, "a dev.json with a service that is none");
     DevFile::Service service{.name = text_of(from, "name"),
@@ -68,7 +80,7 @@ Result<DevFile> parse_dev_file(std::string_view json) {
                              .number = static_cast<unsigned>(number_of(from, "number", 100'000)),
                              .state = text_of(from, "state"),
                              .pid = static_cast<int32_t>(number_of(from, "pid", INT32_MAX)),
-                             .host = {},
+                             .host = text_of(from, "host"),
                              .admin_host = {},
                              .starts = static_cast<unsigned>(number_of(from, "starts", INT32_MAX)),
                              .command = {}};

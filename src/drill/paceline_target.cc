@@ -1,8 +1,6 @@
 #include "drill/paceline_target.h"
 
 #include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -17,12 +15,6 @@ namespace {
 
 constexpr uint64_t kStateBytesMax = 4u << 20;
 constexpr env::Duration kPatience = std::chrono::seconds(2);
-
-// What a signal to its processes does.
-bool is_signal(Fault fault) {
-  return fault == Fault::stop || fault == Fault::kill || fault == Fault::freeze ||
-         fault == Fault::zombie || fault == Fault::control_freeze;
-}
 
 // "0.1.0, build 0123456789ab", as the program of the brokers tells it; empty: it does not.
 std::string version_of(env::Disk& disk, const DevFile& dev) {
@@ -83,23 +75,6 @@ evidence::Run::Target PacelineTarget::identity() const {
   return target;
 }
 
-bool PacelineTarget::by_signal(const Hit& hit) const {
-  return is_signal(hit.fault) && !by_hook(hit.fault);
-}
-
-Result<void> PacelineTarget::can(Fault fault) const {
-  if (by_hook(fault) || !is_signal(fault)) return HookTarget::can(fault);
-  if (!dev_.restart)
-    return fail(Code::unsupported,
-                "the cluster runs with --no-restart: what has ended would stay away");
-  return {};
-}
-
-std::string PacelineTarget::domain(Fault fault) const {
-  if (by_hook(fault) || !is_signal(fault)) return HookTarget::domain(fault);
-  return fault == Fault::control_freeze ? "cluster" : "broker";
-}
-
 Task<Result<void>> PacelineTarget::refresh() {
   CO_TRY(const std::string text, env::read_file(shard().disk(), dev_state_, kStateBytesMax));
   CO_TRY(dev_, parse_dev_file(text));
@@ -129,81 +104,17 @@ Result<std::vector<LocalProcess>> PacelineTarget::quorum() {
   return members;
 }
 
-bool PacelineTarget::stopped(const LocalProcess& process) {
-  const auto look = look_at_process(shard().disk(), process.pid);
-  return look && look->process == process && look->state == 'T';
-}
-
-// Others hear of its end before the kernel has taken it apart.
-bool PacelineTarget::gone(const LocalProcess& process) {
-  const auto look = look_at_process(shard().disk(), process.pid);
-  return !look || look->process != process || look->state == 'Z' || look->exiting;
-}
-
-Task<Result<std::vector<HealAction>>> PacelineTarget::ways_to_heal(Hit hit) {
-  if (!by_signal(hit)) co_return co_await HookTarget::ways_to_heal(hit);
-  CO_TRY_VOID(co_await refresh());
-  std::vector<LocalProcess>& sleeping = sleeping_[hit.step];
-  sleeping.clear();
-  CO_TRY(hit_[hit.step], broker_process(hit.broker()));
-  if (hit.fault == Fault::freeze || hit.fault == Fault::zombie) sleeping = {hit_[hit.step]};
-  if (hit.fault == Fault::control_freeze) {
-    CO_TRY(sleeping, quorum());
-  }
-  std::vector<HealAction> ways;
-  for (const LocalProcess& process : sleeping)
-    ways.push_back({.name = fmt::format("{}/{}", hit.step, process.pid),
-                    .process = process,
-                    .signal = SIGCONT});
-  co_return ways;
-}
-
-Task<Result<void>> PacelineTarget::inject(Hit hit) {
-  if (!by_signal(hit)) co_return co_await HookTarget::inject(hit);
-  env::Disk& disk = shard().disk();
-  for (const LocalProcess& process : sleeping_[hit.step])
-    CO_TRY_VOID(send_signal(disk, process, SIGSTOP));
-  if (hit.fault == Fault::stop) co_return send_signal(disk, hit_[hit.step], SIGTERM);
-  if (hit.fault == Fault::kill || hit.fault == Fault::control_freeze)
-    co_return send_signal(disk, hit_[hit.step], SIGKILL);
-  co_return Result<void>{};
-}
-
-Task<Result<Effect>> PacelineTarget::effective(Hit hit) {
-  if (!by_signal(hit)) co_return co_await HookTarget::effective(hit);
-  const LocalProcess process = hit_[hit.step];
-  for (const LocalProcess& one : sleeping_[hit.step])
-    if (!stopped(one))
-      co_return fail(Code::unavailable, fmt::format("process {} does not stand still", one.pid));
-  if (hit.fault == Fault::freeze || hit.fault == Fault::zombie)
-    co_return Effect{fmt::format("process {} stands still", process.pid)};
-  if (gone(process))
-    co_return Effect{
-        fmt::format("process {} is gone{}", process.pid,
-                    hit.fault == Fault::control_freeze ? ", and the quorum stands still" : "")};
-  // A signal that is not pending any more has been heard.
-  if (hit.fault == Fault::stop && !signal_pending(shard().disk(), process, SIGTERM))
-    co_return Effect{fmt::format("process {} has heard SIGTERM", process.pid)};
-  co_return fail(Code::unavailable, fmt::format("process {} still lives", process.pid));
-}
-
-Task<Result<std::string>> PacelineTarget::heal(Hit hit) {
-  if (!by_signal(hit)) co_return co_await HookTarget::heal(hit);
-  size_t woken = 0;
-  for (const LocalProcess& process : sleeping_[hit.step])
-    if (send_signal(shard().disk(), process, SIGCONT)) ++woken;
-  if (sleeping_[hit.step].empty()) co_return "the cluster starts again what has ended";
-  co_return fmt::format("SIGCONT to {} of {} processes", woken, sleeping_[hit.step].size());
-}
-
-Task<Result<std::string>> PacelineTarget::fetch(DevFile::Service service, std::string target) {
+Task<Result<std::string>> PacelineTarget::fetch(DevFile::Service service, std::string target,
+                                                std::string method, std::string body) {
   net::HttpRequest request;
-  request.method = "GET";
+  request.method = std::move(method);
   request.target = std::move(target);
+  request.body = std::move(body);
   CO_TRY(auto answer, co_await net::http_request(shard(), service.admin_host, service.admin_port,
                                                  std::move(request), shard().now() + kPatience));
   if (answer.status != 200)
-    co_return fail(Code::unavailable, fmt::format("{} answers {}", service.name, answer.status));
+    co_return fail(Code::unavailable,
+                   fmt::format("{} answers {}: {}", service.name, answer.status, answer.text()));
   co_return std::string(answer.text());
 }
 

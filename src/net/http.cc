@@ -43,11 +43,11 @@ std::unexpected<Error> bad(std::string why) {
 
 }  // namespace
 
-Result<std::optional<ParsedRequest>> parse_http_request(std::string_view bytes) {
+Result<std::optional<ParsedHead>> parse_http_head(std::string_view bytes) {
   const size_t end = bytes.find("\r\n\r\n");
   if (end == std::string_view::npos) {
     if (bytes.size() > kHttpHeaderBytesMax) return bad("the header is too long");
-    return std::optional<ParsedRequest>();
+    return std::optional<ParsedHead>();
   }
   if (end > kHttpHeaderBytesMax) return bad("the header is too long");
   std::string_view head = bytes.substr(0, end);
@@ -58,7 +58,8 @@ Result<std::optional<ParsedRequest>> parse_http_request(std::string_view bytes) 
   if (space == std::string_view::npos || last == space || space == 0) return bad("no request line");
   const std::string_view version = line.substr(last + 1);
   if (version != "HTTP/1.1" && version != "HTTP/1.0") return bad("no HTTP/1.1");
-  ParsedRequest parsed;
+  ParsedHead parsed;
+  parsed.bytes = end + 4;
   parsed.request.method = std::string(line.substr(0, space));
   parsed.request.target = std::string(line.substr(space + 1, last - space - 1));
   if (parsed.request.target.empty() || parsed.request.target.find(' ') != std::string::npos)
@@ -74,21 +75,28 @@ Result<std::optional<ParsedRequest>> parse_http_request(std::string_view bytes) 
     if (eol == std::string_view::npos) break;
     head.remove_prefix(eol + 2);
   }
-  if (parsed.request.headers.contains("transfer-encoding"))
-    return bad("a body must have a Content-Length");
-  size_t body = 0;
-  if (auto found = parsed.request.headers.find("content-length");
-      found != parsed.request.headers.end()) {
+  const auto& headers = parsed.request.headers;
+  if (headers.contains("transfer-encoding")) return bad("a body must have a Content-Length");
+  if (auto found = headers.find("content-length"); found != headers.end()) {
     const std::string& text = found->second;
-    auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), body);
+    auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), parsed.body_bytes);
     if (error != std::errc{} || stop != text.data() + text.size()) return bad("no Content-Length");
-    if (body > kHttpBodyBytesMax) return bad("the body is too long");
   }
-  parsed.bytes = end + 4 + body;
+  const auto connection = headers.find("connection");
+  const std::string kept = connection == headers.end() ? "" : lower(connection->second);
+  parsed.keep_alive = version == "HTTP/1.1" ? kept != "close" : kept == "keep-alive";
+  return std::optional(std::move(parsed));
+}
+
+Result<std::optional<ParsedRequest>> parse_http_request(std::string_view bytes) {
+  TRY(auto head, parse_http_head(bytes));
+  if (!head) return std::optional<ParsedRequest>();
+  if (head->body_bytes > kHttpBodyBytesMax) return bad("the body is too long");
+  ParsedRequest parsed{.request = std::move(head->request),
+                       .bytes = head->bytes + head->body_bytes,
+                       .keep_alive = head->keep_alive};
   if (bytes.size() < parsed.bytes) return std::optional<ParsedRequest>();
-  parsed.request.body = std::string(bytes.substr(end + 4, body));
-  const std::string connection = lower(parsed.request.headers["connection"]);
-  parsed.keep_alive = version == "HTTP/1.1" ? connection != "close" : connection == "keep-alive";
+  parsed.request.body = std::string(bytes.substr(head->bytes, head->body_bytes));
   return std::optional(std::move(parsed));
 }
 

@@ -30,6 +30,16 @@ struct HttpResponse {
 inline constexpr size_t kHttpHeaderBytesMax = 16u << 10;
 inline constexpr size_t kHttpBodyBytesMax = 1u << 20;
 
+// The header of a request at the start of `bytes`, without its body; nothing while it is not whole.
+// invalid_argument: no HTTP, too long, or with a body that states no length.
+struct ParsedHead {
+  HttpRequest request;
+  size_t bytes = 0;
+  uint64_t body_bytes = 0;
+  bool keep_alive = true;
+};
+Result<std::optional<ParsedHead>> parse_http_head(std::string_view bytes);
+
 // The request at the start of `bytes`, and how many bytes it takes; nothing while it is not whole.
 // invalid_argument: no HTTP, or over the limits above.
 struct ParsedRequest {

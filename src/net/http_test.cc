@@ -28,6 +28,16 @@ TEST(HttpRequest, BodiesAreCounted) {
   EXPECT_FALSE((*parsed)->keep_alive);
 }
 
+TEST(HttpRequest, AHeadIsThereBeforeItsBodyWhateverItsSize) {
+  const std::string head = "PUT /key HTTP/1.0\r\nContent-Length: 99999999\r\n\r\n";
+  auto parsed = parse_http_head(head);
+  ASSERT_TRUE(parsed && *parsed);
+  EXPECT_EQ((*parsed)->bytes, head.size());
+  EXPECT_EQ((*parsed)->body_bytes, 99999999u);
+  EXPECT_FALSE((*parsed)->keep_alive);
+  EXPECT_FALSE(*parse_http_head("PUT /key HTTP/1.1\r\n"));
+}
+
 TEST(HttpRequest, WhatIsNoHttpIsRefused) {
   for (std::string bad :
        {"\r\n\r\n", "GET\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2\r\n\r\n",

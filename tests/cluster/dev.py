@@ -21,10 +21,10 @@ for folder in ("clients", "torture"):
 
 from confluent_kafka import Consumer, Producer  # noqa: E402
 from harness import Failed, binary, check, check_equal, die_with_parent, free_ports  # noqa: E402
-from rig import Table, create_topic  # noqa: E402
+from rig import Skipped, Table, create_topic  # noqa: E402
 
 # All that a cluster of five brokers with three members of etcd and a store may use (dev_plan.h).
-PORTS = (*range(5), *range(552, 557), *range(660, 663), *range(670, 673), *range(680, 683))
+PORTS = (*range(5), *range(552, 557), *range(660, 663), *range(670, 673), *range(680, 685))
 READY_WITHIN_S, END_WITHIN_S, BACK_WITHIN_S = 90, 40, 40
 TOPIC = "orders"
 
@@ -275,6 +275,53 @@ def store():
         return f"ready in {ready:.1f} s"
 
 
+def hosts():
+    """Brokers with addresses of their own, which nothing is left of however the cluster ends."""
+    if os.geteuid() != 0:
+        raise Skipped("network namespaces take root")
+    for words, end in ((("--racks", "east,west"), "Ctrl-C"), ((), "kill -9")):
+        with Dev("--hosts", *words) as dev:
+            dev.start()
+            state = dev.status()
+            bootstrap, interface = state["bootstrap"], state["network"]["interface"]
+            check(os.path.exists(f"/sys/class/net/{interface}"), f"there is no {interface}")
+            own = {address.rsplit(":", 1)[0] for address in bootstrap.split(",")}
+            check(len(own) == 3 and "127.0.0.1" not in own, f"brokers are at {bootstrap}")
+            if words:
+                racks = {one["id"]: one["rack"] for one in cluster_of(bootstrap)}
+                check_equal(racks, {1: "east", 2: "west", 3: "east"}, "the racks")
+                create_topic(bootstrap, TOPIC, 12)
+                values = values_of("first")
+                produce(bootstrap, values, lambda: dev.kill_and_wait("broker-2"))
+                check_equal(consume(bootstrap, len(values), "readers"), values, "what is read")
+                dev.interrupt()
+            else:
+                dev.child.kill()
+                dev.ends(-signal.SIGKILL)
+            dev.left_nothing(at_once=bool(words))
+            gone = time.monotonic() + 10  # the kernel takes namespaces down when it likes
+            while os.path.exists(f"/sys/class/net/{interface}"):
+                check(time.monotonic() < gone, f"{interface} is left after {end}")
+                time.sleep(0.05)
+    with Dev("--hosts") as dev:
+        dev.start()
+        os.kill(dev.service("host-2")["pid"], signal.SIGKILL)
+        dev.ends(1, within=60)
+        check("a part of the network is gone" in dev.said(), dev.said())
+        dev.left_nothing()
+    return "no interface is left"
+
+
+def cluster_of(bootstrap):
+    """Its brokers, as any client is told of them: librdkafka's Python does not tell racks."""
+    from kafka import KafkaAdminClient
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        return [{"id": one["node_id"], "rack": one["rack"]} for one in admin.describe_cluster()["brokers"]]
+    finally:
+        admin.close()
+
+
 def lost_store():
     with Dev("--store", "s3", "--brokers", "1") as dev:
         dev.start()
@@ -327,7 +374,7 @@ def interrupted():
 
 
 CASES = {"a session, a broker killed in it, Ctrl-C": session, "kill -9 of dev": killed, "a folder that stays": continued,
-         "with a store": store, "the store is lost": lost_store, "refusals": refusals, "interrupted while it starts": interrupted}
+         "with a store": store, "brokers as hosts": hosts, "the store is lost": lost_store, "refusals": refusals, "interrupted while it starts": interrupted}
 
 
 def main():

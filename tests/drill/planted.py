@@ -7,9 +7,8 @@ import subprocess
 
 import plans
 from drilling import ROOT
-from foreign import ROWS, netns_target
+from foreign import ROWS, of_zones
 from harness import check
-from network import Network
 from playing import play, told
 from targets import DevTarget, entered
 
@@ -19,7 +18,7 @@ BUSY = {"interval_ms": 1, "producers": 8, "partitions": 24}
 @contextlib.contextmanager
 def alone_with_clients(build):
     """Three brokers, one of which loses the others and etcd for a while, and keeps its clients: it has to find out by its log."""
-    with Network() as network, entered(netns_target(network, build)) as target:
+    with entered(of_zones(build)) as target:
         yield target, plans.write(target, "split-brain", plans.step("cut", direction="cluster", zone="b", hold_s=15), observe_s=20, load=BUSY,
                                   guard={"window_s": 60}, requires=ROWS)
 
@@ -67,4 +66,3 @@ def case_of(name):
 
 
 CASES = {f"planted: {name}": case_of(name) for name in PLANTED}
-NEED_NETWORK = ("planted: fenced_without_seal",)

@@ -94,7 +94,7 @@ def main():
     check(wanted, f"no case has '{options.only}' in its title")
     if options.kafka:
         foreign.KafkaTarget.prepare()  # before there is no network but our own
-    if any(title in foreign.NEED_NETWORK + planted.NEED_NETWORK for title, _, _ in wanted):
+    if any(title in foreign.NEED_NETWORK for title, _, _ in wanted):
         enter()
     began, table, shared = time.monotonic(), Table("drill"), Shared()
     print(f"drill: {binary()}, evidence of what fails: {os.environ.get('PACELINE_DRILL_KEPT', '/tmp/paceline-drill-kept')}", flush=True)

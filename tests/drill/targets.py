@@ -1,25 +1,20 @@
-"""Clusters to be drilled: a `paceline dev`, and one that is like it but for where its brokers run and where their data lies."""
+"""Clusters to be drilled: a `paceline dev`, and one that is known by its address alone."""
 import contextlib
-import fcntl
-import json
 import os
 import sys
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-for folder in ("clients", "cluster", "stores", "torture"):
+for folder in ("clients", "cluster", "torture"):
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
 
-from brokers import Brokers  # noqa: E402
 from confluent_kafka.admin import AdminClient  # noqa: E402
 from dev import Dev  # noqa: E402
-from harness import check, free_port  # noqa: E402
+from harness import check  # noqa: E402
 from rig import create_topic  # noqa: E402
 
 import hooking  # noqa: E402
 
-RESTART_AFTER_S = 1
 TOPIC = "orders"
 
 
@@ -89,7 +84,6 @@ class DevTarget(Dev, Target):
     def __init__(self, *words):
         # For zones and time-outs all of it is what a user has who types three words.
         super().__init__(*words)
-        self.count = int(words[words.index("--brokers") + 1]) if "--brokers" in words else 3
 
     def __enter__(self):
         self.start()
@@ -107,7 +101,7 @@ class DevTarget(Dev, Target):
 
     @property
     def bootstrap(self):
-        return ",".join(f"127.0.0.1:{self.port + index}" for index in range(self.count))
+        return self.status()["bootstrap"]
 
     def by_address(self):
         """The same cluster for somebody who knows nothing but its address."""
@@ -141,106 +135,6 @@ class ByAddress(Target):
 
     def logs(self):
         return self.target.logs()
-
-
-class OwnTarget(Brokers, Target):
-    """Three brokers of three zones, kept alive as `paceline dev` would, and told of in a dev.json as it would; in network namespaces,
-    or behind a store. Hooks find it in rig.json."""
-
-    def __init__(self, network=None, store=None, hooks=None, rig=None, build=None):
-        self.admins, self.build = {}, build
-        settings = {"auto.create.topics.enable": "false", "group.initial.rebalance.delay.ms": 0, "paceline.memory.bytes": 268435456}
-        super().__init__(3, settings, network=network, store=store, each=self.of_one)
-        self.home, self.hooks = self.folder, hooks
-        self.rig_file = os.path.join(self.folder, "rig.json")
-        self.environment = {"PACELINE_RIG": self.rig_file}
-        self.starts, self.dead_since = {}, {}
-        self.ending, self.changing = threading.Event(), threading.Lock()
-        self.lock = None
-        with hooking.changing_rig(self.rig_file) as content:
-            content.update(rig or {})
-
-    def house(self, number):
-        house = super().house(number)
-        house.build = self.build
-        return house
-
-    def of_one(self, number):
-        host = self.network.host(f"broker-{number}")[0] if self.network else "127.0.0.1"
-        self.admins[number] = f"{host}:{free_port()}"
-        return {"broker.rack": "abc"[number - 1], "paceline.admin.listen": self.admins[number]}
-
-    def __enter__(self):
-        super().__enter__()
-        if self.network:
-            with hooking.changing_rig(self.rig_file) as content:
-                content["hosts"] = self.network.hosts()
-        # Who holds it lives.
-        self.lock = open(os.path.join(self.folder, "dev.lock"), "w", encoding="ascii")
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
-        self.write_state()
-        self.keeper = threading.Thread(target=self.keep_alive, daemon=True)
-        self.keeper.start()
-        self.wait_whole(30)
-        return self
-
-    def __exit__(self, *unused):
-        self.ending.set()
-        if self.lock:
-            self.keeper.join()
-            self.lock.close()
-        super().__exit__()
-
-    def keep_alive(self):
-        while not self.ending.wait(0.05):
-            changed = False
-            for number, house in self.houses.items():
-                if house.child is not None and house.child.poll() is not None:
-                    house.child, changed = None, True
-                    self.dead_since[number] = time.monotonic()
-                elif house.child is None and time.monotonic() - self.dead_since[number] > RESTART_AFTER_S:
-                    house.launch()
-                    self.starts[number] = self.starts.get(number, 1) + 1
-                    changed = True
-            if changed:
-                self.write_state()
-
-    def write_state(self):
-        services = []
-        for number, house in self.houses.items():
-            services.append({"name": f"broker-{number}", "role": "broker", "number": number,
-                             "state": "ready" if house.child else "ended", "pid": house.child.pid if house.child else None,
-                             "address": house.address, "admin": self.admins[number], "starts": self.starts.get(number, 1),
-                             "log": house.log, "command": ["paceline", "serve", *(f"{key}={value}" for key, value in house.settings.items()
-                                                                                  if "secret" not in key)]})
-        for member, (host, _) in enumerate(self.etcd.hosts):
-            services.append({"name": f"etcd-{member + 1}", "role": "etcd", "number": member + 1, "state": "ready",
-                             "pid": self.etcd.processes.pid(f"etcd-{member}"), "address": f"{host}:{self.etcd.clients[member]}",
-                             "admin": None, "starts": 1, "log": "", "command": ["etcd"]})
-        state = {"api_version": "paceline/v1", "kind": "DevCluster", "state": "ready", "pid": os.getpid(), "folder": self.folder,
-                 "store": "s3" if self.store else "folder", "restart": True, "bootstrap": self.bootstrap, "services": services}
-        path = os.path.join(self.folder, "dev.json")
-        with self.changing:
-            with open(path + ".new", "w", encoding="utf-8") as file:
-                json.dump(state, file)
-            os.replace(path + ".new", path)
-
-    @property
-    def bootstrap(self):
-        return self.addresses
-
-    def where(self):
-        return ["--dev-dir", self.folder]
-
-    def services(self):
-        return [(f"broker-{number}", "broker", house.child.pid if house.child else None) for number, house in self.houses.items()] + [
-            (f"etcd-{member + 1}", "etcd", self.etcd.processes.pid(f"etcd-{member}")) for member in range(len(self.etcd.clients))]
-
-    def logs(self):
-        return [house.log for house in self.houses.values()] + [self.rig_file]
-
-    def leave(self):
-        """All that there is of it goes with __exit__."""
 
 
 def make_topic(target, name=TOPIC, partitions=3):
