@@ -20,10 +20,10 @@ using std::chrono::seconds;
 
 constexpr Lane kLane{BrokerId(3), Incarnation(7)};
 
-// 2000, or as many as PACELINE_WAL_SEEDS says.
+// 1000, or as many as PACELINE_WAL_SEEDS says.
 int seed_count() {
   const char* asked = std::getenv("PACELINE_WAL_SEEDS");
-  return asked ? std::atoi(asked) : 2000;
+  return asked ? std::atoi(asked) : 1000;
 }
 const Uuid kCluster{{1, 2, 3}};
 

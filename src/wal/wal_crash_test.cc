@@ -11,7 +11,7 @@ namespace paceline::wal {
 namespace {
 
 constexpr Lane kLane{BrokerId(3), Incarnation(7)};
-constexpr int kSeeds = 150;
+constexpr int kSeeds = 100;
 // Ample for a writer to meet a seal; a writer that never does must fail the test, not hang it.
 constexpr size_t kAmpleSteps = 3000;
 
