@@ -114,6 +114,45 @@ Result<void> apply_damages(Recovery& recovery, Lane lane, std::vector<wal::Damag
   return {};
 }
 
+// Logs that are sealed, which reads them, while directories are fetched.
+class Seals : public std::enable_shared_from_this<Seals> {
+ public:
+  explicit Seals(Sources sources)
+      : sources_(sources), running_(*sources.shard), arrived_(*sources.shard) {}
+
+  void start(const LaneFacts& lane) {
+    sealed_[lane.lane];
+    sources_.shard->spawn(
+        seal(shared_from_this(), lane.lane, lane.record.uploaded, running_.enter()));
+  }
+  struct Sealed {
+    std::optional<Result<Position>> end;
+    env::Duration took;
+  };
+  // REQUIRES: it was started.
+  Task<Sealed> of(Lane lane) {
+    while (!sealed_[lane].end) co_await arrived_.wait();
+    co_return sealed_[lane];
+  }
+  Task<void> ended() { return running_.wait_empty(); }
+
+ private:
+  static Task<void> seal(std::shared_ptr<Seals> self, Lane lane, Position uploaded,
+                         env::Gate::Pass) {
+    env::Shard& shard = *self->sources_.shard;
+    const env::Instant began = shard.now();
+    auto sealing = [&] { return self->sources_.wal->seal(shard, lane, uploaded); };
+    auto end = co_await retry_transient(shard, sealing);
+    self->sealed_[lane] = {std::move(end), shard.now() - began};
+    self->arrived_.notify_all();
+  }
+
+  const Sources sources_;
+  std::map<Lane, Sealed> sealed_;
+  env::Gate running_;
+  env::Event arrived_;
+};
+
 // Adoptions of one lane: which entries count, and whether they were there.
 class AdoptionRoll {
  public:
@@ -146,20 +185,20 @@ class AdoptionRoll {
 
 // Reads one lane's WAL into the image. A failure that is not corruption is returned.
 Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane,
-                               AdoptionRoll& roll, bool inspect, const EventSink& events) {
+                               AdoptionRoll& roll, Seals& seals, bool inspect,
+                               const EventSink& events) {
   env::Shard& shard = *sources.shard;
   std::optional<Position> end;
 #ifdef PACELINE_PLANT_fenced_without_seal
   inspect = true;
 #endif
   if (!inspect) {
-    auto sealing = [&] { return sources.wal->seal(shard, lane.lane, lane.record.uploaded); };
-    const env::Instant began = shard.now();
-    CO_TRY(end, co_await retry_transient(shard, sealing));
+    const Seals::Sealed sealed = co_await seals.of(lane.lane);
+    CO_TRY(end, *sealed.end);
     events(Event(Event::Plane::storage, "lane.sealed")
                .caused_by(recovery.cause)
                .about(lane.lane)
-               .took(shard.now() - began)
+               .took(sealed.took)
                .with("end_position", end->value)
                .with("uploaded_position", lane.record.uploaded.value));
     if (*end <= lane.record.uploaded) co_return Result<void>{};
@@ -302,7 +341,10 @@ Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::Objec
   co_return got;
 }
 
-Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {
+namespace {
+
+Task<Result<Recovery>> recover_with(Sources sources, RecoverOptions options, EventSink events,
+                                    Seals& seals) {
   Recovery recovery;
   if (!options.known)
     options.known = std::make_shared<std::map<Lane, std::shared_ptr<const Recovery>>>();
@@ -325,12 +367,17 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
                .took(sources.shard->now() - began)
                .with("lanes", recovery.lanes.size() - recovery.first));
   const size_t base = find_base(recovery.lanes, recovery.first, options.own);
-  size_t from = recovery.first;
+  size_t from = base < recovery.lanes.size() ? base : recovery.first;
+  bool sealing = !options.inspect;
+#ifdef PACELINE_PLANT_fenced_without_seal
+  sealing = false;
+#endif
+  for (size_t i = from; i < recovery.lanes.size() && sealing; ++i)
+    if (recovery.lanes[i].lane < options.own) seals.start(recovery.lanes[i]);
   if (base < recovery.lanes.size()) {
     const env::Instant listed = sources.shard->now();
     CO_TRY_VOID(
         co_await load_directories(sources, recovery, recovery.lanes[base], options, events));
-    from = base;
     events(Event(Event::Plane::storage, "lane.directories_read")
                .caused_by(recovery.cause)
                .about(last)
@@ -345,7 +392,8 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
     if (i != base) CO_TRY_VOID(co_await take_in(sources, recovery, lane.lane, options, events));
     recovery.replayed.push_back(lane.lane);
     AdoptionRoll roll(lane);
-    auto replayed = co_await replay_lane(sources, recovery, lane, roll, options.inspect, events);
+    auto replayed =
+        co_await replay_lane(sources, recovery, lane, roll, seals, options.inspect, events);
     if (replayed) {
       roll.apply_lost(recovery.image);
       continue;
@@ -359,6 +407,15 @@ Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSin
                .about(lane.lane)
                .with("reason", recovery.damaged));
   }
+  co_return recovery;
+}
+
+}  // namespace
+
+Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {
+  const auto seals = std::make_shared<Seals>(sources);
+  auto recovery = co_await recover_with(sources, std::move(options), std::move(events), *seals);
+  co_await seals->ended();  // they use the sources
   co_return recovery;
 }
 

@@ -9,8 +9,9 @@
 namespace paceline::wal {
 namespace {
 
-// What is read beyond the end of a tail is read in vain, while nobody serves.
-constexpr size_t kWindowBytes = 256u << 10;
+// Read at once, twice as much each time: a tail is long or short, what is read beyond its end is
+// read in vain, and on a machine that is busy each wait for a disk is one for a processor, too.
+constexpr size_t kWindowBytesMax = 2u << 20;
 
 }  // namespace
 
@@ -87,8 +88,7 @@ Result<bool> LaneScan::nothing_at(Position from) {
   if (current_ + 1 < segments_.size()) {
     const Segment& next = segments_[current_ + 1];
     if (next.header) return false;
-    TRY(const Bytes page, bytes_at(next, kPageBytes, kPageBytes));
-    const auto header = decode_group_header(page);
+    TRY(const auto header, first_group(next));
     if (header && header->lane == files_.owner.lane && header->position == from) return false;
   }
   for (size_t i = current_; i < segments_.size(); ++i) {
@@ -99,8 +99,7 @@ Result<bool> LaneScan::nothing_at(Position from) {
 }
 
 Result<void> LaneScan::start_at_first_group(const Segment& segment) {
-  TRY(const Bytes page, bytes_at(segment, kPageBytes, kPageBytes));
-  const auto header = decode_group_header(page);
+  TRY(const auto header, first_group(segment));
   if (!header || header->lane != files_.owner.lane)
     return fail(Code::corrupt,
                 fmt::format("{}: the header is damaged", files_.segment_path(segment.number)));
@@ -183,8 +182,7 @@ Result<bool> LaneScan::enter_next() {
     if (next.header->first_position != position_) return false;
   } else {
     // Its first group proves by itself that the lane goes on here.
-    TRY(const Bytes page, bytes_at(next, kPageBytes, kPageBytes));
-    const auto header = decode_group_header(page);
+    TRY(const auto header, first_group(next));
     if (!header || !follows(*header)) return false;
   }
   TRY_VOID(enter_segment(current_ + 1));
@@ -233,18 +231,10 @@ Result<std::optional<Group>> LaneScan::read_group() {
   if (bytes > segment.bytes - offset_) return std::nullopt;
   if (end_ && header->end() > *end_) return std::nullopt;
 
-  // What has been read ahead, and only the rest of it from the file.
-  const Bytes ready = window_.bytes().subspan(
-      offset_ - window_start_, std::min(bytes, window_start_ + window_bytes_ - offset_));
-  const Buffer block = env::allocate_pages(bytes, false);
-  std::memcpy(block.data(), ready.data(), ready.size());
-  if (ready.size() < bytes) {
-    TRY(const size_t count,
-        segment.file->read_at(offset_ + ready.size(), block.writable().subspan(ready.size())));
-    if (ready.size() + count < bytes) return std::nullopt;
-  }
+  TRY(const Bytes whole, bytes_at(segment, offset_, bytes));
+  if (whole.size() < bytes) return std::nullopt;
   auto entries =
-      decode_body(*header, block, block.bytes().subspan(kGroupHeaderBytes, header->body_bytes));
+      decode_body(*header, window_, whole.subspan(kGroupHeaderBytes, header->body_bytes));
   if (!entries) return std::nullopt;
   std::optional<Marks> marks;
   if (!entries->empty() && entries->front().header.kind == EntryKind::marks) {
@@ -260,21 +250,35 @@ Result<std::optional<Group>> LaneScan::read_group() {
   last_marks_ = std::move(marks);
   std::erase_if(unproven_,
                 [&](const Placed& one) { return one.position < header->durable_before; });
-  unproven_.push_back({current_, offset_, position_, Slice(block, block.bytes().first(bytes))});
+  unproven_.push_back({current_, offset_, position_, Slice(window_, whole)});
   offset_ += bytes;
   position_ = header->end();
   ++sequence_;
   return Group{.entries = std::move(*entries), .end = position_, .before = {}};
 }
 
+Result<std::optional<GroupHeader>> LaneScan::first_group(const Segment& segment) const {
+  const Buffer page = env::allocate_pages(kPageBytes, false);
+  TRY(const size_t count, segment.file->read_at(kPageBytes, page.writable()));
+  return decode_group_header(page.bytes().first(count));
+}
+
 Result<Bytes> LaneScan::bytes_at(const Segment& segment, uint64_t offset, size_t bytes) {
-  if (window_file_ != segment.file.get() || offset < window_start_ ||
-      offset + bytes > window_start_ + window_bytes_) {
-    if (!window_) window_ = env::allocate_pages(kWindowBytes, false);
+  const bool within = window_file_ == segment.file.get() && offset >= window_start_ &&
+                      offset <= window_start_ + window_bytes_;
+  const size_t there = within ? window_start_ + window_bytes_ - offset : 0;
+  if (there < bytes) {
+    // Groups keep the old window alive; what of it is wanted still is not read again.
+    const size_t kept = there / kPageBytes * kPageBytes;
+    Buffer next = env::allocate_pages(std::max(kept + ahead_bytes_, bytes), false);
+    if (kept > 0) std::memcpy(next.data(), window_.data() + (offset - window_start_), kept);
     window_file_ = nullptr;
-    TRY(window_bytes_, segment.file->read_at(offset, window_.writable()));
+    TRY(const size_t count, segment.file->read_at(offset + kept, next.writable().subspan(kept)));
+    window_ = std::move(next);
     window_file_ = segment.file.get();
     window_start_ = offset;
+    window_bytes_ = kept + count;
+    ahead_bytes_ = std::min(2 * ahead_bytes_, kWindowBytesMax);
   }
   const size_t skip = offset - window_start_;
   return window_.bytes().subspan(skip, std::min(bytes, window_bytes_ - skip));

@@ -77,7 +77,9 @@ class LaneScan {
   Result<std::string> proof_of_damage();
   // The first header at or behind the offset that a group of this lane above position_ would have.
   Result<std::optional<Found>> find_later(const Segment& segment, uint64_t from_offset);
-  // A view of up to `bytes` at `offset` of a segment, read ahead; shorter at its end.
+  // The header of what may be a segment's first group; the window stays where it is.
+  Result<std::optional<GroupHeader>> first_group(const Segment& segment) const;
+  // A view of up to `bytes` at `offset` of a segment, in window_; shorter at its end.
   Result<Bytes> bytes_at(const Segment& segment, uint64_t offset, size_t bytes);
   // What stands in a file of ours cannot be: corrupt, or not_found if its segment was trimmed while
   // it was read and the file serves another one now.
@@ -110,7 +112,10 @@ class LaneScan {
   std::optional<Damage> gap_;     // not told yet: not all of the damaged commit has been read
   std::optional<Damage> header_;  // a damaged segment header, until it is sure not to be torn
 
-  Buffer window_;  // bytes read ahead, of window_file_ from window_start_
+  // Bytes read ahead, of window_file_ from window_start_; the groups that were read are slices of
+  // it.
+  Buffer window_;
+  size_t ahead_bytes_ = 256u << 10;  // how many more the next time
   const env::File* window_file_ = nullptr;
   uint64_t window_start_ = 0;
   size_t window_bytes_ = 0;
