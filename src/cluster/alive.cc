@@ -12,6 +12,14 @@ namespace {
 constexpr env::Duration kLook = std::chrono::milliseconds(500);
 constexpr env::Duration kRetryAfter = std::chrono::milliseconds(200);
 
+// By which the time of a lease passes: whatever becomes of the wall clock is nobody's end.
+env::Instant lease_clock(env::Shard& shard) {
+#ifdef PACELINE_PLANT_lease_by_wall_clock
+  return {std::chrono::milliseconds(shard.wall_ms())};
+#endif
+  return shard.now();
+}
+
 }  // namespace
 
 // Tells that we live, for as long as we do.
@@ -39,7 +47,7 @@ Task<void> Member::stay_alive(env::Gate::Pass) {
         transaction.put(meta::alive_key(registration_.lane), "", granted->id);
         auto put = co_await store_.commit(shard_, std::move(transaction));
         if (put) lease_ = *granted;
-        if (put) kept_ = kept_since_ = shard_.now();
+        if (put) kept_ = kept_since_ = lease_clock(shard_);
         if (!put) done = fail(put.error());
       } else {
         done = fail(granted.error());
@@ -61,7 +69,7 @@ env::Duration Member::log_wait() const {
 Task<bool> Member::log_answers() {
   if (!options_.log.answers || co_await options_.log.answers(env::Duration(options_.lease) / 5))
     co_return true;
-  log_missed_ = shard_.now();
+  log_missed_ = lease_clock(shard_);
   co_return false;
 }
 
@@ -78,7 +86,7 @@ Task<bool> Member::can_lead() {
 }
 
 void Member::note_kept() {
-  const env::Instant now = shard_.now();
+  const env::Instant now = lease_clock(shard_);
   if (now > kept_ + env::Duration(options_.lease) / 2) kept_since_ = now;
   kept_ = now;
 }
@@ -91,9 +99,9 @@ void Member::note_kept() {
 // one to come back.
 Task<bool> Member::may_judge() {
   const env::Duration lease(options_.lease);
-  const env::Instant now = shard_.now();
+  const env::Instant now = lease_clock(shard_);
   if (!lease_ || now < kept_since_ + lease || now > kept_ + lease / 2) co_return false;
-  if (!co_await log_answers() || (log_missed_ && shard_.now() < *log_missed_ + lease))
+  if (!co_await log_answers() || (log_missed_ && lease_clock(shard_) < *log_missed_ + lease))
     co_return false;
   if (!lease_) co_return false;
   const auto kept = co_await store_.keep_alive(shard_, lease_->id);
@@ -126,9 +134,10 @@ Task<void> Member::watch_others(env::Gate::Pass) {
     for (const auto& [lane, at] : model_.registered()) {
       if (lane.broker == options_.broker || model_.is_alive(lane)) continue;
       const auto known = silent.find(lane);
-      const env::Instant since = known == silent.end() ? shard_.now() : known->second;
+      const env::Instant since = known == silent.end() ? lease_clock(shard_) : known->second;
       now_silent.emplace(lane, since);
-      if (!model_.was_alive(lane) && shard_.now() < since + env::Duration(options_.lease)) continue;
+      const env::Instant due = since + env::Duration(options_.lease);
+      if (!model_.was_alive(lane) && lease_clock(shard_) < due) continue;
       if (!co_await may_judge() || model_.is_alive(lane)) continue;
       log_warn("lane {}: its lease has ended", lane.to_string());
       const env::Instant noticed = shard_.now();

@@ -54,26 +54,28 @@ class WayToStore final : public meta::Store {
 // Three brokers that know of each other's deaths by leases alone.
 class Town {
  public:
-  explicit Town(env::Shard& shard) : shard_(shard) {}
+  Town(env::Shard& shard, env::SimHost& host) : shard_(shard), host_(host) {}
   Task<void> begin() {
-    for (int32_t id = 1; id <= 3; ++id) {
-      ways_[id] = std::make_unique<WayToStore>(model_.connect());
-      Options options;
-      options.broker = BrokerId(id);
-      options.lease = kLease;
-      options.log.waits = [this, id] {
-        const bool waits = cut_.contains(id) || slow_.contains(id);
-        return writing_.contains(id) && waits ? env::Duration(1min) : env::Duration(0);
-      };
-      options.log.answers = [this, id](env::Duration within) -> Task<bool> {
-        if (cut_.contains(id)) co_await env::sleep_for(shard_, within);
-        co_return !cut_.contains(id);
-      };
-      auto joined = co_await Cluster::join(shard_, *ways_[id], options);
-      CHECK(joined);
-      members_[id] = std::move(*joined);
-    }
+    for (int32_t id = 1; id <= 3; ++id) co_await add(id);
     co_await pass(3);
+  }
+  Task<void> add(int32_t id, bool mute = false) {
+    ways_[id] = std::make_unique<WayToStore>(model_.connect());
+    ways_[id]->mute = mute;
+    Options options;
+    options.broker = BrokerId(id);
+    options.lease = kLease;
+    options.log.waits = [this, id] {
+      const bool waits = cut_.contains(id) || slow_.contains(id);
+      return writing_.contains(id) && waits ? env::Duration(1min) : env::Duration(0);
+    };
+    options.log.answers = [this, id](env::Duration within) -> Task<bool> {
+      if (cut_.contains(id)) co_await env::sleep_for(shard_, within);
+      co_return !cut_.contains(id);
+    };
+    auto joined = co_await Cluster::join(shard_, *ways_[id], options);
+    CHECK(joined);
+    members_[id] = std::move(*joined);
   }
   Task<void> pass(int leases) { co_await env::sleep_for(shard_, leases * env::Duration(kLease)); }
   Task<void> end() {
@@ -93,11 +95,13 @@ class Town {
     for (const BrokerImage& broker : members_.at(1)->image()->brokers) ids.insert(broker.id.value);
     return ids;
   }
+  void step_wall_clock(env::Duration by) { host_.set_wall_skew(host_.wall_skew() + by); }
   meta::Model& model() { return model_; }
   env::Shard& shard() { return shard_; }
 
  private:
   env::Shard& shard_;
+  env::SimHost& host_;
   meta::Model model_{5};
   std::set<int32_t> writing_, cut_, slow_;
   std::map<int32_t, std::unique_ptr<WayToStore>> ways_;
@@ -108,13 +112,13 @@ using Brokers = std::set<int32_t>;
 
 void play(Task<void> (*scene)(Town&)) {
   env::SimTestShards world;
-  auto whole = [](env::Shard& shard, Task<void> (*body)(Town&)) -> Task<void> {
-    Town town(shard);
+  auto whole = [](env::Shard& shard, env::SimHost& host, Task<void> (*body)(Town&)) -> Task<void> {
+    Town town(shard, host);
     co_await town.begin();
     co_await body(town);
     co_await town.end();
   };
-  world.run(0, whole(world.shard(0), scene));
+  world.run(0, whole(world.shard(0), world.host(), scene));
 }
 
 TEST(Alive, ALeaseThatEndsAloneIsADeath) {
@@ -122,6 +126,25 @@ TEST(Alive, ALeaseThatEndsAloneIsADeath) {
     town.mute({2});
     co_await town.pass(2);
     EXPECT_EQ(town.registered(), (Brokers{1, 3}));
+  });
+}
+
+// One that has never had a lease has the time of one to make its own.
+TEST(Alive, AStepOfTheWallClockIsNobodysEnd) {
+  play([](Town& town) -> Task<void> {
+    co_await town.add(4, true);
+    co_await env::sleep_for(town.shard(), 1s);
+    town.step_wall_clock(1h);
+    co_await env::sleep_for(town.shard(), 2s);
+    EXPECT_EQ(town.registered(), (Brokers{1, 2, 3, 4}));
+    town.mute({});
+    co_await town.pass(2);
+    town.step_wall_clock(-2h);
+    co_await town.pass(2);
+    EXPECT_EQ(town.registered(), (Brokers{1, 2, 3, 4}));
+    town.mute({2});
+    co_await town.pass(2);
+    EXPECT_EQ(town.registered(), (Brokers{1, 3, 4})) << "deaths are noticed behind it, too";
   });
 }
 

@@ -79,6 +79,7 @@ class SimTestShards {
     shard(index).spawn(finish(std::move(task), &done));
     CHECK(world_.run_until([&] { return done; }, std::chrono::hours(1)));
   }
+  SimHost& host() { return host_; }
 
  private:
   static Task<void> finish(Task<void> task, bool* done) {
