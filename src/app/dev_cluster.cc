@@ -153,10 +153,7 @@ Task<Result<void>> DevCluster::start_network() {
     CO_TRY(DevLife * life, add(network.holder(host)));
     holders.push_back(life->pid);
   }
-  for (Program& tool : network.joins(holders)) {
-    CO_TRY_VOID(nobody_ended());
-    CO_TRY_VOID(co_await processes_.run(std::move(tool), kReadyWithin));
-  }
+  CO_TRY_VOID(co_await run_tools(network.joins(holders), DevRole::network));
   co_return co_await until_ready(of_role(DevRole::network));
 }
 
@@ -177,15 +174,15 @@ Task<Result<void>> DevCluster::start_store() {
   for (const std::string& folder : ceph.folders()) CO_TRY_VOID(disk.make_dirs(folder));
   for (const auto& [path, content] : ceph.files())
     CO_TRY_VOID(env::replace_file(disk, path, as_bytes(content)));
-  CO_TRY_VOID(co_await run_tools(ceph.before_monitor()));
+  CO_TRY_VOID(co_await run_tools(ceph.before_monitor(), DevRole::store));
   CO_TRY([[maybe_unused]] DevLife * monitor, add(ceph.monitor()));
-  CO_TRY_VOID(co_await run_tools(ceph.before_osd()));
+  CO_TRY_VOID(co_await run_tools(ceph.before_osd(), DevRole::store));
   CO_TRY([[maybe_unused]] DevLife * osd, add(ceph.osd()));
   CO_TRY([[maybe_unused]] DevLife * gateway, add(ceph.gateway()));
   CO_TRY([[maybe_unused]] DevLife * proxy,
          add(store_proxy_service(paths_, addresses_, own_binary())));
   CO_TRY_VOID(co_await until_ready(of_role(DevRole::store)));
-  CO_TRY_VOID(co_await run_tools({ceph.make_user()}));
+  CO_TRY_VOID(co_await run_tools({ceph.make_user()}, DevRole::store));
   co_return co_await make_bucket(shard_, bucket_);
 }
 
@@ -198,11 +195,11 @@ Task<Result<void>> DevCluster::start_brokers() {
   co_return co_await until_ready(of_role(DevRole::broker));
 }
 
-Task<Result<void>> DevCluster::run_tools(std::vector<Program> tools) {
+Task<Result<void>> DevCluster::run_tools(std::vector<Program> tools, DevRole role) {
   for (Program& tool : tools) {
     if (ending_) co_return fail(Code::cancelled, "asked to end");
     CO_TRY_VOID(nobody_ended());
-    CO_TRY_VOID(co_await processes_.run(placed(std::move(tool), DevRole::store, 0), kReadyWithin));
+    CO_TRY_VOID(co_await processes_.run(placed(std::move(tool), role, 0), kReadyWithin));
   }
   co_return Result<void>{};
 }

@@ -32,7 +32,8 @@ class DevCluster {
   Task<Result<void>> start_etcd();
   Task<Result<void>> start_store();
   Task<Result<void>> start_brokers();
-  Task<Result<void>> run_tools(std::vector<Program> tools);
+  // To their ends, where those of this role run.
+  Task<Result<void>> run_tools(std::vector<Program> tools, DevRole role);
   Result<DevLife*> add(DevService service);
   Result<void> begin(DevLife& life);
   // Where it is to run.

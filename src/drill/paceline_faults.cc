@@ -184,8 +184,8 @@ Task<Result<Effect>> PacelineTarget::cut_is_seen(Hit hit) {
 
 Task<Result<std::string>> PacelineTarget::mend(Hit hit) {
   const std::vector<CutPlace> places = cuts_[hit.step];
+  for (const CutPlace& place : places) (void)co_await run(place.command(place.mend));
   for (const CutPlace& place : places) {
-    (void)co_await run(place.command(place.mend));
     if (auto whole = co_await run(place.command(place.mended)); !whole)
       co_return fail(Code::unavailable, fmt::format("{} is still cut off", place.where));
   }

@@ -13,9 +13,40 @@ namespace {
 constexpr env::Duration kLookUpAgain = std::chrono::seconds(1);
 constexpr env::Duration kFirstPause = std::chrono::milliseconds(20);
 constexpr env::Duration kPauseMax = std::chrono::seconds(1);
+// When it is told that a death is noticed and nobody can take over: a store that stands still lets
+// a first attempt wait for three of its time-outs.
+constexpr env::Duration kFencedWithin = std::chrono::seconds(2);
 // A fence takes a few milliseconds. Where it takes longer, an old answer is better than none.
 constexpr env::Duration kDecidedWithin = std::chrono::milliseconds(250);
 constexpr env::Duration kDoubtAgain = std::chrono::seconds(5);  // of the same broker
+
+// Tells once that a death is noticed and not decided yet: when an attempt has failed, or in time.
+class NotFenced {
+ public:
+  NotFenced(env::Shard& shard, const EventSink& events, Lane lane)
+      : shard_(shard), events_(events), lane_(lane) {
+    timer_ = shard.run_at(shard.now() + kFencedWithin,
+                          [this] { tell("the metadata store does not answer"); });
+  }
+  NotFenced(const NotFenced&) = delete;
+  NotFenced& operator=(const NotFenced&) = delete;
+  ~NotFenced() { shard_.cancel_timer(timer_); }
+  void tell(const std::string& reason) {
+    if (std::exchange(told_, true)) return;
+    log_warn("broker {} is dead and not fenced: {}", lane_.to_string(), reason);
+    events_(Event(Event::Plane::control, "broker.not_fenced")
+                .caused_by(lane_.to_string())
+                .about(lane_)
+                .with("reason", reason));
+  }
+
+ private:
+  env::Shard& shard_;
+  const EventSink& events_;
+  const Lane lane_;
+  env::Shard::TimerId timer_;
+  bool told_ = false;
+};
 
 }  // namespace
 
@@ -170,6 +201,7 @@ Task<void> Peering::fence(peer::Notice notice, env::Gate::Pass) {
   const env::Instant noticed = shard_.now();
   tell_noticed(notice);
   doubt(lane);
+  NotFenced not_fenced(shard_, events_, lane);
   uint32_t attempts = 1;
   for (env::Duration pause = kFirstPause;; pause = std::min(2 * pause, kPauseMax), ++attempts) {
     const auto fenced = co_await cluster_.fence(shard_, lane, doubtful());
@@ -182,12 +214,7 @@ Task<void> Peering::fence(peer::Notice notice, env::Gate::Pass) {
                   .with("successors", fenced->successors)
                   .with("attempts", attempts));
     if (fenced) co_return;
-    log_warn("broker {} is dead and not fenced: {}", lane.to_string(), fenced.error().message);
-    if (attempts == 1)
-      events_(Event(Event::Plane::control, "broker.not_fenced")
-                  .caused_by(lane.to_string())
-                  .about(lane)
-                  .with("reason", fenced.error().message));
+    not_fenced.tell(fenced.error().message);
     if (!stopping_) co_await stop_.wait_until(shard_.now() + pause);
     if (stopping_ || !believed_dead(lane)) co_return;
   }
