@@ -24,6 +24,7 @@ class DevNetwork {
   // `holders`: the process ids, by host. The first waits until all have their namespaces.
   std::vector<Program> joins(const std::vector<pid_t>& holders) const;
 
+  // Names that whoever cuts ways has to know (drill/network_cut.cc).
   static constexpr const char* kBridge = "paceline";  // in its namespace
   static constexpr const char* kCable = "paceline";   // in a broker's namespace
   static std::string plug(unsigned host);             // of the bridge, a broker's end

@@ -121,7 +121,6 @@ class Seals : public std::enable_shared_from_this<Seals> {
       : sources_(sources), running_(*sources.shard), arrived_(*sources.shard) {}
 
   void start(const LaneFacts& lane) {
-    sealed_[lane.lane];
     sources_.shard->spawn(
         seal(shared_from_this(), lane.lane, lane.record.uploaded, running_.enter()));
   }

@@ -275,10 +275,22 @@ def store():
         return f"ready in {ready:.1f} s"
 
 
-def hosts():
-    """Brokers with addresses of their own, which nothing is left of however the cluster ends."""
+def needs_root():
     if os.geteuid() != 0:
         raise Skipped("network namespaces take root")
+
+
+def ends_with(dev, name, sentence):
+    """kill -9 of what cannot be replaced: the cluster says why, ends, and leaves nothing."""
+    os.kill(dev.service(name)["pid"], signal.SIGKILL)
+    dev.ends(1, within=60)
+    check(sentence in dev.said(), dev.said())
+    dev.left_nothing()
+
+
+def hosts():
+    """Brokers with addresses of their own, which nothing is left of however the cluster ends."""
+    needs_root()
     for words, end in ((("--racks", "east,west"), "Ctrl-C"), ((), "kill -9")):
         with Dev("--hosts", *words) as dev:
             dev.start()
@@ -305,10 +317,7 @@ def hosts():
                 time.sleep(0.05)
     with Dev("--hosts") as dev:
         dev.start()
-        os.kill(dev.service("host-2")["pid"], signal.SIGKILL)
-        dev.ends(1, within=60)
-        check("a part of the network is gone" in dev.said(), dev.said())
-        dev.left_nothing()
+        ends_with(dev, "host-2", "a part of the network is gone")
     return "no interface is left"
 
 
@@ -325,10 +334,7 @@ def cluster_of(bootstrap):
 def lost_store():
     with Dev("--store", "s3", "--brokers", "1") as dev:
         dev.start()
-        os.kill(dev.service("store-osd")["pid"], signal.SIGKILL)
-        dev.ends(1, within=60)
-        check("what the store held is gone" in dev.said(), dev.said())
-        dev.left_nothing()
+        ends_with(dev, "store-osd", "what the store held is gone")
         return "the cluster ends with it"
 
 
@@ -374,7 +380,8 @@ def interrupted():
 
 
 CASES = {"a session, a broker killed in it, Ctrl-C": session, "kill -9 of dev": killed, "a folder that stays": continued,
-         "with a store": store, "brokers as hosts": hosts, "the store is lost": lost_store, "refusals": refusals, "interrupted while it starts": interrupted}
+         "with a store": store, "brokers as hosts": hosts, "the store is lost": lost_store, "refusals": refusals,
+         "interrupted while it starts": interrupted}
 
 
 def main():

@@ -7,7 +7,7 @@ import tempfile
 import urllib.request
 
 import plans
-from drilling import HERE, ROOT, Drill, drill
+from drilling import ROOT, Drill, drill
 from evidence import Evidence
 from harness import check, check_equal
 from kafka_target import VERSION, KafkaTarget
@@ -15,7 +15,7 @@ from network import Network
 from peers import with_librdkafka_2_15
 from playing import expect_fault, nothing_lost, play, told
 from secured_kafka import TOPIC, USERS, SecuredKafka, expect_log_bytes
-from targets import DevTarget, entered
+from targets import DevTarget, entered, needs_root
 
 EXAMPLE = os.path.join(ROOT, "docs", "drill-example")
 COMMAND = "tests/drill/run.py --kafka"
@@ -193,6 +193,7 @@ def kafka_cut(_, options):
 
 def of_zones(build=None):
     """Each broker is a host, in a zone of its own."""
+    needs_root()
     target = DevTarget("--hosts", "--racks", "a,b,c")
     target.build = build
     return target

@@ -113,16 +113,3 @@ def mend(network):
 def is_down(name):
     return "state DOWN" in subprocess.run(["ip", "link", "show", f"to-{name}"], capture_output=True, text=True, timeout=5,
                                           check=False).stdout
-
-
-def status():
-    rig = hooking.read_rig()
-    return {"cut": rig.get("cut", []), "lost": len(rig.get("lost", [])), "down": [name for name in rig["hosts"] if is_down(name)]}
-
-
-def list_all():
-    return {"brokers": sorted(name.removeprefix("broker-") for name in hooking.read_rig()["hosts"] if name.startswith("broker-"))}
-
-
-if __name__ == "__main__":
-    hooking.run({"list": list_all, "inject": inject, "effective": effective, "heal": heal, "status": status})

@@ -9,7 +9,7 @@ for folder in ("clients", "cluster", "torture"):
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
 
 from confluent_kafka.admin import AdminClient  # noqa: E402
-from dev import Dev  # noqa: E402
+from dev import Dev, needs_root  # noqa: E402,F401
 from harness import check  # noqa: E402
 from rig import create_topic  # noqa: E402
 
@@ -80,10 +80,6 @@ class Target:
 
 class DevTarget(Dev, Target):
     """A `paceline dev`. A drill finds it as anybody would who works beside it."""
-
-    def __init__(self, *words):
-        # For zones and time-outs all of it is what a user has who types three words.
-        super().__init__(*words)
 
     def __enter__(self):
         self.start()
