@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
   uint64_t from = 1;
   uint64_t twice = 10;
   bool clusters = false;
+  bool alone = false;
   bool stop_at_first = false;
   std::string history_path;
   CLI::App app{
@@ -88,7 +89,11 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", seeds, "how many")->excludes(one);
   app.add_option("--from", from, "the first one")->excludes(one);
   app.add_option("--twice", twice, "how many of each kind run twice, to compare traces");
-  app.add_flag("--clusters", clusters, "pass over those with one broker")->excludes(one);
+  auto* several_only =
+      app.add_flag("--clusters", clusters, "pass over those with one broker")->excludes(one);
+  app.add_flag("--alone", alone, "pass over those with several brokers")
+      ->excludes(one)
+      ->excludes(several_only);
   app.add_flag("--stop", stop_at_first, "end at the first bad seed");
   CLI11_PARSE(app, argc, argv);
   // A check of the code may end the process: what was told before is to be seen.
@@ -103,7 +108,7 @@ int main(int argc, char** argv) {
     uint64_t again[2] = {twice, twice};  // with one broker, with several
     for (uint64_t i = 0; i < seeds; ++i) {
       const bool several = has_cluster(from + i);
-      if (clusters && !several) continue;
+      if (several ? alone : clusters) continue;
       const bool repeat = again[several] > 0;
       if (repeat) --again[several];
       if (!run_one(from + i, repeat, {}, totals) && stop_at_first) break;
