@@ -17,7 +17,17 @@ void SqliteDatabase::commit(std::span<const std::shared_ptr<SqliteCommit>> group
     statements_->rollback.start().step();
   state_ = before;
   for (const auto& one : group) one->outcome.emplace(fail(done.error()));
-  if (done.error().code == Code::maybe_written || done.error().code == Code::io_error) disconnect();
+  // The log is renewed before the next one. What stands in it of a commit that found the disk full
+  // would stand behind that one, and be taken for a proof if a power cut tears it.
+  switch (done.error().code) {
+    case Code::maybe_written:
+    case Code::io_error:
+    case Code::no_space:
+      disconnect();
+      break;
+    default:
+      break;
+  }
 }
 
 Result<void> SqliteDatabase::commit_group(std::span<const std::shared_ptr<SqliteCommit>> group) {

@@ -226,5 +226,56 @@ TEST(SqliteCrash, AFullDiskRefusesTheCommitAndNothingElse) {
   EXPECT_GT(refused, 100);
 }
 
+// What a commit that found the disk full has left in the log stands behind the next one. If that
+// one is torn by a power cut, what it left is no proof that anything was lost.
+TEST(SqliteCrash, APowerCutAfterAFullDiskIsNoDamage) {
+  int cuts = 0;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Trial trial(seed);
+    ASSERT_TRUE(trial.open());
+    for (int round = 0; round < 10; ++round) {
+      env::SimDisk::Faults full;
+      full.capacity_bytes = trial.bytes_used() + trial.random().below(60'000);
+      trial.commit_until(full);
+      ASSERT_TRUE(trial.check()) << "seed " << seed << " round " << round;
+      trial.arm_power_off(30);
+      while (trial.commit()) {
+      }
+      ++cuts;
+      trial.crash();
+      ASSERT_TRUE(trial.open()) << "seed " << seed << " round " << round << " " << trial.message();
+      ASSERT_TRUE(trial.check()) << "seed " << seed << " round " << round;
+      (void)trial.written();
+    }
+  }
+  EXPECT_EQ(cuts, 2000);
+}
+
+// A sync fails, and there is no room to write a new log: what the old one still shows is not
+// durable, and must be before anything is acknowledged behind it.
+TEST(SqliteCrash, ASyncThatFailsOnAFullDiskLosesNothing) {
+  int renewed_in_place = 0;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Trial trial(seed);
+    ASSERT_TRUE(trial.open());
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(trial.commit());
+    env::SimDisk::Faults faults;
+    faults.capacity_bytes = trial.bytes_used() + 30'000;
+    faults.failing_syncs = 1;
+    trial.disk().faults() = faults;
+    ASSERT_FALSE(trial.commit());
+    faults.failing_syncs = 0;
+    trial.disk().faults() = faults;
+    ASSERT_TRUE(trial.check()) << "seed " << seed;
+    (void)trial.written();
+    for (int i = 0; i < 3 && trial.commit(); ++i) ++renewed_in_place;
+    ASSERT_TRUE(trial.check()) << "seed " << seed;
+    trial.crash();
+    ASSERT_TRUE(trial.open()) << "seed " << seed << " " << trial.message();
+    ASSERT_TRUE(trial.check()) << "seed " << seed;
+  }
+  EXPECT_GT(renewed_in_place, 100);
+}
+
 }  // namespace
 }  // namespace paceline::meta

@@ -116,22 +116,27 @@ class Scan {
   bool big_endian_ = false;
 };
 
-Result<void> copy(env::Disk& disk, env::File& from, const std::string& to, uint64_t bytes) {
-  env::OpenMode mode;
-  mode.create = env::OpenMode::Create::if_missing;
-  mode.writable = true;
-  TRY(auto file, disk.open(to, mode));
-  TRY_VOID(file->truncate(0));
+// The front of a file, durably; `to` may be the same one: each byte is written where it stands.
+Result<void> copy(env::File& from, env::File& to, uint64_t bytes) {
   const Buffer buffer = Buffer::allocate(64 << 10);
   for (uint64_t position = 0; position < bytes;) {
     const size_t size = std::min<uint64_t>(buffer.size(), bytes - position);
     TRY(const size_t count, from.read_at(position, buffer.writable().first(size)));
-    if (count == 0)
-      return fail(Code::io_error, fmt::format("the log behind {} became shorter", to));
-    TRY_VOID(file->write_at(position, buffer.bytes().first(count)));
+    if (count == 0) return fail(Code::io_error, "it became shorter while it was read");
+    TRY_VOID(to.write_at(position, buffer.bytes().first(count)));
     position += count;
   }
-  return file->sync();
+  TRY_VOID(to.truncate(bytes));
+  return to.sync();
+}
+
+Result<void> copy_to(env::Disk& disk, env::File& from, const std::string& path, uint64_t bytes) {
+  env::OpenMode mode;
+  mode.create = env::OpenMode::Create::if_missing;
+  mode.writable = true;
+  TRY(auto file, disk.open(path, mode));
+  TRY_VOID(file->truncate(0));
+  return copy(from, *file, bytes);
 }
 
 }  // namespace
@@ -144,12 +149,13 @@ Result<void> renew_sqlite_wal(env::Disk& disk, const std::string& path) {
   TRY(auto file, disk.open(path, mode));
   TRY(const uint64_t bytes, Scan(*file, path).committed_bytes());
   const std::string fresh = path + ".new";
-  auto copied = copy(disk, *file, fresh, bytes);
+  auto copied = copy_to(disk, *file, fresh, bytes);
   if (!copied) {
     (void)disk.remove(fresh);  // the copy is nothing yet: a left one is overwritten next time
-    // A broker must come up on a full disk: the old file then has to do.
+    // A broker must come up on a full disk: the old file then has to do. What a failed sync of it
+    // had left readable, and no longer to be written, is written again.
     if (copied.error().code != Code::no_space) return copied;
-    return file->sync();
+    return copy(*file, *file, bytes);
   }
   TRY_VOID(disk.rename(fresh, path));
   return disk.sync_dir(env::parent_dir(path));
