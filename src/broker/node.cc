@@ -151,10 +151,34 @@ void Node::inherit(const cluster::Image& image) {
     if (!estates_.insert(lane).second) continue;
     unsettled_.insert(lane);
     left_at_ = shard_.now();
-    storage_.inherit(lane);
+    storage_.inherit(lane, share_of(image, lane));
     expected_[lane] = std::make_shared<Arrival>(lane.to_string(), surroundings_.event,
                                                 hosts_.size(), shard_.now());
   }
+}
+
+// One of the heirs reads the log of a lane for all of them: which one is the same to all who see
+// the same fence.
+stream::LogShare Node::share_of(const cluster::Image& image, const Lane& lane) const {
+  stream::LogShare share;
+  const std::vector<Lane>& heirs = image.heirs->at(lane);
+  if (!calls() || heirs.size() < 2) return share;
+  const uint64_t turn = static_cast<uint64_t>(lane.broker.value) + lane.incarnation.value;
+  const Lane reader = heirs[turn % heirs.size()];
+  share.for_others = reader == cluster_.lane();
+  if (share.for_others) return share;
+  share.reader = reader;
+  share.ask = [to = calls(), reader](env::Shard& home, stream::LogQuestion question,
+                                     env::Instant deadline) {
+    return to->call(home, reader.broker, encode(PeerRequest(std::move(question))), deadline);
+  };
+  for (const auto& [name, topic] : image.topics)
+    for (uint32_t index = 0; index < topic->partitions.size(); ++index) {
+      const cluster::PartitionImage& partition = topic->partitions[index];
+      if (partition.lane == cluster_.lane() && partition.from == lane)
+        share.streams.push_back({topic->id, index});
+    }
+  return share;
 }
 
 // A restart is a failover to ourselves.

@@ -212,6 +212,7 @@ class Node {
   Task<void> apply_images();
   Task<void> apply(std::shared_ptr<const cluster::Image> image);
   void inherit(const cluster::Image& image);
+  stream::LogShare share_of(const cluster::Image& image, const Lane& lane) const;
   void expect_own(const cluster::Image& image);
   void tell_arrivals();
   Task<bool> no_forwards(env::Instant since, env::Duration at_most);

@@ -166,6 +166,8 @@ Task<Result<Slice>> Node::serve_call(BrokerId from, Slice body) {
     co_return encode(co_await serve_group(*this, shard_, std::move(*group)));
   if (const auto* excerpt = std::get_if<ExcerptRequest>(&request))
     co_return encode(co_await serve_excerpt(*this, shard_, *excerpt));
+  if (auto* question = std::get_if<stream::LogQuestion>(&request))
+    co_return co_await storage_.tell_log(shard_, std::move(*question));
   if (std::holds_alternative<LoadRequest>(request)) co_return encode(co_await load());
   if (const auto* balance = std::get_if<BalanceRequest>(&request))
     co_return encode(co_await balancer_->balance(balance->dry_run));

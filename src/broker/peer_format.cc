@@ -19,7 +19,8 @@ enum class Kind : uint8_t {
   load = 8,
   balance = 9,
   excerpt = 10,
-  group = 11
+  group = 11,
+  log = 12
 };
 enum class Status : uint8_t { done = 0, refused = 1, elsewhere = 2 };
 constexpr uint8_t kVersion = 1;
@@ -187,6 +188,24 @@ void put_fields(Encoder& out, const BalanceRequest& balance) {
   out.put(uint8_t{balance.dry_run});
 }
 
+void put_fields(Encoder& out, const stream::LogQuestion& question) {
+  put_head(out, Kind::log);
+  out.put(question.lane).put(question.reader).put(question.from_group);
+  out.varint(question.streams.size());
+  for (const StreamId& stream : question.streams) out.put(stream);
+}
+stream::LogQuestion get_log_question(Decoder& in) {
+  constexpr size_t kStreamBytes = 20;
+  stream::LogQuestion question;
+  question.lane = in.lane();
+  question.reader = in.lane();
+  question.from_group = in.get<uint32_t>();
+  const size_t count = in.count(kStreamBytes);
+  question.streams.reserve(count);
+  for (size_t i = 0; i < count; ++i) question.streams.push_back(in.stream_id());
+  return question;
+}
+
 void put_fields(Encoder& out, const ExcerptRequest& excerpt) {
   put_head(out, Kind::excerpt);
   out.put(excerpt.stream).put(excerpt.epoch).put(excerpt.from);
@@ -296,6 +315,9 @@ Result<PeerRequest> decode_request(const Slice& body) {
       break;
     case Kind::group:
       request = get_group(in, body);
+      break;
+    case Kind::log:
+      request = get_log_question(in);
       break;
   }
   if (!request) return fail(Code::unsupported, fmt::format("a question of kind {}", kind));

@@ -98,9 +98,9 @@ struct ForwardedGroup {
   Slice body;
 };
 
-using PeerRequest =
-    std::variant<ForwardedAppend, ForwardedFetch, ForwardedWatch, MoveRequest, Adopt, PreferRequest,
-                 DrainRequest, LoadRequest, BalanceRequest, ExcerptRequest, ForwardedGroup>;
+using PeerRequest = std::variant<ForwardedAppend, ForwardedFetch, ForwardedWatch, MoveRequest,
+                                 Adopt, PreferRequest, DrainRequest, LoadRequest, BalanceRequest,
+                                 ExcerptRequest, ForwardedGroup, stream::LogQuestion>;
 Slice encode(const PeerRequest& request);
 // Records and passports are slices of `body`. unsupported: of another version of this program.
 Result<PeerRequest> decode_request(const Slice& body);

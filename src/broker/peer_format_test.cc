@@ -73,6 +73,13 @@ TEST(PeerFormat, RequestsComeOutAsTheyWentIn) {
   EXPECT_EQ(excerpt.stream, kStream);
   EXPECT_EQ(excerpt.epoch, Epoch(4));
   EXPECT_EQ(excerpt.from, Offset(9));
+  const Lane left{BrokerId(1), Incarnation(7)};
+  const Lane reader{BrokerId(2), Incarnation(3)};
+  const auto question = round(stream::LogQuestion{left, reader, 5, {kStream}});
+  EXPECT_EQ(question.lane, left);
+  EXPECT_EQ(question.reader, reader);
+  EXPECT_EQ(question.from_group, 5u);
+  EXPECT_EQ(question.streams, std::vector{kStream});
   EXPECT_FALSE(round(BalanceRequest{false}).dry_run);
   EXPECT_TRUE(round(BalanceRequest{true}).dry_run);
 }

@@ -67,6 +67,12 @@ Buffer allocate_pages(uint64_t bytes, bool touched) {
   return Buffer::adopt(memory, bytes, heap_pages);
 }
 
+Buffer allocate_roomy(uint64_t bytes) {
+  constexpr uint64_t kSmallMax = 1u << 20;
+  const uint64_t unit = bytes < kSmallMax ? kPageBytes : kHugePageBytes;
+  return allocate_pages((bytes + unit - 1) / unit * unit, false);
+}
+
 BlockPool::BlockPool(Shard& shard, uint64_t block_bytes, size_t blocks_max)
     : shard_(shard),
       block_bytes_((std::max<uint64_t>(block_bytes, kPageBytes) + kPageBytes - 1) / kPageBytes *

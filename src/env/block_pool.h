@@ -56,5 +56,8 @@ class BlockPool {
 
 // Page-aligned memory of exactly `bytes`; `touched`: zeroed and in place.
 Buffer allocate_pages(uint64_t bytes, bool touched);
+// Page-aligned memory of at least `bytes` that is filled once. From a MiB on it is made of huge
+// pages, since to bring small ones in costs as much as to read a disk into them.
+Buffer allocate_roomy(uint64_t bytes);
 
 }  // namespace paceline::env

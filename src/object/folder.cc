@@ -151,8 +151,8 @@ Result<Slice> Folder::get(const std::string& key, uint64_t from, uint64_t bytes)
   const uint64_t start = from / unit * unit;
   const uint64_t before = from - start;
   const uint64_t span = (before + bytes + unit - 1) / unit * unit;
-  Buffer buffer = direct ? env::allocate_pages(span, false) : Buffer::allocate(span);
-  TRY(const size_t count, object.file->read_at(start, buffer.writable()));
+  Buffer buffer = direct ? env::allocate_roomy(span) : Buffer::allocate(span);
+  TRY(const size_t count, object.file->read_at(start, buffer.writable().first(span)));
   if (count < before + bytes)
     return fail(Code::io_error, fmt::format("object '{}' became shorter", key));
   return Slice(std::move(buffer)).subslice(before, bytes);

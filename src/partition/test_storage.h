@@ -148,7 +148,10 @@ class TestStorage final : public stream::Storage {
   }
   void forget_adopted(StreamId) override {}
   Task<void> release(env::Shard&, StreamId) override { co_return; }
-  void inherit(Lane) override {}
+  void inherit(Lane, stream::LogShare) override {}
+  Task<Result<Slice>> tell_log(env::Shard&, stream::LogQuestion) override {
+    co_return fail(Code::unavailable, "nothing is inherited here");
+  }
   void inherited(Lane) override {}
   Task<Result<void>> upload_now(env::Shard&) override { co_return Result<void>{}; }
   stream::Stats stats() const override { return {}; }

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "env/block_pool.h"
+
 namespace paceline::peer {
 namespace {
 
 constexpr size_t kReadBytes = 16u << 10;
+constexpr size_t kRoomyBytes = 1u << 20;  // of a body
 // Pings, answers and questions that were not taken: at ten a second, nobody has read for minutes.
 constexpr size_t kSmallQueuedMax = 1024;
 
@@ -31,9 +34,10 @@ Task<Result<Frame>> Wire::read() {
   Frame frame;
   CO_TRY(frame.header, decode_frame_header(head, call_bytes_max_));
   if (frame.header.body_bytes > 0) {
-    Buffer body = Buffer::allocate(frame.header.body_bytes);
-    CO_TRY_VOID(co_await fill(body.writable()));
-    frame.body = Slice(std::move(body));
+    const size_t bytes = frame.header.body_bytes;
+    Buffer body = bytes >= kRoomyBytes ? env::allocate_roomy(bytes) : Buffer::allocate(bytes);
+    CO_TRY_VOID(co_await fill(body.writable().first(bytes)));
+    frame.body = Slice(body, body.bytes().first(bytes));
   }
   CO_TRY_VOID(check_body(frame.header, frame.body.bytes()));
   co_return frame;

@@ -170,6 +170,11 @@ class WireEventsOfBrokers : public WireClusterTest {
     EXPECT_EQ(of(all, cause, "broker.fenced").size(), 1u);
     for (const char* type : {"lane.sealed", "lane.recovered", "partition.serving", "lane.uploaded"})
       EXPECT_EQ(of(all, cause, type).size(), 2u) << type;
+    // One of them has read the log, and told the other.
+    int told = 0;
+    for (const Seen& sealed : of(all, cause, "lane.sealed"))
+      told += sealed.json.contains("\"told_by\"");
+    EXPECT_EQ(told, 1);
     EXPECT_GE(of(all, cause, "lane.collected").size(), 1u);
     EXPECT_EQ(of(all, cause, "partition.first_served").size(), 1u);
   }

@@ -236,8 +236,9 @@ class Core : public std::enable_shared_from_this<Core> {
   Task<Result<Storage::Opened>> open(env::Shard& home, StreamId id, StateOwner& state,
                                      std::optional<Lane> from);
   // On the owner shard.
-  void inherit(Lane lane);
+  void inherit(Lane lane, LogShare share);
   void settle(Lane lane);
+  Task<Result<Slice>> tell_log(LogQuestion question);
   Task<void> close(env::Shard& home, StreamId id);
   Task<Result<void>> erase(env::Shard& home, StreamId id);
   Task<void> stop(env::Instant deadline);  // on the owner shard
@@ -302,9 +303,13 @@ class Core : public std::enable_shared_from_this<Core> {
   // What a lane of another broker has left, as read from it.
   struct Estate {
     explicit Estate(env::Shard& shard) : arrived(shard) {}
+    LogShare share;
+    // Its log, for other heirs; null: none for them. Nothing: it is not read yet.
+    std::optional<SharedLog> log;
     std::optional<Result<Recovery>> recovery;
-    bool settled = false;      // nobody asks for anything of it any more
-    bool handed_over = false;  // the uploader knows
+    std::optional<std::set<StreamId>> told;  // of no others does it know all
+    bool settled = false;                    // nobody asks for anything of it any more
+    bool handed_over = false;                // the uploader knows
     env::Event arrived;
   };
   // A stream that somebody waits for to be brought to a part.
@@ -315,8 +320,14 @@ class Core : public std::enable_shared_from_this<Core> {
   };
   void park(Recovery recovery);
   StoredStream& park_one(StreamId id, StreamImage image);
+  // estate.cc
   static Task<void> load_estate(std::shared_ptr<Core> core, Lane lane,
                                 std::shared_ptr<Estate> estate);
+  static Task<std::optional<SealedLog>> ask_for_log(std::shared_ptr<Core> core,
+                                                    std::shared_ptr<Estate> estate, Lane lane);
+  static Task<void> forget_log(env::Shard* home, std::shared_ptr<Estate> estate);
+  void note_log(Estate& estate, SharedLog log);
+  Task<Result<std::shared_ptr<Estate>>> estate_with(Lane lane, StreamId id);
   Task<Result<StoredStream*>> bring(Part& part, StreamId id, std::optional<Lane> from);
   // Null, with the outcome, if it cannot be brought.
   std::unique_ptr<StoredStream> take_out(Part& part, Bringing& one);
@@ -331,6 +342,7 @@ class Core : public std::enable_shared_from_this<Core> {
   Task<void> bury(StreamId id);
 
   std::map<Lane, std::shared_ptr<Estate>> estates_;   // on the owner shard
+  env::Event log_read_;                               // of one of them, or none to be had
   std::map<Part*, std::vector<Bringing*>> bringing_;  // likewise
   // Adopted, and neither committed nor forgotten, by what adopt() returned: in our log, in no
   // directory. On the owner shard.

@@ -33,7 +33,7 @@ TEST_F(Estates, OneOfWhichNothingIsOursGetsOurMarkEvenIfItIsReadLater) {
   const size_t heir = town.leading(0);
   const size_t other = heir == kB ? kC : kB;
   Storage& storage = *town.brokers[other]->storage;
-  storage.inherit(town.lane(kA));
+  storage.inherit(town.lane(kA), {});
   storage.inherited(town.lane(kA));  // before it has been read
   ASSERT_EQ(why(town.take_over(heir)), "");
   town.world.run_for(std::chrono::seconds(5));
@@ -51,7 +51,7 @@ TEST_F(Estates, AStreamThatIsAskedForTooLateIsNotBegunAnew) {
   ASSERT_TRUE(town.append(0, 5));
   kill(kA);
   Storage& storage = *town.brokers[kB]->storage;
-  storage.inherit(town.lane(kA));
+  storage.inherit(town.lane(kA), {});
   storage.inherited(town.lane(kA));
   const auto opened = town.open(kB, 0);
   ASSERT_FALSE(opened);
@@ -65,7 +65,7 @@ TEST_F(Estates, WhoIsFencedBeforeItHasReadOneServesNothingOfIt) {
   ASSERT_TRUE(town.append(0, 5));
   kill(kA);
   const size_t heir = town.leading(0);
-  town.brokers[heir]->storage->inherit(town.lane(kA));
+  town.brokers[heir]->storage->inherit(town.lane(kA), {});
   town.fence(heir);
   const auto opened = town.open(heir, 0, town.lane(kA));
   ASSERT_FALSE(opened);
@@ -162,6 +162,130 @@ TEST_F(Estates, ALostAdoptionTakesItsStreamOfflineWhateverWasKnownBefore) {
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code, Code::corrupt);
   EXPECT_THAT(started.error().message, testing::HasSubstr("and that is lost"));
+}
+
+// The heirs of A, of which B reads its log and C asks for what is its own.
+class SharedEstates : public Estates {
+ protected:
+  SharedEstates() {
+    town.heirs_share = true;
+    // Odd ones go to C, even ones to B.
+    for (uint32_t index = 0; index < 4; ++index) {
+      town.create(index, kA);
+      EXPECT_TRUE(town.append(index, 5));
+    }
+  }
+  int reads_of(Lane lane) { return town.files.reads[lane]; }
+};
+
+TEST_F(SharedEstates, ALogIsReadOnceForAllHeirs) {
+  const Lane left = town.lane(kA);
+  kill(kA);
+  ASSERT_EQ(why(town.take_over(kB)), "");
+  ASSERT_EQ(why(town.take_over(kC)), "");
+  EXPECT_EQ(reads_of(left), 1);
+  EXPECT_EQ(town.questions, 1);
+  EXPECT_EQ(why(town.verify_all()), "");
+  EXPECT_THAT(town.brokers[kC]->events.lines,
+              testing::Contains(testing::AllOf(testing::HasSubstr("lane.sealed"),
+                                               testing::HasSubstr("told_by=1"))));
+  // Each has it all: the death of both is survived.
+  for (uint32_t index = 0; index < 4; ++index) ASSERT_TRUE(town.append(index, 3));
+  town.world.run_for(std::chrono::seconds(5));
+  EXPECT_FALSE(town.files.lanes.contains(left)) << "nobody needs its log";
+  kill(kC);
+  ASSERT_EQ(why(town.take_over(kB)), "");
+  EXPECT_EQ(why(town.verify_all()), "");
+}
+
+TEST_F(SharedEstates, WhoAsksBeforeItIsReadWaits) {
+  const Lane left = town.lane(kA);
+  kill(kA);
+  // C has heard of the fence, and B has not.
+  town.brokers[kC]->storage->inherit(left, town.share(left, kC));
+  town.world.run_for(std::chrono::milliseconds(120));
+  EXPECT_EQ(town.questions, 2);
+  ASSERT_EQ(why(town.take_over(kB)), "");
+  ASSERT_EQ(why(town.take_over(kC)), "");
+  EXPECT_EQ(reads_of(left), 1);
+  EXPECT_EQ(why(town.verify_all()), "");
+}
+
+TEST_F(SharedEstates, WhoGetsNoAnswerReadsItHimself) {
+  const Lane left = town.lane(kA);
+  kill(kA);
+  town.crash(kB);
+  ASSERT_EQ(why(town.take_over(kC)), "");
+  EXPECT_EQ(reads_of(left), 1);
+  EXPECT_EQ(town.questions, 0);
+  EXPECT_EQ(why(town.verify(1)), "");
+}
+
+TEST_F(SharedEstates, WhoIsAskedAndReadsNothingIsWaitedForInVainForHalfASecond) {
+  const Lane left = town.lane(kA);
+  kill(kA);
+  const env::Instant began = town.world.now();
+  ASSERT_EQ(why(town.take_over(kC)), "");
+  EXPECT_GT(town.world.now() - began, std::chrono::milliseconds(500));
+  EXPECT_LT(town.world.now() - began, std::chrono::milliseconds(700));
+  EXPECT_EQ(reads_of(left), 1);
+  EXPECT_EQ(why(town.verify(1)), "");
+  EXPECT_EQ(why(town.verify(3)), "");
+}
+
+// A later incarnation of it has read nothing, and never will.
+TEST_F(SharedEstates, AnotherIncarnationTellsNothingAtOnce) {
+  const Lane left = town.lane(kA);
+  kill(kA);
+  const LogShare share = town.share(left, kC);
+  town.crash(kB);
+  ASSERT_TRUE(town.start(kB));
+  const int before = reads_of(left);
+  const env::Instant began = town.world.now();
+  town.brokers[kC]->storage->inherit(left, share);
+  ASSERT_EQ(why(town.take_over(kC)), "");
+  EXPECT_LT(town.world.now() - began, std::chrono::milliseconds(50));
+  EXPECT_EQ(reads_of(left), before + 1);
+  EXPECT_EQ(why(town.verify_all()), "");
+}
+
+TEST_F(SharedEstates, OfADamagedLogNothingIsTold) {
+  const Lane left = town.lane(kA);
+  const auto log = log_of(left);
+  log->marked.insert(0);
+  kill(kA);
+  (void)town.take_over(kB);
+  (void)town.take_over(kC);
+  EXPECT_EQ(reads_of(left), 2);
+  EXPECT_EQ(town.questions, 1);
+}
+
+// Whoever did not know a stream to be its own when it asked has nothing of it, and reads it now.
+TEST_F(SharedEstates, AStreamThatWasNotAskedForIsReadFromTheLog) {
+  const Lane left = town.lane(kA);
+  kill(kA);
+  ASSERT_EQ(why(town.take_over(kB)), "");
+  LogShare share = town.share(left, kC);
+  share.streams = {stream_id(1)};
+  town.brokers[kC]->storage->inherit(left, std::move(share));
+  ASSERT_EQ(why(town.take_over(kC)), "");
+  EXPECT_EQ(reads_of(left), 2);
+  EXPECT_EQ(why(town.verify_all()), "");
+}
+
+TEST_F(SharedEstates, ALogInObjectsIsReadOnceToo) {
+  for (const size_t i : {kA, kB, kC}) town.crash(i);
+  town.use_object_wal();
+  for (const size_t i : {kA, kB, kC}) ASSERT_EQ(why(town.start(i)), "");
+  town.create(6, kA);
+  town.create(7, kA);
+  for (const uint32_t index : {6u, 7u}) ASSERT_TRUE(town.append(index, 5));
+  kill(kA);
+  ASSERT_EQ(why(town.take_over(kB)), "");
+  ASSERT_EQ(why(town.take_over(kC)), "");
+  EXPECT_EQ(town.questions, 1);
+  EXPECT_EQ(why(town.verify(6)), "");
+  EXPECT_EQ(why(town.verify(7)), "");
 }
 
 }  // namespace

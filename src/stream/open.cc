@@ -9,26 +9,6 @@
 
 namespace paceline::stream {
 
-namespace {
-
-Event tell_recovered(const Recovery& recovery, env::Duration took) {
-  const Recovery::Read& read = recovery.read;
-  Event event(Event::Plane::storage, "lane.recovered");
-  event.cause = recovery.cause;
-  if (!recovery.replayed.empty()) event.lane = recovery.replayed.back();
-  event.add("lanes", recovery.replayed.size());
-  event.add("streams", recovery.image.streams.size());
-  event.add("bytes", read.directory_bytes + read.log_bytes);
-  event.add("requests", read.directories + read.log_groups);
-  event.add("directory_bytes", read.directory_bytes);
-  event.add("log_bytes", read.log_bytes);
-  event.add("log_groups", read.log_groups);
-  event.add("damages", recovery.damages.size());
-  return std::move(event).took(took);
-}
-
-}  // namespace
-
 Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, ObjectStores object_stores,
            wal::Wal& log, Options chosen, EventSink sink)
     : shards(std::move(all)),
@@ -38,6 +18,7 @@ Core::Core(std::vector<env::Shard*> all, meta::Store& meta_store, ObjectStores o
       options(std::move(chosen)),
       events(sink ? std::move(sink) : EventSink([](Event) {})),
       structure(*shards.front()),
+      log_read_(*shards.front()),
       adopting_turn_(*shards.front()) {
   for (env::Shard* shard : shards) parts.push_back(std::make_unique<Part>(*this, *shard));
 }
@@ -109,79 +90,6 @@ StoredStream& Core::park_one(StreamId id, StreamImage image) {
   return stream;
 }
 
-void Core::inherit(Lane lane) {
-  if (lost || estates_.contains(lane)) return;
-  auto estate = std::make_shared<Estate>(owner());
-  estates_.emplace(lane, estate);
-  owner().spawn(load_estate(shared_from_this(), lane, std::move(estate)));
-}
-
-Task<Result<Revision>> Core::still_open() {
-  CO_TRY(const auto entry, co_await meta.get(owner(), meta::lane_key(options.lane)));
-  bool sealed = !entry;
-  if (entry) {
-    CO_TRY(const auto record, meta::decode<meta::LaneRecord>(entry->value));
-    sealed = record.sealed;
-  }
-  if (!sealed) co_return entry->modified;
-  co_return fail(Code::fenced,
-                 fmt::format("lane {} is not registered any more", options.lane.to_string()));
-}
-
-// Whoever was fenced while it read what another has left must not answer even reads of it. Asked
-// beside the reading, and once more if that took long: a broker may have stood still in it.
-Task<void> Core::load_estate(std::shared_ptr<Core> core, Lane lane,
-                             std::shared_ptr<Estate> estate) {
-  constexpr env::Duration kLong = std::chrono::milliseconds(100);
-  const env::Instant began = core->owner().now();
-  auto ask_store = [core] {
-    return retry_transient(core->owner(), [core] { return core->still_open(); });
-  };
-  Result<Revision> registered;
-  auto ask = [](auto once, Result<Revision>* answer, env::Gate::Pass) -> Task<void> {
-    *answer = co_await once();
-  };
-  env::Gate asking(core->owner());
-  core->owner().spawn(ask(ask_store, &registered, asking.enter()));
-  auto recovery = co_await recover(core->sources(),
-                                   {.own = {lane.broker, lane.incarnation + 1},
-                                    .of_another = true,
-                                    .left_to = core->options.left_to},
-                                   core->events);
-  co_await asking.wait_empty();
-  if (registered && core->owner().now() - began > kLong) registered = co_await ask_store();
-#ifndef PACELINE_PLANT_fenced_heir_serves
-  if (!registered) {
-    recovery = fail(registered.error());
-    core->lose(registered.error());
-  }
-#endif
-  estate->recovery = std::move(recovery);
-  const Result<Recovery>& got = *estate->recovery;
-  if (got) {
-    core->events(tell_recovered(*got, core->owner().now() - began));
-  } else {
-    log_error("storage: what lane {} has left cannot be read: {}", lane.to_string(),
-              got.error().to_string());
-  }
-  estate->arrived.notify_all();
-  if (estate->settled) core->settle(lane);
-}
-
-void Core::settle(Lane lane) {
-  const auto found = estates_.find(lane);
-  if (found == estates_.end()) return;
-  found->second->settled = true;  // what was not read yet is settled when it is
-  if (!found->second->recovery || !*found->second->recovery) return;
-  if (std::exchange(found->second->handed_over, true)) return;
-  Recovery& recovery = **found->second->recovery;
-  // Streams of others, and of topics that are gone. How many were damaged still counts.
-  recovery.image.streams.clear();
-  // Of a damaged one the WAL is the evidence: it never gets our mark.
-  if (recovery.damaged.empty() && recovery.estate_damaged.empty())
-    uploader->inherit(lane, recovery);
-}
-
 Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwner& state,
                                          std::optional<Lane> from) {
   Part& part = part_of(home);
@@ -201,18 +109,7 @@ Task<Result<Storage::Opened>> Core::open(env::Shard& home, StreamId id, StateOwn
 Task<Result<StoredStream*>> Core::bring(Part& part, StreamId id, std::optional<Lane> from) {
   std::shared_ptr<Estate> estate;
   if (from && from->broker != options.lane.broker) {
-    const auto found = estates_.find(*from);
-    if (found == estates_.end())
-      co_return fail(Code::unavailable,
-                     fmt::format("lane {} is not inherited yet", from->to_string()));
-    estate = found->second;
-    while (!estate->recovery) co_await estate->arrived.wait();
-    if (!*estate->recovery) co_return fail(estate->recovery->error());
-    if (!(*estate->recovery)->damaged.empty())
-      co_return fail(Code::corrupt, (*estate->recovery)->damaged);
-    if (!(*estate->recovery)->estate_damaged.empty() &&
-        !(*estate->recovery)->image.streams.contains(id) && !parts.front()->find(id))
-      co_return fail(Code::corrupt, (*estate->recovery)->estate_damaged);
+    CO_TRY(estate, co_await estate_with(*from, id));
   }
   Bringing mine{id, std::move(estate)};
   bringing_[&part].push_back(&mine);

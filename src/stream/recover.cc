@@ -6,7 +6,6 @@
 #include <optional>
 #include <set>
 
-#include "env/sync.h"
 #include "stream/get_checked.h"
 #include "stream/retry.h"
 
@@ -99,7 +98,7 @@ Task<Result<void>> load_directories(Sources sources, Recovery& recovery, const L
 }
 
 // Notes what could not be read. An error, if it cannot be said whose it was.
-Result<void> apply_damages(Recovery& recovery, Lane lane, std::vector<wal::Damage> damages,
+Result<void> apply_damages(Recovery& recovery, Lane lane, const std::vector<wal::Damage>& damages,
                            const EventSink& events) {
   for (const wal::Damage& damage : damages) {
     if (!damage.known) return fail(Code::corrupt, damage.why);
@@ -113,44 +112,6 @@ Result<void> apply_damages(Recovery& recovery, Lane lane, std::vector<wal::Damag
   }
   return {};
 }
-
-// Logs that are sealed, which reads them, while directories are fetched.
-class Seals : public std::enable_shared_from_this<Seals> {
- public:
-  explicit Seals(Sources sources)
-      : sources_(sources), running_(*sources.shard), arrived_(*sources.shard) {}
-
-  void start(const LaneFacts& lane) {
-    sources_.shard->spawn(
-        seal(shared_from_this(), lane.lane, lane.record.uploaded, running_.enter()));
-  }
-  struct Sealed {
-    std::optional<Result<Position>> end;
-    env::Duration took;
-  };
-  // REQUIRES: it was started.
-  Task<Sealed> of(Lane lane) {
-    while (!sealed_[lane].end) co_await arrived_.wait();
-    co_return sealed_[lane];
-  }
-  Task<void> ended() { return running_.wait_empty(); }
-
- private:
-  static Task<void> seal(std::shared_ptr<Seals> self, Lane lane, Position uploaded,
-                         env::Gate::Pass) {
-    env::Shard& shard = *self->sources_.shard;
-    const env::Instant began = shard.now();
-    auto sealing = [&] { return self->sources_.wal->seal(shard, lane, uploaded); };
-    auto end = co_await retry_transient(shard, sealing);
-    self->sealed_[lane] = {std::move(end), shard.now() - began};
-    self->arrived_.notify_all();
-  }
-
-  const Sources sources_;
-  std::map<Lane, Sealed> sealed_;
-  env::Gate running_;
-  env::Event arrived_;
-};
 
 // Adoptions of one lane: which entries count, and whether they were there.
 class AdoptionRoll {
@@ -171,9 +132,11 @@ class AdoptionRoll {
     seen_.insert(stream);
     return true;
   }
-  void apply_lost(Image& image) const {
+  // Of the streams that the log tells of.
+  void apply_lost(Image& image, const SealedLog& log) const {
     for (const auto& [stream, one] : last_)
-      if (!seen_.contains(stream)) apply_lost_adoption(image, one, lane_.lane);
+      if (!seen_.contains(stream) && log.tells_of(stream))
+        apply_lost_adoption(image, one, lane_.lane);
   }
 
  private:
@@ -182,47 +145,37 @@ class AdoptionRoll {
   std::set<StreamId> seen_;
 };
 
-// Reads one lane's WAL into the image. A failure that is not corruption is returned.
-Task<Result<void>> replay_lane(Sources sources, Recovery& recovery, const LaneFacts& lane,
-                               AdoptionRoll& roll, Seals& seals, bool inspect,
-                               const EventSink& events) {
-  env::Shard& shard = *sources.shard;
-  std::optional<Position> end;
-#ifdef PACELINE_PLANT_fenced_without_seal
-  inspect = true;
-#endif
-  if (!inspect) {
-    const Seals::Sealed sealed = co_await seals.of(lane.lane);
-    CO_TRY(end, *sealed.end);
-    events(Event(Event::Plane::storage, "lane.sealed")
-               .caused_by(recovery.cause)
-               .about(lane.lane)
-               .took(sealed.took)
-               .with("end_position", end->value)
-               .with("uploaded_position", lane.record.uploaded.value));
-    if (*end <= lane.record.uploaded) co_return Result<void>{};
-  }
-  auto opening = [&] { return sources.wal->read(shard, lane.lane, lane.record.uploaded, end); };
-  auto opened = co_await retry_transient(shard, opening);
-  if (!opened) {
-    if (inspect && opened.error().code == Code::not_found) co_return Result<void>{};
-    co_return fail(opened.error());
-  }
-  for (;;) {
-    CO_TRY(auto group, co_await (*opened)->next());
-    if (!group) break;
+// Takes one lane's log into the image. A failure that is not corruption is returned.
+Result<void> replay_lane(Recovery& recovery, const LaneFacts& lane, const SealedLog& log,
+                         const EventSink& events) {
+  TRY_VOID(log.end);
+  AdoptionRoll roll(lane);
+  for (const wal::Group& group : log.groups) {
     ++recovery.group_count;
-    ++recovery.read.log_groups;
-    CO_TRY_VOID(apply_damages(recovery, lane.lane, std::move(group->before), events));
-    for (wal::Entry& entry : group->entries) {
-      recovery.read.log_bytes += entry.payload.size();
+    if (!log.teller) ++recovery.read.log_groups;
+    TRY_VOID(apply_damages(recovery, lane.lane, group.before, events));
+    for (const wal::Entry& entry : group.entries) {
+      (log.teller ? recovery.read.told_bytes : recovery.read.log_bytes) += entry.payload.size();
       if (entry.header.kind == wal::EntryKind::adopt &&
-          !roll.counts(entry.header.stream, group->end))
+          !roll.counts(entry.header.stream, group.end))
         continue;
-      apply_entry(recovery.image, std::move(entry), lane.lane);
+      apply_entry(recovery.image, entry, lane.lane);
     }
   }
-  co_return Result<void>{};
+  if (log.broken) return fail(*log.broken);
+  roll.apply_lost(recovery.image, log);
+  return {};
+}
+
+Event tell_sealed(const std::string& cause, Lane lane, Position uploaded, const SealedLog& log) {
+  Event event = Event(Event::Plane::storage, "lane.sealed")
+                    .caused_by(cause)
+                    .about(lane)
+                    .took(log.took)
+                    .with("end_position", log.end->value)
+                    .with("uploaded_position", uploaded.value);
+  if (log.teller) event.add("told_by", log.teller->value);
+  return event;
 }
 
 void note_inherited(Recovery& recovery, std::pair<Lane, Lane> one) {
@@ -343,7 +296,7 @@ Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::Objec
 namespace {
 
 Task<Result<Recovery>> recover_with(Sources sources, RecoverOptions options, EventSink events,
-                                    Seals& seals) {
+                                    SealedLogs& logs) {
   Recovery recovery;
   if (!options.known)
     options.known = std::make_shared<std::map<Lane, std::shared_ptr<const Recovery>>>();
@@ -367,12 +320,24 @@ Task<Result<Recovery>> recover_with(Sources sources, RecoverOptions options, Eve
                .with("lanes", recovery.lanes.size() - recovery.first));
   const size_t base = find_base(recovery.lanes, recovery.first, options.own);
   size_t from = base < recovery.lanes.size() ? base : recovery.first;
-  bool sealing = !options.inspect;
+  bool inspect = options.inspect;
 #ifdef PACELINE_PLANT_fenced_without_seal
-  sealing = false;
+  inspect = true;
 #endif
-  for (size_t i = from; i < recovery.lanes.size() && sealing; ++i)
-    if (recovery.lanes[i].lane < options.own) seals.start(recovery.lanes[i]);
+  for (size_t i = from; i < recovery.lanes.size() && !inspect; ++i) {
+    const LaneFacts& lane = recovery.lanes[i];
+    if (!(lane.lane < options.own)) continue;
+    SealedLogs::Order order{.lane = lane.lane, .uploaded = lane.record.uploaded, .on_sealed = {}};
+    order.on_sealed = [events, cause = recovery.cause, lane = lane.lane,
+                       uploaded = lane.record.uploaded](const SealedLog& log) {
+      events(tell_sealed(cause, lane, uploaded, log));
+    };
+    if (lane.lane == last) {
+      order.ask = options.ask_for_log;
+      order.on_log = options.on_log;
+    }
+    logs.start(std::move(order));
+  }
   if (base < recovery.lanes.size()) {
     const env::Instant listed = sources.shard->now();
     CO_TRY_VOID(
@@ -390,13 +355,14 @@ Task<Result<Recovery>> recover_with(Sources sources, RecoverOptions options, Eve
     if (bounded && !(lane.lane < options.own)) continue;
     if (i != base) CO_TRY_VOID(co_await take_in(sources, recovery, lane.lane, options, events));
     recovery.replayed.push_back(lane.lane);
-    AdoptionRoll roll(lane);
-    auto replayed =
-        co_await replay_lane(sources, recovery, lane, roll, seals, options.inspect, events);
-    if (replayed) {
-      roll.apply_lost(recovery.image);
-      continue;
-    }
+    SharedLog log;
+    if (inspect)
+      log = std::make_shared<const SealedLog>(
+          co_await look_at_log(*sources.shard, *sources.wal, lane.lane, lane.record.uploaded));
+    else
+      log = co_await logs.of(lane.lane);
+    const auto replayed = replay_lane(recovery, lane, *log, events);
+    if (replayed) continue;
     if (replayed.error().code != Code::corrupt) co_return fail(replayed.error());
     // What stood behind the damage is unknown, for every stream: nothing may be served as whole.
     recovery.damaged = fmt::format("the WAL of lane {} is damaged: {}", lane.lane.to_string(),
@@ -412,10 +378,27 @@ Task<Result<Recovery>> recover_with(Sources sources, RecoverOptions options, Eve
 }  // namespace
 
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events) {
-  const auto seals = std::make_shared<Seals>(sources);
-  auto recovery = co_await recover_with(sources, std::move(options), std::move(events), *seals);
-  co_await seals->ended();  // they use the sources
+  const auto logs = std::make_shared<SealedLogs>(*sources.shard, *sources.wal);
+  auto recovery = co_await recover_with(sources, std::move(options), std::move(events), *logs);
+  co_await logs->ended();  // they use the sources
   co_return recovery;
+}
+
+Event tell_recovered(const Recovery& recovery, env::Duration took) {
+  const Recovery::Read& read = recovery.read;
+  Event event(Event::Plane::storage, "lane.recovered");
+  event.cause = recovery.cause;
+  if (!recovery.replayed.empty()) event.lane = recovery.replayed.back();
+  event.add("lanes", recovery.replayed.size());
+  event.add("streams", recovery.image.streams.size());
+  event.add("bytes", read.directory_bytes + read.log_bytes);
+  event.add("requests", read.directories + read.log_groups);
+  event.add("directory_bytes", read.directory_bytes);
+  event.add("log_bytes", read.log_bytes);
+  event.add("log_groups", read.log_groups);
+  if (read.told_bytes > 0) event.add("told_bytes", read.told_bytes);
+  event.add("damages", recovery.damages.size());
+  return std::move(event).took(took);
 }
 
 }  // namespace paceline::stream

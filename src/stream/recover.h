@@ -10,6 +10,7 @@
 
 #include "meta/records.h"
 #include "stream/image.h"
+#include "stream/sealed_log.h"
 
 namespace paceline::stream {
 
@@ -56,6 +57,7 @@ struct Recovery {
     uint64_t directory_bytes = 0;
     uint64_t log_groups = 0;  // a request each, in a log of objects
     uint64_t log_bytes = 0;
+    uint64_t told_bytes = 0;  // not read here: another heir told them
   };
   Read read;
 };
@@ -67,6 +69,10 @@ struct RecoverOptions {
   bool of_another = false;
   LeftTo left_to = {};     // empty: there are no other brokers
   std::string cause = {};  // of events; empty: the last of its lanes
+  // Of the lane before `own`: who else may have read its log, and who wants to know if it was read
+  // here. Either may be empty.
+  AskForLog ask_for_log = {};
+  OnLog on_log = {};
   // What has been read of lanes of other brokers: one that was left to several comes under each of
   // them, and chains of such lanes have more ways through them than anybody could walk.
   std::shared_ptr<std::map<Lane, std::shared_ptr<const Recovery>>> known = {};
@@ -77,6 +83,9 @@ struct RecoverOptions {
 // delta is an error (corrupt). A damaged WAL takes along the streams that lost something, if it is
 // known which; else it is told in `damaged`, with all that stood before it.
 Task<Result<Recovery>> recover(Sources sources, RecoverOptions options, EventSink events);
+
+// What a lane left has been read.
+Event tell_recovered(const Recovery& recovery, env::Duration took);
 
 // The directory section of a committed object, checked.
 Task<Result<Directory>> load_directory(Sources sources, ObjectId id, meta::ObjectRecord record);

@@ -18,8 +18,17 @@ class RunningStorage final : public Storage {
     return core_->erase(home, id);
   }
 
-  void inherit(Lane lane) override {
-    core_->owner().post([core = core_, lane] { core->inherit(lane); });
+  void inherit(Lane lane, LogShare share) override {
+    core_->owner().post([core = core_, lane, moved = std::move(share)]() mutable {
+      core->inherit(lane, std::move(moved));
+    });
+  }
+  Task<Result<Slice>> tell_log(env::Shard& home, LogQuestion question) override {
+    Core* core = core_.get();
+    auto telling = [core, moved = std::move(question)]() mutable {
+      return core->tell_log(std::move(moved));
+    };
+    co_return co_await env::call_on(core->owner(), home, std::move(telling));
   }
   void inherited(Lane lane) override {
     core_->owner().post([core = core_, lane] { core->settle(lane); });

@@ -185,6 +185,23 @@ struct Stats {
   uint64_t streams = 0;
 };
 
+// What one heir of a lane asks the one that reads its log: what stands there of these streams, from
+// a group on.
+struct LogQuestion {
+  Lane lane;
+  Lane reader;  // whom it is meant for: a later incarnation of it has read nothing
+  uint32_t from_group = 0;
+  std::vector<StreamId> streams;
+};
+// How the heirs of one lane read its log once.
+struct LogShare {
+  bool for_others = false;     // it is read here, and others ask for what is theirs
+  std::optional<Lane> reader;  // or there. Whoever gets no answer in time reads it himself
+  std::function<Task<Result<Slice>>(env::Shard& home, LogQuestion question, env::Instant deadline)>
+      ask = {};
+  std::vector<StreamId> streams = {};  // that are ours, as far as is known: the others are not told
+};
+
 // A broker's storage: its lane's WAL, its caches, its uploads. One per incarnation.
 class Storage {
  public:
@@ -258,7 +275,10 @@ class Storage {
   // A lane of another broker is sealed, and ours is among its successors: seals and reads what it
   // was responsible for, in the background, so that its streams can be opened from it. From any
   // shard; once a lane.
-  virtual void inherit(Lane lane) = 0;
+  virtual void inherit(Lane lane, LogShare share) = 0;
+  // Another heir asks: an answer for it, if only that the log is not read yet. unavailable: it is
+  // not to be had here.
+  virtual Task<Result<Slice>> tell_log(env::Shard& home, LogQuestion question) = 0;
   // All streams of our share of that lane have been opened: what is left of it is forgotten, and
   // once our own objects cover the share a mark says so.
   virtual void inherited(Lane lane) = 0;

@@ -57,6 +57,8 @@ class Town {
   TestMeta meta;
   std::unique_ptr<wal::Wal> slots;
   Options options;
+  bool heirs_share = false;  // the first heir of a lane reads its log, the others ask it
+  int questions = 0;         // that were answered, if only by an error
   std::vector<std::unique_ptr<Broker>> brokers;
   std::map<uint32_t, int64_t> acknowledged;  // where each stream ends
 
@@ -173,6 +175,38 @@ class Town {
     seal(lane(broker), heirs);
     put_broker(broker, false);
   }
+  LogShare share(Lane estate, size_t broker) {
+    const auto heirs = record(estate).successors;
+    if (!heirs_share || heirs.size() < 2) return {};
+    if (heirs[0].lane == lane(broker)) return {.for_others = true, .reader = {}};
+    LogShare share{.reader = heirs[0].lane};
+    share.ask = [this](env::Shard& home, LogQuestion question, env::Instant deadline) {
+      return ask(*this, home, std::move(question), deadline);
+    };
+    for (const uint32_t index : streams())
+      if (leader(index).lane == lane(broker) && leader(index).from == estate)
+        share.streams.push_back(stream_id(index));
+    return share;
+  }
+  // A question that is lost, or whose answer is, with the death of who was asked.
+  static Task<Result<Slice>> ask(Town& town, env::Shard& home, LogQuestion question,
+                                 env::Instant deadline) {
+    const auto whom = static_cast<size_t>(question.reader.broker.value);
+    using Answer = std::optional<Result<Slice>>;
+    const auto answer = std::make_shared<Answer>();
+    auto tell = [](Town* all, size_t who, LogQuestion asked,
+                   std::shared_ptr<Answer> into) -> Task<void> {
+      auto told = co_await all->brokers[who]->storage->tell_log(all->shard(who), std::move(asked));
+      *into = std::move(told);
+      ++all->questions;
+    };
+    if (!town.brokers[whom]->storage) co_return fail(Code::unavailable, "it is dead");
+    town.shard(whom).spawn(tell(&town, whom, std::move(question), answer));
+    while (!*answer && home.now() < deadline)
+      co_await env::sleep_for(home, std::chrono::microseconds(200));
+    if (!*answer) co_return fail(Code::timed_out, "no answer");
+    co_return **answer;
+  }
   // As a broker that has seen the fences: opens what it leads, then says that it has its share.
   Result<void> take_over(size_t broker, bool settle = true) {
     Broker& one = *brokers[broker];
@@ -185,7 +219,7 @@ class Town {
       for (const meta::Successor& successor : record(parsed->lane).successors)
         if (successor.lane == lane(broker)) left.push_back(parsed->lane);
     }
-    for (const Lane& estate : left) one.storage->inherit(estate);
+    for (const Lane& estate : left) one.storage->inherit(estate, share(estate, broker));
     Result<void> all;
     for (const uint32_t index : streams())
       if (leader(index).lane == lane(broker) && !one.open.contains(index))

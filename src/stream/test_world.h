@@ -157,6 +157,7 @@ class TestWal final : public wal::Wal {
     Position end() const { return groups.empty() ? Position{} : groups.back().end; }
   };
   std::map<Lane, std::shared_ptr<Log>> lanes;
+  std::map<Lane, int> reads;  // how often each was read
   std::map<Lane, Position> trimmed;
 
   Task<Result<std::unique_ptr<wal::Writer>>> create(env::Shard& owner, Lane lane) override {
@@ -177,6 +178,7 @@ class TestWal final : public wal::Wal {
                                                   std::optional<Position>) override {
     co_await some_time(shard);
     if (!lanes.contains(lane)) co_return fail(Code::not_found, lane.to_string());
+    ++reads[lane];
     if (from < trimmed[lane] && !lanes[lane]->groups.empty())
       co_return fail(Code::corrupt, "what was asked for is trimmed");
     co_return std::unique_ptr<wal::Reader>(new OneReader(lanes[lane], from));

@@ -12,6 +12,8 @@ namespace {
 // Read at once, twice as much each time: a tail is long or short, what is read beyond its end is
 // read in vain, and on a machine that is busy each wait for a disk is one for a processor, too.
 constexpr size_t kWindowBytesMax = 2u << 20;
+// Several reads fill a block.
+constexpr size_t kBlockBytes = 4u << 20;
 
 }  // namespace
 
@@ -268,20 +270,32 @@ Result<Bytes> LaneScan::bytes_at(const Segment& segment, uint64_t offset, size_t
                       offset <= window_start_ + window_bytes_;
   const size_t there = within ? window_start_ + window_bytes_ - offset : 0;
   if (there < bytes) {
-    // Groups keep the old window alive; what of it is wanted still is not read again.
-    const size_t kept = there / kPageBytes * kPageBytes;
-    Buffer next = env::allocate_pages(std::max(kept + ahead_bytes_, bytes), false);
-    if (kept > 0) std::memcpy(next.data(), window_.data() + (offset - window_start_), kept);
+    // Direct reads begin at a page. What a file ends with in the midst of one is read again.
+    window_bytes_ = window_bytes_ / kPageBytes * kPageBytes;
+    if (!within || offset - window_start_ + bytes > window_.size())
+      move_window(offset, there / kPageBytes * kPageBytes, bytes);
     window_file_ = nullptr;
-    TRY(const size_t count, segment.file->read_at(offset + kept, next.writable().subspan(kept)));
-    window_ = std::move(next);
+    const size_t room = window_.size() - window_bytes_;
+    const size_t missing = offset - window_start_ + bytes - window_bytes_;
+    const MutableBytes into =
+        window_.writable().subspan(window_bytes_, std::min(room, std::max(ahead_bytes_, missing)));
+    TRY(const size_t count, segment.file->read_at(window_start_ + window_bytes_, into));
     window_file_ = segment.file.get();
-    window_start_ = offset;
-    window_bytes_ = kept + count;
+    window_bytes_ += count;
     ahead_bytes_ = std::min(2 * ahead_bytes_, kWindowBytesMax);
   }
   const size_t skip = offset - window_start_;
   return window_.bytes().subspan(skip, std::min(bytes, window_bytes_ - skip));
+}
+
+// Groups keep the old block alive; of what of it is wanted still, `kept` bytes, there is a copy.
+void LaneScan::move_window(uint64_t offset, size_t kept, size_t bytes) {
+  const size_t block = ahead_bytes_ < kBlockBytes / 4 ? ahead_bytes_ : kBlockBytes;
+  Buffer next = env::allocate_roomy(std::max(kept + block, bytes));
+  if (kept > 0) std::memcpy(next.data(), window_.data() + (offset - window_start_), kept);
+  window_ = std::move(next);
+  window_start_ = offset;
+  window_bytes_ = kept;
 }
 
 Result<void> LaneScan::settle() {

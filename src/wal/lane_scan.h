@@ -81,6 +81,7 @@ class LaneScan {
   Result<std::optional<GroupHeader>> first_group(const Segment& segment) const;
   // A view of up to `bytes` at `offset` of a segment, in window_; shorter at its end.
   Result<Bytes> bytes_at(const Segment& segment, uint64_t offset, size_t bytes);
+  void move_window(uint64_t offset, size_t kept, size_t bytes);
   // What stands in a file of ours cannot be: corrupt, or not_found if its segment was trimmed while
   // it was read and the file serves another one now.
   std::string describe_damage(const std::string& proof) const;
