@@ -85,6 +85,8 @@ void Trouble::suffer() {
       fault_at = world_.now() + between(50ms, 6s);
     }
   }
+  // The power may have gone within the last fault.
+  if (site_.broker().disk().powered_off()) crash();
 }
 
 void Trouble::end() {
