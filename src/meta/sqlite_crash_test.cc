@@ -100,6 +100,11 @@ class Trial {
     unknown_.reset();
     return check_history();
   }
+  testing::AssertionResult survives_power_cut() {
+    crash();
+    if (!open()) return testing::AssertionFailure() << message_;
+    return check();
+  }
   // Whether the last check found the unacknowledged transaction; told once.
   bool written() { return std::exchange(written_, false); }
   const std::string& message() const { return message_; }
@@ -193,9 +198,7 @@ TEST(SqliteCrash, AFailedWriteOrSyncIsReadBackAndTheTruthIsDurable) {
       // The store reads the truth back by itself, and a power cut does not change it any more.
       ASSERT_TRUE(trial.check()) << "seed " << seed << " round " << round;
       wholly_there += trial.written();
-      trial.crash();
-      ASSERT_TRUE(trial.open()) << "seed " << seed << " round " << round << " " << trial.message();
-      ASSERT_TRUE(trial.check()) << "seed " << seed << " round " << round;
+      ASSERT_TRUE(trial.survives_power_cut()) << "seed " << seed << " round " << round;
       ASSERT_FALSE(trial.written()) << "seed " << seed << " round " << round;
     }
   }
@@ -218,9 +221,7 @@ TEST(SqliteCrash, AFullDiskRefusesTheCommitAndNothingElse) {
       if (certain) ASSERT_FALSE(trial.written()) << "seed " << seed << " round " << round;
       ASSERT_TRUE(trial.commit()) << "seed " << seed << " round " << round;
       if (trial.random().chance(0.5)) continue;
-      trial.crash();
-      ASSERT_TRUE(trial.open()) << "seed " << seed << " round " << round << " " << trial.message();
-      ASSERT_TRUE(trial.check()) << "seed " << seed << " round " << round;
+      ASSERT_TRUE(trial.survives_power_cut()) << "seed " << seed << " round " << round;
     }
   }
   EXPECT_GT(refused, 100);
@@ -242,9 +243,7 @@ TEST(SqliteCrash, APowerCutAfterAFullDiskIsNoDamage) {
       while (trial.commit()) {
       }
       ++cuts;
-      trial.crash();
-      ASSERT_TRUE(trial.open()) << "seed " << seed << " round " << round << " " << trial.message();
-      ASSERT_TRUE(trial.check()) << "seed " << seed << " round " << round;
+      ASSERT_TRUE(trial.survives_power_cut()) << "seed " << seed << " round " << round;
       (void)trial.written();
     }
   }
@@ -270,9 +269,7 @@ TEST(SqliteCrash, ASyncThatFailsOnAFullDiskLosesNothing) {
     (void)trial.written();
     for (int i = 0; i < 3 && trial.commit(); ++i) ++renewed_in_place;
     ASSERT_TRUE(trial.check()) << "seed " << seed;
-    trial.crash();
-    ASSERT_TRUE(trial.open()) << "seed " << seed << " " << trial.message();
-    ASSERT_TRUE(trial.check()) << "seed " << seed;
+    ASSERT_TRUE(trial.survives_power_cut()) << "seed " << seed;
   }
   EXPECT_GT(renewed_in_place, 100);
 }
