@@ -230,7 +230,7 @@ TEST(SqliteCrash, AFullDiskRefusesTheCommitAndNothingElse) {
 // What a commit that found the disk full has left in the log stands behind the next one. If that
 // one is torn by a power cut, what it left is no proof that anything was lost.
 TEST(SqliteCrash, APowerCutAfterAFullDiskIsNoDamage) {
-  int cuts = 0;
+  int refused = 0;
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     Trial trial(seed);
     ASSERT_TRUE(trial.open());
@@ -238,16 +238,16 @@ TEST(SqliteCrash, APowerCutAfterAFullDiskIsNoDamage) {
       env::SimDisk::Faults full;
       full.capacity_bytes = trial.bytes_used() + trial.random().below(60'000);
       trial.commit_until(full);
+      refused += trial.code() == Code::no_space;
       ASSERT_TRUE(trial.check()) << "seed " << seed << " round " << round;
       trial.arm_power_off(30);
       while (trial.commit()) {
       }
-      ++cuts;
       ASSERT_TRUE(trial.survives_power_cut()) << "seed " << seed << " round " << round;
       (void)trial.written();
     }
   }
-  EXPECT_EQ(cuts, 2000);
+  EXPECT_GT(refused, 1000);
 }
 
 // A sync fails, and there is no room to write a new log: what the old one still shows is not
