@@ -157,20 +157,25 @@ void Node::inherit(const cluster::Image& image) {
   }
 }
 
-// One of the heirs reads the log of a lane for all of them: which one is the same to all who see
-// the same fence.
+// One of the heirs reads the log of a lane for all of them: who comes first follows from the fence,
+// so that it is the same to all, and not always the same broker.
 stream::LogShare Node::share_of(const cluster::Image& image, const Lane& lane) const {
   stream::LogShare share;
-  const std::vector<Lane>& heirs = image.heirs->at(lane);
-  if (!calls() || heirs.size() < 2) return share;
-  const uint64_t turn = static_cast<uint64_t>(lane.broker.value) + lane.incarnation.value;
-  const Lane reader = heirs[turn % heirs.size()];
-  share.for_others = reader == cluster_.lane();
-  if (share.for_others) return share;
-  share.reader = reader;
-  share.ask = [to = calls(), reader](env::Shard& home, stream::LogQuestion question,
-                                     env::Instant deadline) {
-    return to->call(home, reader.broker, encode(PeerRequest(std::move(question))), deadline);
+  if (!calls()) return share;
+  share.readers = [all = image.heirs, own = cluster_.lane()](Lane of) {
+    std::vector<Lane> before_us;
+    const auto heirs = all->find(of);
+    if (heirs == all->end()) return before_us;
+    const size_t count = heirs->second.size();
+    const uint64_t turn = static_cast<uint64_t>(of.broker.value) + of.incarnation.value;
+    for (size_t i = 0; i < count && heirs->second[(turn + i) % count] != own; ++i)
+      before_us.push_back(heirs->second[(turn + i) % count]);
+    return before_us;
+  };
+  share.ask = [to = calls()](env::Shard& home, stream::LogQuestion question,
+                             env::Instant deadline) {
+    const BrokerId whom = question.reader.broker;
+    return to->call(home, whom, encode(PeerRequest(std::move(question))), deadline);
   };
   for (const auto& [name, topic] : image.topics)
     for (uint32_t index = 0; index < topic->partitions.size(); ++index) {

@@ -304,7 +304,8 @@ class Core : public std::enable_shared_from_this<Core> {
   struct Estate {
     explicit Estate(env::Shard& shard) : arrived(shard) {}
     LogShare share;
-    // Its log, for other heirs; null: none for them. Nothing: it is not read yet.
+    // Its log, read here and whole, for whoever else needs it; null: none for them. Nothing: it is
+    // not read yet.
     std::optional<SharedLog> log;
     std::optional<Result<Recovery>> recovery;
     std::optional<std::set<StreamId>> told;  // of no others does it know all
@@ -323,8 +324,11 @@ class Core : public std::enable_shared_from_this<Core> {
   // estate.cc
   static Task<void> load_estate(std::shared_ptr<Core> core, Lane lane,
                                 std::shared_ptr<Estate> estate);
-  static Task<std::optional<SealedLog>> ask_for_log(std::shared_ptr<Core> core,
-                                                    std::shared_ptr<Estate> estate, Lane lane);
+  static Task<SharedLog> ask_for_log(std::shared_ptr<Core> core, std::shared_ptr<Estate> estate,
+                                     Lane lane);
+  static Task<std::optional<SealedLog>> ask_one(std::shared_ptr<Core> core,
+                                                std::shared_ptr<Estate> estate,
+                                                LogQuestion question, env::Instant began);
   static Task<void> forget_log(env::Shard* home, std::shared_ptr<Estate> estate);
   void note_log(Estate& estate, SharedLog log);
   Task<Result<std::shared_ptr<Estate>>> estate_with(Lane lane, StreamId id);

@@ -11,7 +11,7 @@ namespace paceline::stream {
 namespace {
 
 // An heir that reads the log answers within the first, also if only that it has not read it yet.
-// Whoever waited for the last in vain reads it himself.
+// Whoever asked for the last in vain reads it himself.
 constexpr env::Duration kTellWithin = std::chrono::milliseconds(50);
 constexpr env::Duration kAnswerWithin = std::chrono::milliseconds(150);
 constexpr env::Duration kAskFor = std::chrono::milliseconds(500);
@@ -28,22 +28,41 @@ void Core::inherit(Lane lane, LogShare share) {
   owner().spawn(load_estate(shared_from_this(), lane, std::move(estate)));
 }
 
-// The log of `lane` as the heir that reads it tells it; nothing: that one does not, or not in time.
-Task<std::optional<SealedLog>> Core::ask_for_log(std::shared_ptr<Core> core,
-                                                 std::shared_ptr<Estate> estate, Lane lane) {
+// The log of `lane`, the estate's own or of one that comes under it; null: nobody here or elsewhere
+// has read it, or tells it in time.
+Task<SharedLog> Core::ask_for_log(std::shared_ptr<Core> core, std::shared_ptr<Estate> estate,
+                                  Lane lane) {
+  // Of several that die at once, the first is left to us twice: directly, and under the others.
+  const auto found = core->estates_.find(lane);
+  if (found != core->estates_.end() && found->second != estate) {
+    const std::shared_ptr<Estate> direct = found->second;
+    while (!direct->log) co_await core->log_read_.wait();
+    if (*direct->log) co_return *direct->log;
+  }
+  const env::Instant began = core->owner().now();
+  for (const Lane& reader : estate->share.readers(lane)) {
+    if (core->owner().now() - began > kAskFor) break;
+    auto told = co_await ask_one(core, estate, {lane, reader, 0, estate->share.streams}, began);
+    if (!told) continue;
+    estate->told = told->only;
+    co_return std::make_shared<const SealedLog>(*std::move(told));
+  }
+  co_return nullptr;
+}
+
+Task<std::optional<SealedLog>> Core::ask_one(std::shared_ptr<Core> core,
+                                             std::shared_ptr<Estate> estate, LogQuestion question,
+                                             env::Instant began) {
   env::Shard& home = core->owner();
-  const env::Instant began = home.now();
-  const LogShare& share = estate->share;
   SealedLog log;
-  log.teller = share.reader->broker;
-  log.only = {share.streams.begin(), share.streams.end()};
-  LogQuestion question{lane, *share.reader, 0, share.streams};
+  log.teller = question.reader.broker;
+  log.only = {question.streams.begin(), question.streams.end()};
   for (;;) {
-    auto answer = co_await share.ask(home, question, home.now() + kAnswerWithin);
+    auto answer = co_await estate->share.ask(home, question, home.now() + kAnswerWithin);
     auto part = answer ? decode_log_part(*answer) : fail(answer.error());
     if (!part) {
       log_info("storage: broker {} tells nothing of the log of lane {}: {}",
-               share.reader->broker.value, lane.to_string(), part.error().message);
+               question.reader.broker.value, question.lane.to_string(), part.error().message);
       co_return std::nullopt;
     }
     if (!part->there && home.now() - began > kAskFor) co_return std::nullopt;
@@ -51,17 +70,14 @@ Task<std::optional<SealedLog>> Core::ask_for_log(std::shared_ptr<Core> core,
     if (question.from_group == 0) log.took = home.now() - began;
     log.end = part->end;
     for (wal::Group& group : part->groups) log.groups.push_back(std::move(group));
-    if (part->last) {
-      estate->told = log.only;
-      co_return log;
-    }
+    if (part->last) co_return log;
     if (part->next <= question.from_group) co_return std::nullopt;
     question.from_group = part->next;
   }
 }
 
 void Core::note_log(Estate& estate, SharedLog log) {
-  if (log && !(estate.share.for_others && log->is_whole())) log.reset();
+  if (log && !(estate.share.readers && log->is_whole())) log.reset();
   estate.log = std::move(log);
   log_read_.notify_all();
 }
@@ -117,7 +133,7 @@ Task<void> Core::load_estate(std::shared_ptr<Core> core, Lane lane,
   RecoverOptions recovering{.own = {lane.broker, lane.incarnation + 1},
                             .of_another = true,
                             .left_to = core->options.left_to};
-  if (estate->share.reader)
+  if (estate->share.readers)
     recovering.ask_for_log = [core, estate](Lane of) { return ask_for_log(core, estate, of); };
   recovering.on_log = [core, estate](SharedLog log) { core->note_log(*estate, std::move(log)); };
   auto recovery = co_await recover(core->sources(), std::move(recovering), core->events);

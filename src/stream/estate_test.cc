@@ -11,8 +11,8 @@ namespace {
 // A and B; what A leaves is B's.
 class Estates : public testing::Test {
  protected:
-  Estates() : town(3) {
-    for (size_t i = 0; i < Town::kBrokers; ++i) EXPECT_EQ(why(town.start(i)), "");
+  explicit Estates(size_t count = Town::kBrokers) : town(3, count) {
+    for (size_t i = 0; i < count; ++i) EXPECT_EQ(why(town.start(i)), "");
   }
   void kill(size_t broker) {
     town.crash(broker);
@@ -286,6 +286,56 @@ TEST_F(SharedEstates, ALogInObjectsIsReadOnceToo) {
   EXPECT_EQ(town.questions, 1);
   EXPECT_EQ(why(town.verify(6)), "");
   EXPECT_EQ(why(town.verify(7)), "");
+}
+
+// A and B die, B as an heir of A: C and D are heirs of both, and have A's log under B's as well.
+class TwoEstates : public Estates {
+ protected:
+  static constexpr size_t kD = 3;
+  TwoEstates() : Estates(4) {
+    town.heirs_share = true;
+    for (uint32_t index = 0; index < 12; ++index) {
+      town.create(index, index % 2 == 0 ? kA : kB);
+      EXPECT_TRUE(town.append(index, 5));
+    }
+    a = town.lane(kA);
+    b = town.lane(kB);
+  }
+  Lane a, b;
+};
+
+TEST_F(TwoEstates, EachLogIsReadOnceByTheFirstWhoLives) {
+  town.crash(kA);
+  town.crash(kB);
+  town.fence(kA);
+  town.fence(kB);
+  ASSERT_EQ(why(town.take_over(kC)), "");
+  EXPECT_EQ(town.questions, 0);
+  ASSERT_EQ(why(town.take_over(kD)), "");
+  EXPECT_EQ(town.files.reads[a], 1) << "B would have, and is dead";
+  EXPECT_EQ(town.files.reads[b], 1);
+  EXPECT_EQ(town.questions, 3) << "A's, B's, and A's under B's";
+  EXPECT_EQ(why(town.verify_all()), "");
+  for (uint32_t index = 0; index < 12; ++index) ASSERT_TRUE(town.append(index, 3));
+  town.world.run_for(std::chrono::seconds(5));
+  EXPECT_FALSE(town.files.lanes.contains(a)) << "nobody needs its log";
+  EXPECT_FALSE(town.files.lanes.contains(b));
+  kill(kC);
+  ASSERT_EQ(why(town.take_over(kD)), "");
+  EXPECT_EQ(why(town.verify_all()), "");
+}
+
+// B had begun with what it got of A, and had uploaded nothing.
+TEST_F(TwoEstates, WhatTheFirstHeirHadBegunIsTold) {
+  kill(kA);
+  for (const size_t i : {kB, kC, kD}) ASSERT_EQ(why(town.take_over(i, false)), "");
+  for (uint32_t index = 0; index < 12; ++index) ASSERT_TRUE(town.append(index, 3));
+  kill(kB);
+  const int before = town.files.reads[a];
+  for (const size_t i : {kC, kD}) ASSERT_EQ(why(town.take_over(i)), "");
+  EXPECT_EQ(town.files.reads[b], 1);
+  EXPECT_EQ(town.files.reads[a], before + 2) << "who had read it is dead";
+  EXPECT_EQ(why(town.verify_all()), "");
 }
 
 }  // namespace

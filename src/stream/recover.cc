@@ -146,16 +146,18 @@ class AdoptionRoll {
 };
 
 // Takes one lane's log into the image. A failure that is not corruption is returned.
-Result<void> replay_lane(Recovery& recovery, const LaneFacts& lane, const SealedLog& log,
+Result<void> replay_lane(Recovery& recovery, const LaneFacts& lane, const SealedLogs::Found& found,
                          const EventSink& events) {
+  const SealedLog& log = *found.log;
   TRY_VOID(log.end);
   AdoptionRoll roll(lane);
   for (const wal::Group& group : log.groups) {
     ++recovery.group_count;
-    if (!log.teller) ++recovery.read.log_groups;
+    if (found.read_here) ++recovery.read.log_groups;
     TRY_VOID(apply_damages(recovery, lane.lane, group.before, events));
     for (const wal::Entry& entry : group.entries) {
-      (log.teller ? recovery.read.told_bytes : recovery.read.log_bytes) += entry.payload.size();
+      (found.read_here ? recovery.read.log_bytes : recovery.read.told_bytes) +=
+          entry.payload.size();
       if (entry.header.kind == wal::EntryKind::adopt &&
           !roll.counts(entry.header.stream, group.end))
         continue;
@@ -200,6 +202,7 @@ Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
                                               .of_another = true,
                                               .left_to = options.left_to,
                                               .cause = recovery.cause,
+                                              .ask_for_log = options.ask_for_log,
                                               .known = options.known},
                                              events));
       theirs = std::make_shared<const Recovery>(std::move(read));
@@ -208,6 +211,7 @@ Task<Result<void>> take_in(Sources sources, Recovery& recovery, Lane heir,
       recovery.read.directory_bytes += theirs->read.directory_bytes;
       recovery.read.log_groups += theirs->read.log_groups;
       recovery.read.log_bytes += theirs->read.log_bytes;
+      recovery.read.told_bytes += theirs->read.told_bytes;
     }
     const std::string& damaged = theirs->damaged.empty() ? theirs->estate_damaged : theirs->damaged;
     if (recovery.estate_damaged.empty()) recovery.estate_damaged = damaged;
@@ -355,13 +359,14 @@ Task<Result<Recovery>> recover_with(Sources sources, RecoverOptions options, Eve
     if (bounded && !(lane.lane < options.own)) continue;
     if (i != base) CO_TRY_VOID(co_await take_in(sources, recovery, lane.lane, options, events));
     recovery.replayed.push_back(lane.lane);
-    SharedLog log;
+    SealedLogs::Found log;
     if (inspect)
-      log = std::make_shared<const SealedLog>(
-          co_await look_at_log(*sources.shard, *sources.wal, lane.lane, lane.record.uploaded));
+      log = {std::make_shared<const SealedLog>(co_await look_at_log(
+                 *sources.shard, *sources.wal, lane.lane, lane.record.uploaded)),
+             true};
     else
       log = co_await logs.of(lane.lane);
-    const auto replayed = replay_lane(recovery, lane, *log, events);
+    const auto replayed = replay_lane(recovery, lane, log, events);
     if (replayed) continue;
     if (replayed.error().code != Code::corrupt) co_return fail(replayed.error());
     // What stood behind the damage is unknown, for every stream: nothing may be served as whole.

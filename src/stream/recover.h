@@ -57,7 +57,7 @@ struct Recovery {
     uint64_t directory_bytes = 0;
     uint64_t log_groups = 0;  // a request each, in a log of objects
     uint64_t log_bytes = 0;
-    uint64_t told_bytes = 0;  // not read here: another heir told them
+    uint64_t told_bytes = 0;  // not read for it: another heir told them, or they were here
   };
   Read read;
 };
@@ -69,10 +69,10 @@ struct RecoverOptions {
   bool of_another = false;
   LeftTo left_to = {};     // empty: there are no other brokers
   std::string cause = {};  // of events; empty: the last of its lanes
-  // Of the lane before `own`: who else may have read its log, and who wants to know if it was read
-  // here. Either may be empty.
+  // Of the lane before `own`, and of the last lane of each broker that comes under it: who else may
+  // have read its log. May be empty.
   AskForLog ask_for_log = {};
-  OnLog on_log = {};
+  OnLog on_log = {};  // that of the lane before `own` was read here; may be empty
   // What has been read of lanes of other brokers: one that was left to several comes under each of
   // them, and chains of such lanes have more ways through them than anybody could walk.
   std::shared_ptr<std::map<Lane, std::shared_ptr<const Recovery>>> known = {};

@@ -41,19 +41,21 @@ void SealedLogs::start(Order order) {
   shard_.spawn(run(shared_from_this(), std::move(order), running_.enter()));
 }
 
-Task<SharedLog> SealedLogs::of(Lane lane) {
+Task<SealedLogs::Found> SealedLogs::of(Lane lane) {
   while (!logs_.contains(lane)) co_await arrived_.wait();
   co_return logs_.at(lane);
 }
 
 Task<void> SealedLogs::run(std::shared_ptr<SealedLogs> self, Order order, env::Gate::Pass) {
-  std::optional<SealedLog> told;
-  if (order.ask) told = co_await order.ask(order.lane);
-  if (told) order.on_sealed(*told);
-  const auto log =
-      std::make_shared<const SealedLog>(told ? std::move(*told) : co_await self->read(order));
-  if (order.on_log && !log->teller) order.on_log(log);
-  self->logs_[order.lane] = log;
+  Found found;
+  if (order.ask) found.log = co_await order.ask(order.lane);
+  if (found.log) {
+    order.on_sealed(*found.log);
+  } else {
+    found = {std::make_shared<const SealedLog>(co_await self->read(order)), true};
+    if (order.on_log) order.on_log(found.log);
+  }
+  self->logs_[order.lane] = std::move(found);
   self->arrived_.notify_all();
 }
 

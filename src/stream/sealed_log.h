@@ -34,8 +34,8 @@ using SharedLog = std::shared_ptr<const SealedLog>;
 // log has an empty one.
 Task<SealedLog> look_at_log(env::Shard& shard, wal::Wal& wal, Lane lane, Position uploaded);
 
-// A log that another broker may have read: nothing, and it has to be read here.
-using AskForLog = std::function<Task<std::optional<SealedLog>>(Lane lane)>;
+// A log that somebody else has read, or we for another purpose; null: it has to be read here.
+using AskForLog = std::function<Task<SharedLog>(Lane lane)>;
 using OnLog = std::function<void(SharedLog)>;
 
 // Logs that are sealed and read in the background, side by side. Kept alive by its tasks. On one
@@ -53,8 +53,12 @@ class SealedLogs : public std::enable_shared_from_this<SealedLogs> {
     OnLog on_log = {};                                // called if it was read here; may be empty
   };
   void start(Order order);
+  struct Found {
+    SharedLog log;
+    bool read_here = false;  // for this order
+  };
   // REQUIRES: it was started.
-  Task<SharedLog> of(Lane lane);
+  Task<Found> of(Lane lane);
   // They use the shard and the WAL until then.
   Task<void> ended() { return running_.wait_empty(); }
 
@@ -64,7 +68,7 @@ class SealedLogs : public std::enable_shared_from_this<SealedLogs> {
 
   env::Shard& shard_;
   wal::Wal& wal_;
-  std::map<Lane, SharedLog> logs_;
+  std::map<Lane, Found> logs_;
   env::Gate running_;
   env::Event arrived_;
 };

@@ -193,10 +193,12 @@ struct LogQuestion {
   uint32_t from_group = 0;
   std::vector<StreamId> streams;
 };
-// How the heirs of one lane read its log once.
+// How the heirs of one lane read its log once, and those of the lanes that had been left to it.
 struct LogShare {
-  bool for_others = false;     // it is read here, and others ask for what is theirs
-  std::optional<Lane> reader;  // or there. Whoever gets no answer in time reads it himself
+  // The heirs of a lane that come before us, in an order that is the same to all of them. The first
+  // that lives reads its log and tells the others what is theirs; with nobody before us that is us.
+  // Whoever gets no answer in time reads it too. May be empty: nothing is shared.
+  std::function<std::vector<Lane>(Lane)> readers = {};
   std::function<Task<Result<Slice>>(env::Shard& home, LogQuestion question, env::Instant deadline)>
       ask = {};
   std::vector<StreamId> streams = {};  // that are ours, as far as is known: the others are not told

@@ -23,15 +23,15 @@ class Town {
   static constexpr size_t kShards = 2;  // a broker
   static constexpr size_t kBrokers = 3;
 
-  explicit Town(uint64_t seed) : world(seed, kShards * kBrokers) {
+  explicit Town(uint64_t seed, size_t count = kBrokers) : world(seed, kShards * count) {
     set_log_level(LogLevel::off);
     House defaults(seed, 1);
     options = defaults.options;
     options.compaction_bytes = 0;
-    for (size_t i = 0; i < kBrokers; ++i) brokers.push_back(std::make_unique<Broker>());
+    for (size_t i = 0; i < count; ++i) brokers.push_back(std::make_unique<Broker>());
   }
   ~Town() {
-    for (size_t i = 0; i < kBrokers; ++i) crash(i);
+    for (size_t i = 0; i < brokers.size(); ++i) crash(i);
   }
 
   struct Opened {
@@ -57,7 +57,7 @@ class Town {
   TestMeta meta;
   std::unique_ptr<wal::Wal> slots;
   Options options;
-  bool heirs_share = false;  // the first heir of a lane reads its log, the others ask it
+  bool heirs_share = false;  // the first living heir of a lane reads its log, the others ask it
   int questions = 0;         // that were answered, if only by an error
   std::vector<std::unique_ptr<Broker>> brokers;
   std::map<uint32_t, int64_t> acknowledged;  // where each stream ends
@@ -170,16 +170,22 @@ class Town {
   // The others end it, and share what it led.
   void fence(size_t broker) {
     std::vector<Lane> heirs;
-    for (size_t i = 0; i < kBrokers; ++i)
+    for (size_t i = 0; i < brokers.size(); ++i)
       if (i != broker && registered(i)) heirs.push_back(lane(i));
     seal(lane(broker), heirs);
     put_broker(broker, false);
   }
   LogShare share(Lane estate, size_t broker) {
-    const auto heirs = record(estate).successors;
-    if (!heirs_share || heirs.size() < 2) return {};
-    if (heirs[0].lane == lane(broker)) return {.for_others = true, .reader = {}};
-    LogShare share{.reader = heirs[0].lane};
+    if (!heirs_share) return {};
+    LogShare share;
+    share.readers = [this, own = lane(broker)](Lane of) {
+      std::vector<Lane> before_us;
+      for (const meta::Successor& heir : record(of).successors) {
+        if (heir.lane == own) break;
+        before_us.push_back(heir.lane);
+      }
+      return before_us;
+    };
     share.ask = [this](env::Shard& home, LogQuestion question, env::Instant deadline) {
       return ask(*this, home, std::move(question), deadline);
     };
