@@ -28,17 +28,10 @@ void Core::inherit(Lane lane, LogShare share) {
   owner().spawn(load_estate(shared_from_this(), lane, std::move(estate)));
 }
 
-// The log of `lane`, the estate's own or of one that comes under it; null: nobody here or elsewhere
+// The log of `lane`, the estate's own or of one that comes under it; null: nobody elsewhere or here
 // has read it, or tells it in time.
 Task<SharedLog> Core::ask_for_log(std::shared_ptr<Core> core, std::shared_ptr<Estate> estate,
                                   Lane lane) {
-  // Of several that die at once, the first is left to us twice: directly, and under the others.
-  const auto found = core->estates_.find(lane);
-  if (found != core->estates_.end() && found->second != estate) {
-    const std::shared_ptr<Estate> direct = found->second;
-    while (!direct->log) co_await core->log_read_.wait();
-    if (*direct->log) co_return *direct->log;
-  }
   const env::Instant began = core->owner().now();
   for (const Lane& reader : estate->share.readers(lane)) {
     if (core->owner().now() - began > kAskFor) break;
@@ -47,7 +40,12 @@ Task<SharedLog> Core::ask_for_log(std::shared_ptr<Core> core, std::shared_ptr<Es
     estate->told = told->only;
     co_return std::make_shared<const SealedLog>(*std::move(told));
   }
-  co_return nullptr;
+  // Of several that die at once, the first is left to us twice: directly, and under the others.
+  const auto found = core->estates_.find(lane);
+  if (found == core->estates_.end() || found->second == estate) co_return nullptr;
+  const std::shared_ptr<Estate> direct = found->second;
+  while (!direct->log) co_await core->log_read_.wait();
+  co_return *direct->log;
 }
 
 Task<std::optional<SealedLog>> Core::ask_one(std::shared_ptr<Core> core,
