@@ -153,11 +153,10 @@ Result<void> replay_lane(Recovery& recovery, const LaneFacts& lane, const Sealed
   AdoptionRoll roll(lane);
   for (const wal::Group& group : log.groups) {
     ++recovery.group_count;
-    if (found.read_here) ++recovery.read.log_groups;
+    if (!found.given) ++recovery.read.log_groups;
     TRY_VOID(apply_damages(recovery, lane.lane, group.before, events));
     for (const wal::Entry& entry : group.entries) {
-      (found.read_here ? recovery.read.log_bytes : recovery.read.told_bytes) +=
-          entry.payload.size();
+      (found.given ? recovery.read.told_bytes : recovery.read.log_bytes) += entry.payload.size();
       if (entry.header.kind == wal::EntryKind::adopt &&
           !roll.counts(entry.header.stream, group.end))
         continue;
@@ -359,14 +358,13 @@ Task<Result<Recovery>> recover_with(Sources sources, RecoverOptions options, Eve
     if (bounded && !(lane.lane < options.own)) continue;
     if (i != base) CO_TRY_VOID(co_await take_in(sources, recovery, lane.lane, options, events));
     recovery.replayed.push_back(lane.lane);
-    SealedLogs::Found log;
+    SealedLogs::Found found;
     if (inspect)
-      log = {std::make_shared<const SealedLog>(co_await look_at_log(
-                 *sources.shard, *sources.wal, lane.lane, lane.record.uploaded)),
-             true};
+      found.log = std::make_shared<const SealedLog>(
+          co_await look_at_log(*sources.shard, *sources.wal, lane.lane, lane.record.uploaded));
     else
-      log = co_await logs.of(lane.lane);
-    const auto replayed = replay_lane(recovery, lane, log, events);
+      found = co_await logs.of(lane.lane);
+    const auto replayed = replay_lane(recovery, lane, found, events);
     if (replayed) continue;
     if (replayed.error().code != Code::corrupt) co_return fail(replayed.error());
     // What stood behind the damage is unknown, for every stream: nothing may be served as whole.

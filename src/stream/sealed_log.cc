@@ -49,10 +49,11 @@ Task<SealedLogs::Found> SealedLogs::of(Lane lane) {
 Task<void> SealedLogs::run(std::shared_ptr<SealedLogs> self, Order order, env::Gate::Pass) {
   Found found;
   if (order.ask) found.log = co_await order.ask(order.lane);
-  if (found.log) {
+  found.given = found.log != nullptr;
+  if (found.given) {
     order.on_sealed(*found.log);
   } else {
-    found = {std::make_shared<const SealedLog>(co_await self->read(order)), true};
+    found.log = std::make_shared<const SealedLog>(co_await self->read(order));
     if (order.on_log) order.on_log(found.log);
   }
   self->logs_[order.lane] = std::move(found);

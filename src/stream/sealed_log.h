@@ -55,7 +55,7 @@ class SealedLogs : public std::enable_shared_from_this<SealedLogs> {
   void start(Order order);
   struct Found {
     SharedLog log;
-    bool read_here = false;  // for this order
+    bool given = false;  // not read for this order: told, or read here before
   };
   // REQUIRES: it was started.
   Task<Found> of(Lane lane);
